@@ -1,0 +1,129 @@
+"""What a party agrees to run: the validated form of a proposal, made by the same code at every party.
+
+``JobAcceptor`` is defined here and implemented by ``dags_generator``; the composition root injects it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from federatedml.data.catalogue import TableName
+from federatedml.federation.party import Member
+
+
+@dataclass(frozen=True)
+class DataRef:
+    """Where an input table comes from: an output of a component, or a table of the catalogue."""
+
+    component: str | None  # None: a table
+    alias: str  # output name, or the key under role_parameters.ROLE.args.data
+    table: TableName | None = None
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """A fitted model of a component of this job."""
+
+    component: str
+    alias: str
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """One component as one member runs it."""
+
+    component: str
+    module: str
+    version: str
+    members: Sequence[Member]  # sorted; all that take part
+    params: Mapping[str, Any]  # effective parameters of this member, FATE's names, plain JSON
+    data: Mapping[str, Sequence[DataRef]]  # DSL key -> references
+    model: ModelRef | None = None
+    isometric_model: ModelRef | None = None
+    data_alias: str | None = None  # name of the data output, if declared
+    model_alias: str | None = None
+    upstream: Sequence[str] = ()  # components of this member that come before
+    need_deploy: bool = True
+
+
+@dataclass(frozen=True)
+class JobPlan:
+    """A job as one member runs it.
+
+    Attributes:
+        digest: hex SHA-256 of what all parties agree to; equal at all members.
+        spec_digest: hex SHA-256 of the canonical DSL + parties: what an installed DAG is built from.
+        steps: of this member, in topological order, ``conclude`` not included.
+        all_steps: component -> members, for all components of the job (the coordinator's view).
+        modules: component -> module, likewise.
+    """
+
+    initiator: Member
+    job_id: str
+    pipeline: str
+    me: Member
+    members: Sequence[Member]
+    model_key: str
+    digest: str
+    spec_digest: str
+    dag_id: str
+    steps: Mapping[str, StepPlan]
+    all_steps: Mapping[str, Sequence[Member]]
+    modules: Mapping[str, str]
+    dsl: Mapping[str, Any]
+    conf: Mapping[str, Any]
+    disclosure: Mapping[str, Any]
+
+    @property
+    def model_id(self) -> str:
+        """FATE's model id: ``arbiter-10001#guest-9999#host-10000#KEY``."""
+        roles: dict[str, list[str]] = {}
+        for member in self.members:
+            roles.setdefault(str(member.role), []).append(member.party)
+        return "#".join([f"{role}-{'_'.join(ids)}" for role, ids in sorted(roles.items())] + [self.model_key])
+
+    @property
+    def party_model_id(self) -> str:
+        """FATE's party model id: ``guest#9999#arbiter-10001#guest-9999#host-10000#KEY``."""
+        return f"{self.me.role}#{self.me.party}#{self.model_id}"
+
+
+@dataclass(frozen=True)
+class ProposedJob:
+    """A proposal's content, parsed but not trusted."""
+
+    initiator: str
+    job_id: str
+    pipeline: str
+    dsl: bytes  # canonical JSON
+    conf: bytes  # canonical JSON
+
+
+class JobAcceptor(Protocol):
+    """Validates proposals and installs pipelines. Implemented by ``dags_generator.acceptor``."""
+
+    def digest(self, job: ProposedJob) -> tuple[str, Mapping[str, str], bytes]:
+        """Of a valid proposal: hex digest, module versions, disclosure digest. ``DslError`` if it is not valid."""
+        ...
+
+    def plans(self, job: ProposedJob, party_id: str) -> Sequence[JobPlan]:
+        """One plan per role that ``party_id`` plays in the job; ``DslError`` if the proposal is not valid."""
+        ...
+
+    def coordinator_plan(self, job: ProposedJob) -> JobPlan:
+        """The initiator's own plan (its role as initiator)."""
+        ...
+
+    def install(self, plan: JobPlan) -> str:
+        """Put the pipeline (DSL + parties, no conf) where the DAG bundle finds it; unchanged = no write.
+
+        Returns:
+            hex digest of the installed file, for ``installed``.
+        """
+        ...
+
+    def installed(self, plan: JobPlan) -> bool:
+        """Whether the bundle's current version maps this plan's file to this plan's digest."""
+        ...

@@ -1,0 +1,1 @@
+"""What a party computes: components, cryptography, tables. Needs no Airflow, no MLflow and no gateway."""

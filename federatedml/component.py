@@ -1,0 +1,174 @@
+"""The declaration of a component: everything else (validation, forms, disclosure, docs, registry) is derived from it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from google.protobuf.message import Message
+from pydantic import BaseModel, ConfigDict
+
+from federatedml.data.table import Table
+from federatedml.errors import DslError, ModelError
+from federatedml.federation.box import Box
+from federatedml.federation.party import Role
+from federatedml.federation.topic import Topic
+from federatedml.views import View
+
+
+class Params(BaseModel):
+    """Base of a component's parameters: strict types, unknown names refused, no NaN or infinity.
+
+    Names and defaults are FATE's. Fields carry ``description`` and, where it helps, ``json_schema_extra={"unit": ...}``.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+ModelBuffers = Mapping[str, Message]  # buffer name ("DataIOMeta") -> message
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a role function works on.
+
+    Attributes:
+        data: by DSL key (``data``, ``train_data``, ``eval_data``), in the order of the references.
+        model: the fitted model that the DSL's ``input.model`` names: transform or predict, never fit.
+        isometric_model: another component's model as information.
+    """
+
+    data: Mapping[str, Sequence[Table]] = field(default_factory=dict)
+    model: ModelBuffers | None = None
+    isometric_model: ModelBuffers | None = None
+
+    def one(self, *keys: str) -> Table:
+        """The only table under the first of ``keys`` that is present."""
+        for key in keys:
+            if self.data.get(key):
+                return self.data[key][0]
+        raise DslError(
+            "FED-140", f"no input data under any of {', '.join(keys)}", f"found: {', '.join(self.data) or 'none'}"
+        )
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a role function leaves behind. ``summary`` is shown beside the component (counts, scores)."""
+
+    data: Table | None = None
+    model: ModelBuffers | None = None
+    views: Sequence[View] = ()
+    summary: Mapping[str, float] = field(default_factory=dict)
+
+
+RoleFunction = Callable[[Any, Box, Inputs], Outputs]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """The buffers of a model, by FATE's names: ``{"DataIOMeta": DataIOMeta, "DataIOParam": DataIOParam}``."""
+
+    buffers: Mapping[str, type[Message]]
+
+    def parse(self, stored: Mapping[str, bytes]) -> ModelBuffers:
+        """Messages of stored bytes; a missing buffer is an error, an empty one is an empty message."""
+        missing = sorted(set(self.buffers) - set(stored))
+        if missing:
+            raise ModelError("FED-601", f"the model lacks {', '.join(missing)}", f"it has {', '.join(sorted(stored))}")
+        return {name: kind.FromString(stored[name]) for name, kind in self.buffers.items()}
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Scoring on rows, the same functions for batch prediction and online inference.
+
+    Attributes:
+        transform: (model, table) -> table, for components that change features (``DataIO``).
+        partial: (model, table) -> one number per row of this party's part of the score, or None.
+        merge: (model, partial of the guest, partials of the hosts in party order) -> scores; at the guest only.
+    """
+
+    transform: Callable[[ModelBuffers, Table], Table] | None = None
+    partial: Callable[[ModelBuffers, Table], Any] | None = None
+    merge: Callable[[ModelBuffers, Any, Sequence[Any]], Any] | None = None
+
+
+@dataclass(frozen=True)
+class Component:
+    """One module.
+
+    Attributes:
+        module: the DSL's name, for example ``HeteroLR``.
+        title: one line for people.
+        params: pydantic model of the parameters.
+        roles: role functions; a role that is absent takes no part.
+        topics: all messages between parties.
+        learns: what each role learns from the *outputs*, beyond the topics: role -> sentences.
+        inputs: allowed keys of the DSL's ``input.data``.
+        has_data, has_model: which outputs the component can have.
+        model: buffers of its model, if any.
+        scorer: scoring functions, if the component takes part in prediction.
+        need_deploy: default of the DSL's ``need_deploy``.
+        reproducible: "exact", or the tolerance of its results over runs and resumes.
+        version: compared between parties before anything runs.
+    """
+
+    module: str
+    title: str
+    params: type[Params]
+    roles: Mapping[Role, RoleFunction]
+    topics: Sequence[Topic[Any]] = ()
+    learns: Mapping[Role, Sequence[str]] = field(default_factory=dict)
+    inputs: Sequence[str] = ("data", "train_data", "eval_data")
+    has_data: bool = True
+    has_model: bool = False
+    model: ModelSpec | None = None
+    scorer: Scorer | None = None
+    need_deploy: bool = True
+    reproducible: str | float = "exact"
+    version: str = "1"
+
+    def topic_table(self) -> dict[str, Topic[Any]]:
+        """Topics by name."""
+        return {topic.name: topic for topic in self.topics}
+
+    def disclosure(self) -> dict[str, Any]:
+        """Who learns what from this component, as plain JSON in a stable order."""
+        return {
+            "module": self.module,
+            "version": self.version,
+            "topics": [topic.disclosure() for topic in self.topics],
+            "outputs": {str(role): list(texts) for role, texts in sorted(self.learns.items())},
+        }
+
+    def defaults(self) -> Params:
+        """Parameters with every default."""
+        return self.params()
+
+
+@cache
+def registry() -> Mapping[str, Component]:
+    """All components that are installed, by module name, from the entry points ``airfed.components``."""
+    found: dict[str, Component] = {}
+    for point in importlib.metadata.entry_points(group="airfed.components"):
+        component = point.load()
+        if not isinstance(component, Component) or component.module != point.name:
+            raise ModelError("FED-602", f"entry point {point.name!r} ({point.value}) is not the component it names")
+        found[point.name] = component
+    return found
+
+
+def component(module: str) -> Component:
+    """The component of a module name; the error lists what is installed."""
+    try:
+        return registry()[module]
+    except KeyError:
+        raise DslError("FED-121", f"module {module!r} is not installed", f"installed: {_names(registry())}") from None
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))

@@ -1,0 +1,1 @@
+"""The only place with number theory: groups, shares, keyed streams."""

@@ -1,0 +1,1 @@
+"""Tables: Arrow at rest, NumPy in memory, pandas at the edges."""

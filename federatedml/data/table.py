@@ -1,0 +1,137 @@
+"""A table of samples: string ids and named columns. Arrow (Parquet) at rest, NumPy in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from federatedml.errors import DataError
+
+Column = NDArray[Any]
+META = b"airfed"
+
+
+class Kind(StrEnum):
+    """What the rows of a table are."""
+
+    RAW = "raw"  # as the party keeps it: any types, first column is the id
+    INSTANCES = "instances"  # float64 features, label if the party has one
+    PREDICTIONS = "predictions"  # label, predict_result, predict_score, predict_detail, type
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows by sample id.
+
+    Attributes:
+        ids: (n,) strings, unique, dtype object.
+        columns: name -> (n,) array; float64 for features, object for text.
+        label: name of the label column within ``columns``, if this party has it.
+        kind: raw, instances or predictions.
+        sid_name: name of the id column.
+        origin: name of the component that wrote it (evaluation names its curves by it).
+    """
+
+    ids: NDArray[np.object_]
+    columns: Mapping[str, Column]
+    label: str | None = None
+    kind: Kind = Kind.INSTANCES
+    sid_name: str = "id"
+    origin: str = ""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def header(self) -> list[str]:
+        """Names of the feature columns, in order."""
+        return [name for name in self.columns if name != self.label]
+
+    def features(self) -> NDArray[np.float64]:
+        """(n, k) matrix of the feature columns, C order."""
+        names = self.header
+        if not names:
+            return np.zeros((len(self), 0))
+        return np.ascontiguousarray(np.column_stack([self.columns[name] for name in names]).astype(np.float64))
+
+    def labels(self) -> Column:
+        """(n,) label column; ``DataError`` if this party has none."""
+        if self.label is None:
+            raise DataError("FED-203", "the table has no label", f"columns: {', '.join(self.columns)}")
+        return self.columns[self.label]
+
+    def take(self, positions: NDArray[np.int64]) -> Table:
+        """The rows at ``positions``, in that order."""
+        return replace(self, ids=self.ids[positions], columns={k: v[positions] for k, v in self.columns.items()})
+
+    def digest(self) -> bytes:
+        """SHA-256 over ids, column names, order, types and values."""
+        sha = hashlib.sha256(json.dumps([self.label, str(self.kind), self.sid_name, list(self.columns)]).encode())
+        for array in (self.ids, *self.columns.values()):
+            if array.dtype == object:
+                array = np.array([str(v) for v in array], dtype="U")
+            sha.update(f"{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+        return sha.digest()
+
+
+def write(table: Table, path: Path) -> None:
+    """Store as Parquet, durably and whole: temporary file, sync, rename."""
+    meta = {"label": table.label, "kind": str(table.kind), "sid_name": table.sid_name, "origin": table.origin}
+    arrow = pa.table(
+        {table.sid_name: pa.array(table.ids, pa.string()), **{k: pa.array(v) for k, v in table.columns.items()}}
+    )
+    arrow = arrow.replace_schema_metadata({META: json.dumps(meta).encode()})
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_suffix(".tmp")
+    pq.write_table(arrow, temporary)
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.rename(path)
+
+
+def read(path: Path) -> Table:
+    """A stored table, or any Parquet file whose first column is the id (then ``Kind.RAW``)."""
+    try:
+        arrow = pq.read_table(path)
+    except FileNotFoundError:
+        raise DataError("FED-201", f"no table at {path.name}") from None
+    except pa.ArrowInvalid as error:
+        raise DataError("FED-202", f"{path.name} is not a Parquet table") from error
+    stored = (arrow.schema.metadata or {}).get(META)
+    meta = (
+        json.loads(stored)
+        if stored
+        else {"label": None, "kind": "raw", "sid_name": arrow.column_names[0], "origin": ""}
+    )
+    sid = meta["sid_name"]
+    ids = np.array([str(v) for v in arrow.column(sid).to_pylist()], dtype=object)
+    if len(set(ids)) != len(ids):
+        raise DataError(
+            "FED-204",
+            f"{path.name}: column {sid!r} holds {len(ids) - len(set(ids))} repeated ids",
+            "ids must be unique",
+        )
+    columns = {name: _column(arrow.column(name)) for name in arrow.column_names if name != sid}
+    return Table(ids, columns, meta["label"], Kind(meta["kind"]), sid, meta["origin"])
+
+
+def _column(values: pa.ChunkedArray) -> Column:
+    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        return np.array(values.to_pylist(), dtype=object)
+    return np.asarray(values.to_numpy())
+
+
+def aligned(tables: Sequence[Table]) -> bool:
+    """Whether all tables have the same ids in the same order."""
+    return all(len(t) == len(tables[0]) and bool((t.ids == tables[0].ids).all()) for t in tables[1:])

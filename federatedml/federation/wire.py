@@ -1,0 +1,141 @@
+"""What may cross the border, as bytes: named arrays of a declared kind, or one protobuf message.
+
+Nothing executable is ever decoded. Every array is checked against its declaration before use: dtype, number of
+dimensions, that the bytes are as long as the shape says, and that floating point values are finite.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+from google.protobuf.message import DecodeError, Message
+from numpy.typing import NDArray
+
+from airfed_proto.v1 import common_pb2 as pb
+from federatedml.errors import ProtocolError
+
+DTYPES = frozenset({"|u1", "<u4", "<u8", "<i8", "<f8"})
+Array = NDArray[Any]
+T = TypeVar("T")
+M = TypeVar("M", bound=Message)
+
+
+class Codec(Protocol[T]):
+    """How a topic's value becomes bytes and back."""
+
+    def encode(self, value: T) -> bytes:
+        """Bytes of a valid value; ``ProtocolError`` for one that was not declared."""
+        ...
+
+    def decode(self, body: bytes) -> T:
+        """The value of hostile bytes; ``ProtocolError`` unless they are exactly what was declared."""
+        ...
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """Named arrays. ``fields`` maps a name to (numpy type string, number of dimensions); all are required."""
+
+    fields: Mapping[str, tuple[str, int]]
+
+    def __post_init__(self) -> None:
+        for name, (dtype, _) in self.fields.items():
+            if dtype not in DTYPES:
+                raise ValueError(f"{name}: {dtype} is not one of {sorted(DTYPES)}")
+
+    def encode(self, value: Mapping[str, Array]) -> bytes:
+        """Serialised ``Payload``."""
+        if set(value) != set(self.fields):
+            raise ProtocolError("FED-310", f"arrays {sorted(value)} are not the declared {sorted(self.fields)}")
+        payload = pb.Payload()
+        for name, (dtype, ndim) in self.fields.items():
+            array = np.ascontiguousarray(value[name])
+            _check(name, array, dtype, ndim)
+            tensor = payload.tensors[name]
+            tensor.dtype, tensor.data = dtype, array.tobytes()
+            tensor.shape.extend(array.shape)
+        return payload.SerializeToString()
+
+    def decode(self, body: bytes) -> dict[str, Array]:
+        """Arrays on the bytes of the message: read-only, no copy."""
+        payload = _parse(pb.Payload(), body)
+        if set(payload.tensors) != set(self.fields) or payload.message:
+            raise ProtocolError(
+                "FED-310", f"arrays {sorted(payload.tensors)} are not the declared {sorted(self.fields)}"
+            )
+        return {name: _array(name, payload.tensors[name], *kind) for name, kind in self.fields.items()}
+
+
+@dataclass(frozen=True)
+class Vector:
+    """One array."""
+
+    dtype: str
+    ndim: int = 1
+
+    @property
+    def _tensors(self) -> Tensors:
+        return Tensors({"x": (self.dtype, self.ndim)})
+
+    def encode(self, value: Array) -> bytes:
+        """Serialised ``Payload``."""
+        return self._tensors.encode({"x": value})
+
+    def decode(self, body: bytes) -> Array:
+        """A read-only array."""
+        return self._tensors.decode(body)["x"]
+
+
+@dataclass(frozen=True)
+class Protobuf(Generic[M]):
+    """One protobuf message of the given class. Its numbers are checked by the component that declares it."""
+
+    message: type[M]
+
+    def encode(self, value: M) -> bytes:
+        """Serialised ``Payload``."""
+        if not isinstance(value, self.message):
+            raise ProtocolError("FED-310", f"{type(value).__name__} is not the declared {self.message.__name__}")
+        return pb.Payload(message=value.SerializeToString()).SerializeToString()
+
+    def decode(self, body: bytes) -> M:
+        """The parsed message."""
+        payload = _parse(pb.Payload(), body)
+        if payload.tensors:
+            raise ProtocolError("FED-310", "arrays where a message was declared")
+        return _parse(self.message(), payload.message)
+
+
+def _parse(message: M, body: bytes) -> M:
+    try:
+        message.ParseFromString(body)
+    except DecodeError as error:
+        raise ProtocolError("FED-311", f"not a {type(message).__name__}") from error
+    return message
+
+
+def _check(name: str, array: Array, dtype: str, ndim: int) -> None:
+    if array.dtype.str != dtype or array.ndim != ndim:
+        raise ProtocolError(
+            "FED-312", f"array {name!r} is {array.dtype.str} with {array.ndim} dimensions, declared {dtype} with {ndim}"
+        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ProtocolError("FED-313", f"array {name!r} holds values that are not finite")
+
+
+def _array(name: str, tensor: pb.Tensor, dtype: str, ndim: int) -> Array:
+    if tensor.dtype != dtype or len(tensor.shape) != ndim:
+        raise ProtocolError(
+            "FED-312",
+            f"array {name!r} is {tensor.dtype[:8]!r} with {len(tensor.shape)} dimensions, declared {dtype} with {ndim}",
+        )
+    size = math.prod(tensor.shape) * np.dtype(dtype).itemsize
+    if size != len(tensor.data):
+        raise ProtocolError("FED-312", f"array {name!r} has {len(tensor.data)} bytes, its shape needs {size}")
+    array = np.frombuffer(tensor.data, dtype).reshape(tuple(tensor.shape))
+    _check(name, array, dtype, ndim)
+    return array

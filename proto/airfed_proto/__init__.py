@@ -1,0 +1,1 @@
+"""Messages that are stored or cross a party's border."""

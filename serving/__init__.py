@@ -1,0 +1,1 @@
+"""Online inference: FastAPI for callers, gRPC with mTLS between parties."""
