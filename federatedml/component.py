@@ -1,4 +1,4 @@
-"""The declaration of a component: everything else (validation, forms, disclosure, docs, registry) is derived from it."""
+"""The declaration of a component: validation, forms, disclosure, docs and the registry are derived from it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from federatedml.views import View
 class Params(BaseModel):
     """Base of a component's parameters: strict types, unknown names refused, no NaN or infinity.
 
-    Names and defaults are FATE's. Fields carry ``description`` and, where it helps, ``json_schema_extra={"unit": ...}``.
+    Names and defaults are FATE's. Fields carry ``description`` and, where it helps, a unit in ``json_schema_extra``.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pydantic import TypeAdapter
+
 from federatedml.data.catalogue import TableName
 from federatedml.federation.party import Member
 
@@ -90,6 +92,19 @@ class JobPlan:
         return f"{self.me.role}#{self.me.party}#{self.model_id}"
 
 
+_PLAN: TypeAdapter[JobPlan] = TypeAdapter(JobPlan)
+
+
+def dump_plan(plan: JobPlan) -> bytes:
+    """A plan as JSON, for ``JOB_DIR/ROLE/plan.json``."""
+    return _PLAN.dump_json(plan)
+
+
+def load_plan(body: bytes) -> JobPlan:
+    """The plan that ``dump_plan`` wrote."""
+    return _PLAN.validate_json(body)
+
+
 @dataclass(frozen=True)
 class ProposedJob:
     """A proposal's content, parsed but not trusted."""
@@ -110,10 +125,6 @@ class JobAcceptor(Protocol):
 
     def plans(self, job: ProposedJob, party_id: str) -> Sequence[JobPlan]:
         """One plan per role that ``party_id`` plays in the job; ``DslError`` if the proposal is not valid."""
-        ...
-
-    def coordinator_plan(self, job: ProposedJob) -> JobPlan:
-        """The initiator's own plan (its role as initiator)."""
         ...
 
     def install(self, plan: JobPlan) -> str:

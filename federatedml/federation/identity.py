@@ -1,8 +1,8 @@
 """Identity of a party: its own CA, certificates with the party id in the SAN, and leaves checked against pinned CAs.
 
-A certificate proves a party only if it is issued by *that party's* pinned CA: with all CAs in one bundle, TLS alone would
-accept a certificate for party A that was minted by party B. Both doors of a party (gateway, serving) call ``verify_leaf``
-on every call.
+A certificate proves a party only if it is issued by *that party's* pinned CA: with all CAs in one bundle, TLS alone
+would accept a certificate for party A that was minted by party B. Both doors of a party (gateway, serving) call
+``verify_leaf`` on every call.
 """
 
 from __future__ import annotations

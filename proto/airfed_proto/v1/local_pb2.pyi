@@ -120,16 +120,25 @@ class WorkerFrame(_message.Message):
     def __init__(self, join: _Optional[_Union[Join, _Mapping]] = ..., chunk: _Optional[_Union[_common_pb2.Chunk, _Mapping]] = ..., receipt: _Optional[_Union[_common_pb2.Receipt, _Mapping]] = ..., checkpoint: _Optional[_Union[_job_pb2.CheckpointRef, _Mapping]] = ..., prepared: _Optional[_Union[Prepared, _Mapping]] = ..., failed: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., rejoin: _Optional[_Union[Rejoin, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ...) -> None: ...
 
 class Start(_message.Message):
-    __slots__ = ("step", "members", "resume_from", "attempt_dir")
+    __slots__ = ("step", "members", "resume_from", "attempt_dir", "inputs")
+    class InputsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: bytes
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[bytes] = ...) -> None: ...
     STEP_FIELD_NUMBER: _ClassVar[int]
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
     RESUME_FROM_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_DIR_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
     step: _common_pb2.StepKey
     members: _containers.RepeatedCompositeFieldContainer[_common_pb2.Member]
     resume_from: _job_pb2.CheckpointRef
     attempt_dir: str
-    def __init__(self, step: _Optional[_Union[_common_pb2.StepKey, _Mapping]] = ..., members: _Optional[_Iterable[_Union[_common_pb2.Member, _Mapping]]] = ..., resume_from: _Optional[_Union[_job_pb2.CheckpointRef, _Mapping]] = ..., attempt_dir: _Optional[str] = ...) -> None: ...
+    inputs: _containers.ScalarMap[str, bytes]
+    def __init__(self, step: _Optional[_Union[_common_pb2.StepKey, _Mapping]] = ..., members: _Optional[_Iterable[_Union[_common_pb2.Member, _Mapping]]] = ..., resume_from: _Optional[_Union[_job_pb2.CheckpointRef, _Mapping]] = ..., attempt_dir: _Optional[str] = ..., inputs: _Optional[_Mapping[str, bytes]] = ...) -> None: ...
 
 class Committed(_message.Message):
     __slots__ = ("step", "outputs", "computed")
