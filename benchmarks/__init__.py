@@ -1,0 +1,1 @@
+"""Benchmarks: one name, one JSON line per figure."""
