@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from pydantic import TypeAdapter
 
 from federatedml.data.catalogue import TableName
-from federatedml.federation.party import Member
+from federatedml.federation.party import Member, model_id, party_model_id
 
 
 @dataclass(frozen=True)
@@ -81,15 +81,12 @@ class JobPlan:
     @property
     def model_id(self) -> str:
         """FATE's model id: ``arbiter-10001#guest-9999#host-10000#KEY``."""
-        roles: dict[str, list[str]] = {}
-        for member in self.members:
-            roles.setdefault(str(member.role), []).append(member.party)
-        return "#".join([f"{role}-{'_'.join(ids)}" for role, ids in sorted(roles.items())] + [self.model_key])
+        return model_id(self.members, self.model_key)
 
     @property
     def party_model_id(self) -> str:
         """FATE's party model id: ``guest#9999#arbiter-10001#guest-9999#host-10000#KEY``."""
-        return f"{self.me.role}#{self.me.party}#{self.model_id}"
+        return party_model_id(self.me, self.members, self.model_key)
 
 
 _PLAN: TypeAdapter[JobPlan] = TypeAdapter(JobPlan)

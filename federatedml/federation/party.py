@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -36,3 +37,16 @@ class Member:
         if role not in set(Role) or not PARTY_ID.fullmatch(party):
             raise DslError("FED-101", f"{text!r} is not ROLE_PARTY", f"roles: {', '.join(Role)}")
         return cls(Role(role), party)
+
+
+def model_id(members: Sequence[Member], model_key: str) -> str:
+    """FATE's model id: ``arbiter-10001#guest-9999#host-10000_10002#KEY``."""
+    roles: dict[Role, list[str]] = {}
+    for member in members:
+        roles.setdefault(member.role, []).append(member.party)
+    return "#".join([f"{role}-{'_'.join(ids)}" for role, ids in sorted(roles.items())] + [model_key])
+
+
+def party_model_id(me: Member, members: Sequence[Member], model_key: str) -> str:
+    """FATE's party model id: ``guest#9999#arbiter-10001#guest-9999#host-10000#KEY``."""
+    return f"{me.role}#{me.party}#{model_id(members, model_key)}"
