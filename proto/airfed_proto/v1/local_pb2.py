@@ -26,7 +26,7 @@ from airfed_proto.v1 import common_pb2 as airfed__proto_dot_v1_dot_common__pb2
 from airfed_proto.v1 import job_pb2 as airfed__proto_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x61irfed_proto/v1/local.proto\x12\tairfed.v1\x1a\x1c\x61irfed_proto/v1/common.proto\x1a\x19\x61irfed_proto/v1/job.proto\"s\n\x0f\x46\x65\x64\x65rateRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x10\n\x08pipeline\x18\x02 \x01(\t\x12\x0b\n\x03\x64sl\x18\x03 \x01(\x0c\x12\x0c\n\x04\x63onf\x18\x04 \x01(\x0c\x12\x0e\n\x06\x64\x61g_id\x18\x05 \x01(\t\x12\x13\n\x0bspec_digest\x18\x06 \x01(\t\"V\n\x0c\x45nrolRequest\x12\x11\n\tinitiator\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x61g_id\x18\x03 \x01(\t\x12\x13\n\x0bspec_digest\x18\x04 \x01(\t\"\xd6\x01\n\rAdmissionNews\x12\x0c\n\x04\x64one\x18\x01 \x01(\x08\x12\x36\n\x07\x61nswers\x18\x02 \x03(\x0b\x32%.airfed.v1.AdmissionNews.AnswersEntry\x12#\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x12.airfed.v1.Failure\x12\x0f\n\x07job_dir\x18\x04 \x01(\t\x1aI\n\x0c\x41nswersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.airfed.v1.ProposalAnswer:\x02\x38\x01\"\xc7\x01\n\x04Join\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.airfed.v1.JobKey\x12\x11\n\tcomponent\x18\x02 \x01(\t\x12!\n\x06member\x18\x03 \x01(\x0b\x32\x11.airfed.v1.Member\x12\x18\n\x10task_instance_id\x18\x04 \x01(\t\x12\x12\n\ntry_number\x18\x05 \x01(\r\x12\x0b\n\x03pid\x18\x06 \x01(\x03\x12\x13\n\x0b\x63onf_digest\x18\x07 \x01(\x0c\x12\x19\n\x11\x63omponent_version\x18\x08 \x01(\t\"\x1b\n\x08Prepared\x12\x0f\n\x07outputs\x18\x01 \x01(\x0c\"&\n\x08Progress\x12\x0c\n\x04\x64one\x18\x01 \x01(\x01\x12\x0c\n\x04text\x18\x02 \x01(\t\"\x08\n\x06Rejoin\"\x06\n\x04\x44one\"\xef\x02\n\x0bWorkerFrame\x12\x1f\n\x04join\x18\x01 \x01(\x0b\x32\x0f.airfed.v1.JoinH\x00\x12!\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x10.airfed.v1.ChunkH\x00\x12%\n\x07receipt\x18\x03 \x01(\x0b\x32\x12.airfed.v1.ReceiptH\x00\x12.\n\ncheckpoint\x18\x04 \x01(\x0b\x32\x18.airfed.v1.CheckpointRefH\x00\x12\'\n\x08prepared\x18\x05 \x01(\x0b\x32\x13.airfed.v1.PreparedH\x00\x12$\n\x06\x66\x61iled\x18\x06 \x01(\x0b\x32\x12.airfed.v1.FailureH\x00\x12\'\n\x08progress\x18\x07 \x01(\x0b\x32\x13.airfed.v1.ProgressH\x00\x12#\n\x06rejoin\x18\x08 \x01(\x0b\x32\x11.airfed.v1.RejoinH\x00\x12\x1f\n\x04\x64one\x18\t \x01(\x0b\x32\x0f.airfed.v1.DoneH\x00\x42\x07\n\x05\x66rame\"\xee\x01\n\x05Start\x12 \n\x04step\x18\x01 \x01(\x0b\x32\x12.airfed.v1.StepKey\x12\"\n\x07members\x18\x02 \x03(\x0b\x32\x11.airfed.v1.Member\x12-\n\x0bresume_from\x18\x03 \x01(\x0b\x32\x18.airfed.v1.CheckpointRef\x12\x13\n\x0b\x61ttempt_dir\x18\x04 \x01(\t\x12,\n\x06inputs\x18\x05 \x03(\x0b\x32\x1c.airfed.v1.Start.InputsEntry\x1a-\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c:\x02\x38\x01\"P\n\tCommitted\x12 \n\x04step\x18\x01 \x01(\x0b\x32\x12.airfed.v1.StepKey\x12\x0f\n\x07outputs\x18\x02 \x01(\x0c\x12\x10\n\x08\x63omputed\x18\x03 \x01(\x08\"S\n\nEndAttempt\x12 \n\x04step\x18\x01 \x01(\x0b\x32\x12.airfed.v1.StepKey\x12#\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x12.airfed.v1.Failure\"\xaa\x02\n\x0cGatewayFrame\x12!\n\x05start\x18\x01 \x01(\x0b\x32\x10.airfed.v1.StartH\x00\x12!\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x10.airfed.v1.ChunkH\x00\x12%\n\x07receipt\x18\x03 \x01(\x0b\x32\x12.airfed.v1.ReceiptH\x00\x12,\n\x0b\x65nd_attempt\x18\x04 \x01(\x0b\x32\x15.airfed.v1.EndAttemptH\x00\x12)\n\tcommitted\x18\x05 \x01(\x0b\x32\x14.airfed.v1.CommittedH\x00\x12$\n\x06\x66\x61iled\x18\x06 \x01(\x0b\x32\x12.airfed.v1.FailureH\x00\x12%\n\x07skipped\x18\x07 \x01(\x0b\x32\x12.airfed.v1.FailureH\x00\x42\x07\n\x05\x66rame\"-\n\x08JobQuery\x12\x11\n\tinitiator\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\"\x85\x01\n\nMemberStep\x12!\n\x06member\x18\x01 \x01(\x0b\x32\x11.airfed.v1.Member\x12#\n\x05state\x18\x02 \x01(\x0e\x32\x14.airfed.v1.StepState\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x10\n\x08progress\x18\x04 \x01(\x01\x12\x0c\n\x04text\x18\x05 \x01(\t\"\xc5\x01\n\x08StepView\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12\x0e\n\x06module\x18\x02 \x01(\t\x12#\n\x05state\x18\x03 \x01(\x0e\x32\x14.airfed.v1.StepState\x12\x12\n\ngeneration\x18\x04 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x05 \x01(\r\x12&\n\x07members\x18\x06 \x03(\x0b\x32\x15.airfed.v1.MemberStep\x12\x12\n\nstarted_at\x18\x07 \x01(\x01\x12\x10\n\x08\x65nded_at\x18\x08 \x01(\x01\"\xf9\x02\n\x07JobView\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.airfed.v1.JobKey\x12\x10\n\x08pipeline\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12#\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x12.airfed.v1.Failure\x12\n\n\x02\x62y\x18\x05 \x01(\t\x12\x30\n\x07parties\x18\x06 \x03(\x0b\x32\x1f.airfed.v1.JobView.PartiesEntry\x12\"\n\x05steps\x18\x07 \x03(\x0b\x32\x13.airfed.v1.StepView\x12\x12\n\ncreated_at\x18\x08 \x01(\x01\x12\x10\n\x08\x65nded_at\x18\t \x01(\x01\x12\"\n\x07members\x18\n \x03(\x0b\x32\x11.airfed.v1.Member\x12\x11\n\tmodel_key\x18\x0b \x01(\t\x1aI\n\x0cPartiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.airfed.v1.ProposalAnswer:\x02\x38\x01\",\n\x08JobViews\x12 \n\x04jobs\x18\x01 \x03(\x0b\x32\x12.airfed.v1.JobView\"K\n\rEndJobRequest\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.airfed.v1.JobKey\x12\n\n\x02\x62y\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\r\n\x0b\x45ndJobReply2\xb9\x02\n\x05Local\x12\x42\n\x08\x46\x65\x64\x65rate\x12\x1a.airfed.v1.FederateRequest\x1a\x18.airfed.v1.AdmissionNews0\x01\x12?\n\x08\x45nrolRun\x12\x17.airfed.v1.EnrolRequest\x1a\x18.airfed.v1.AdmissionNews0\x01\x12=\n\x06\x41ttach\x12\x16.airfed.v1.WorkerFrame\x1a\x17.airfed.v1.GatewayFrame(\x01\x30\x01\x12\x30\n\x04Show\x12\x13.airfed.v1.JobQuery\x1a\x13.airfed.v1.JobViews\x12:\n\x06\x45ndJob\x12\x18.airfed.v1.EndJobRequest\x1a\x16.airfed.v1.EndJobReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x61irfed_proto/v1/local.proto\x12\tairfed.v1\x1a\x1c\x61irfed_proto/v1/common.proto\x1a\x19\x61irfed_proto/v1/job.proto\"s\n\x0f\x46\x65\x64\x65rateRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x10\n\x08pipeline\x18\x02 \x01(\t\x12\x0b\n\x03\x64sl\x18\x03 \x01(\x0c\x12\x0c\n\x04\x63onf\x18\x04 \x01(\x0c\x12\x0e\n\x06\x64\x61g_id\x18\x05 \x01(\t\x12\x13\n\x0bspec_digest\x18\x06 \x01(\t\"V\n\x0c\x45nrolRequest\x12\x11\n\tinitiator\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x61g_id\x18\x03 \x01(\t\x12\x13\n\x0bspec_digest\x18\x04 \x01(\t\"\xd6\x01\n\rAdmissionNews\x12\x0c\n\x04\x64one\x18\x01 \x01(\x08\x12\x36\n\x07\x61nswers\x18\x02 \x03(\x0b\x32%.airfed.v1.AdmissionNews.AnswersEntry\x12#\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x12.airfed.v1.Failure\x12\x0f\n\x07job_dir\x18\x04 \x01(\t\x1aI\n\x0c\x41nswersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.airfed.v1.ProposalAnswer:\x02\x38\x01\"\xec\x01\n\x04Join\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.airfed.v1.JobKey\x12\x11\n\tcomponent\x18\x02 \x01(\t\x12!\n\x06member\x18\x03 \x01(\x0b\x32\x11.airfed.v1.Member\x12\x18\n\x10task_instance_id\x18\x04 \x01(\t\x12\x12\n\ntry_number\x18\x05 \x01(\r\x12\x0b\n\x03pid\x18\x06 \x01(\x03\x12\x13\n\x0b\x63onf_digest\x18\x07 \x01(\x0c\x12\x19\n\x11\x63omponent_version\x18\x08 \x01(\t\x12\x12\n\ngeneration\x18\t \x01(\r\x12\x0f\n\x07\x61ttempt\x18\n \x01(\r\"\x1b\n\x08Prepared\x12\x0f\n\x07outputs\x18\x01 \x01(\x0c\"&\n\x08Progress\x12\x0c\n\x04\x64one\x18\x01 \x01(\x01\x12\x0c\n\x04text\x18\x02 \x01(\t\"\x08\n\x06Rejoin\"\x06\n\x04\x44one\"\xef\x02\n\x0bWorkerFrame\x12\x1f\n\x04join\x18\x01 \x01(\x0b\x32\x0f.airfed.v1.JoinH\x00\x12!\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x10.airfed.v1.ChunkH\x00\x12%\n\x07receipt\x18\x03 \x01(\x0b\x32\x12.airfed.v1.ReceiptH\x00\x12.\n\ncheckpoint\x18\x04 \x01(\x0b\x32\x18.airfed.v1.CheckpointRefH\x00\x12\'\n\x08prepared\x18\x05 \x01(\x0b\x32\x13.airfed.v1.PreparedH\x00\x12$\n\x06\x66\x61iled\x18\x06 \x01(\x0b\x32\x12.airfed.v1.FailureH\x00\x12\'\n\x08progress\x18\x07 \x01(\x0b\x32\x13.airfed.v1.ProgressH\x00\x12#\n\x06rejoin\x18\x08 \x01(\x0b\x32\x11.airfed.v1.RejoinH\x00\x12\x1f\n\x04\x64one\x18\t \x01(\x0b\x32\x0f.airfed.v1.DoneH\x00\x42\x07\n\x05\x66rame\"\xee\x01\n\x05Start\x12 \n\x04step\x18\x01 \x01(\x0b\x32\x12.airfed.v1.StepKey\x12\"\n\x07members\x18\x02 \x03(\x0b\x32\x11.airfed.v1.Member\x12-\n\x0bresume_from\x18\x03 \x01(\x0b\x32\x18.airfed.v1.CheckpointRef\x12\x13\n\x0b\x61ttempt_dir\x18\x04 \x01(\t\x12,\n\x06inputs\x18\x05 \x03(\x0b\x32\x1c.airfed.v1.Start.InputsEntry\x1a-\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c:\x02\x38\x01\"P\n\tCommitted\x12 \n\x04step\x18\x01 \x01(\x0b\x32\x12.airfed.v1.StepKey\x12\x0f\n\x07outputs\x18\x02 \x01(\x0c\x12\x10\n\x08\x63omputed\x18\x03 \x01(\x08\"S\n\nEndAttempt\x12 \n\x04step\x18\x01 \x01(\x0b\x32\x12.airfed.v1.StepKey\x12#\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x12.airfed.v1.Failure\"\xaa\x02\n\x0cGatewayFrame\x12!\n\x05start\x18\x01 \x01(\x0b\x32\x10.airfed.v1.StartH\x00\x12!\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x10.airfed.v1.ChunkH\x00\x12%\n\x07receipt\x18\x03 \x01(\x0b\x32\x12.airfed.v1.ReceiptH\x00\x12,\n\x0b\x65nd_attempt\x18\x04 \x01(\x0b\x32\x15.airfed.v1.EndAttemptH\x00\x12)\n\tcommitted\x18\x05 \x01(\x0b\x32\x14.airfed.v1.CommittedH\x00\x12$\n\x06\x66\x61iled\x18\x06 \x01(\x0b\x32\x12.airfed.v1.FailureH\x00\x12%\n\x07skipped\x18\x07 \x01(\x0b\x32\x12.airfed.v1.FailureH\x00\x42\x07\n\x05\x66rame\"-\n\x08JobQuery\x12\x11\n\tinitiator\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\"\x85\x01\n\nMemberStep\x12!\n\x06member\x18\x01 \x01(\x0b\x32\x11.airfed.v1.Member\x12#\n\x05state\x18\x02 \x01(\x0e\x32\x14.airfed.v1.StepState\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\x10\n\x08progress\x18\x04 \x01(\x01\x12\x0c\n\x04text\x18\x05 \x01(\t\"\xc5\x01\n\x08StepView\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12\x0e\n\x06module\x18\x02 \x01(\t\x12#\n\x05state\x18\x03 \x01(\x0e\x32\x14.airfed.v1.StepState\x12\x12\n\ngeneration\x18\x04 \x01(\r\x12\x0f\n\x07\x61ttempt\x18\x05 \x01(\r\x12&\n\x07members\x18\x06 \x03(\x0b\x32\x15.airfed.v1.MemberStep\x12\x12\n\nstarted_at\x18\x07 \x01(\x01\x12\x10\n\x08\x65nded_at\x18\x08 \x01(\x01\"\xf9\x02\n\x07JobView\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.airfed.v1.JobKey\x12\x10\n\x08pipeline\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12#\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x12.airfed.v1.Failure\x12\n\n\x02\x62y\x18\x05 \x01(\t\x12\x30\n\x07parties\x18\x06 \x03(\x0b\x32\x1f.airfed.v1.JobView.PartiesEntry\x12\"\n\x05steps\x18\x07 \x03(\x0b\x32\x13.airfed.v1.StepView\x12\x12\n\ncreated_at\x18\x08 \x01(\x01\x12\x10\n\x08\x65nded_at\x18\t \x01(\x01\x12\"\n\x07members\x18\n \x03(\x0b\x32\x11.airfed.v1.Member\x12\x11\n\tmodel_key\x18\x0b \x01(\t\x1aI\n\x0cPartiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.airfed.v1.ProposalAnswer:\x02\x38\x01\",\n\x08JobViews\x12 \n\x04jobs\x18\x01 \x03(\x0b\x32\x12.airfed.v1.JobView\"K\n\rEndJobRequest\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.airfed.v1.JobKey\x12\n\n\x02\x62y\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\r\n\x0b\x45ndJobReply2\xb9\x02\n\x05Local\x12\x42\n\x08\x46\x65\x64\x65rate\x12\x1a.airfed.v1.FederateRequest\x1a\x18.airfed.v1.AdmissionNews0\x01\x12?\n\x08\x45nrolRun\x12\x17.airfed.v1.EnrolRequest\x1a\x18.airfed.v1.AdmissionNews0\x01\x12=\n\x06\x41ttach\x12\x16.airfed.v1.WorkerFrame\x1a\x17.airfed.v1.GatewayFrame(\x01\x30\x01\x12\x30\n\x04Show\x12\x13.airfed.v1.JobQuery\x1a\x13.airfed.v1.JobViews\x12:\n\x06\x45ndJob\x12\x18.airfed.v1.EndJobRequest\x1a\x16.airfed.v1.EndJobReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,43 +48,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADMISSIONNEWS_ANSWERSENTRY']._serialized_start=446
   _globals['_ADMISSIONNEWS_ANSWERSENTRY']._serialized_end=519
   _globals['_JOIN']._serialized_start=522
-  _globals['_JOIN']._serialized_end=721
-  _globals['_PREPARED']._serialized_start=723
-  _globals['_PREPARED']._serialized_end=750
-  _globals['_PROGRESS']._serialized_start=752
-  _globals['_PROGRESS']._serialized_end=790
-  _globals['_REJOIN']._serialized_start=792
-  _globals['_REJOIN']._serialized_end=800
-  _globals['_DONE']._serialized_start=802
-  _globals['_DONE']._serialized_end=808
-  _globals['_WORKERFRAME']._serialized_start=811
-  _globals['_WORKERFRAME']._serialized_end=1178
-  _globals['_START']._serialized_start=1181
-  _globals['_START']._serialized_end=1419
-  _globals['_START_INPUTSENTRY']._serialized_start=1374
-  _globals['_START_INPUTSENTRY']._serialized_end=1419
-  _globals['_COMMITTED']._serialized_start=1421
-  _globals['_COMMITTED']._serialized_end=1501
-  _globals['_ENDATTEMPT']._serialized_start=1503
-  _globals['_ENDATTEMPT']._serialized_end=1586
-  _globals['_GATEWAYFRAME']._serialized_start=1589
-  _globals['_GATEWAYFRAME']._serialized_end=1887
-  _globals['_JOBQUERY']._serialized_start=1889
-  _globals['_JOBQUERY']._serialized_end=1934
-  _globals['_MEMBERSTEP']._serialized_start=1937
-  _globals['_MEMBERSTEP']._serialized_end=2070
-  _globals['_STEPVIEW']._serialized_start=2073
-  _globals['_STEPVIEW']._serialized_end=2270
-  _globals['_JOBVIEW']._serialized_start=2273
-  _globals['_JOBVIEW']._serialized_end=2650
-  _globals['_JOBVIEW_PARTIESENTRY']._serialized_start=2577
-  _globals['_JOBVIEW_PARTIESENTRY']._serialized_end=2650
-  _globals['_JOBVIEWS']._serialized_start=2652
-  _globals['_JOBVIEWS']._serialized_end=2696
-  _globals['_ENDJOBREQUEST']._serialized_start=2698
-  _globals['_ENDJOBREQUEST']._serialized_end=2773
-  _globals['_ENDJOBREPLY']._serialized_start=2775
-  _globals['_ENDJOBREPLY']._serialized_end=2788
-  _globals['_LOCAL']._serialized_start=2791
-  _globals['_LOCAL']._serialized_end=3104
+  _globals['_JOIN']._serialized_end=758
+  _globals['_PREPARED']._serialized_start=760
+  _globals['_PREPARED']._serialized_end=787
+  _globals['_PROGRESS']._serialized_start=789
+  _globals['_PROGRESS']._serialized_end=827
+  _globals['_REJOIN']._serialized_start=829
+  _globals['_REJOIN']._serialized_end=837
+  _globals['_DONE']._serialized_start=839
+  _globals['_DONE']._serialized_end=845
+  _globals['_WORKERFRAME']._serialized_start=848
+  _globals['_WORKERFRAME']._serialized_end=1215
+  _globals['_START']._serialized_start=1218
+  _globals['_START']._serialized_end=1456
+  _globals['_START_INPUTSENTRY']._serialized_start=1411
+  _globals['_START_INPUTSENTRY']._serialized_end=1456
+  _globals['_COMMITTED']._serialized_start=1458
+  _globals['_COMMITTED']._serialized_end=1538
+  _globals['_ENDATTEMPT']._serialized_start=1540
+  _globals['_ENDATTEMPT']._serialized_end=1623
+  _globals['_GATEWAYFRAME']._serialized_start=1626
+  _globals['_GATEWAYFRAME']._serialized_end=1924
+  _globals['_JOBQUERY']._serialized_start=1926
+  _globals['_JOBQUERY']._serialized_end=1971
+  _globals['_MEMBERSTEP']._serialized_start=1974
+  _globals['_MEMBERSTEP']._serialized_end=2107
+  _globals['_STEPVIEW']._serialized_start=2110
+  _globals['_STEPVIEW']._serialized_end=2307
+  _globals['_JOBVIEW']._serialized_start=2310
+  _globals['_JOBVIEW']._serialized_end=2687
+  _globals['_JOBVIEW_PARTIESENTRY']._serialized_start=2614
+  _globals['_JOBVIEW_PARTIESENTRY']._serialized_end=2687
+  _globals['_JOBVIEWS']._serialized_start=2689
+  _globals['_JOBVIEWS']._serialized_end=2733
+  _globals['_ENDJOBREQUEST']._serialized_start=2735
+  _globals['_ENDJOBREQUEST']._serialized_end=2810
+  _globals['_ENDJOBREPLY']._serialized_start=2812
+  _globals['_ENDJOBREPLY']._serialized_end=2825
+  _globals['_LOCAL']._serialized_start=2828
+  _globals['_LOCAL']._serialized_end=3141
 # @@protoc_insertion_point(module_scope)

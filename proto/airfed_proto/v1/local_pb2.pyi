@@ -56,7 +56,7 @@ class AdmissionNews(_message.Message):
     def __init__(self, done: _Optional[bool] = ..., answers: _Optional[_Mapping[str, _job_pb2.ProposalAnswer]] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., job_dir: _Optional[str] = ...) -> None: ...
 
 class Join(_message.Message):
-    __slots__ = ("job", "component", "member", "task_instance_id", "try_number", "pid", "conf_digest", "component_version")
+    __slots__ = ("job", "component", "member", "task_instance_id", "try_number", "pid", "conf_digest", "component_version", "generation", "attempt")
     JOB_FIELD_NUMBER: _ClassVar[int]
     COMPONENT_FIELD_NUMBER: _ClassVar[int]
     MEMBER_FIELD_NUMBER: _ClassVar[int]
@@ -65,6 +65,8 @@ class Join(_message.Message):
     PID_FIELD_NUMBER: _ClassVar[int]
     CONF_DIGEST_FIELD_NUMBER: _ClassVar[int]
     COMPONENT_VERSION_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     job: _common_pb2.JobKey
     component: str
     member: _common_pb2.Member
@@ -73,7 +75,9 @@ class Join(_message.Message):
     pid: int
     conf_digest: bytes
     component_version: str
-    def __init__(self, job: _Optional[_Union[_common_pb2.JobKey, _Mapping]] = ..., component: _Optional[str] = ..., member: _Optional[_Union[_common_pb2.Member, _Mapping]] = ..., task_instance_id: _Optional[str] = ..., try_number: _Optional[int] = ..., pid: _Optional[int] = ..., conf_digest: _Optional[bytes] = ..., component_version: _Optional[str] = ...) -> None: ...
+    generation: int
+    attempt: int
+    def __init__(self, job: _Optional[_Union[_common_pb2.JobKey, _Mapping]] = ..., component: _Optional[str] = ..., member: _Optional[_Union[_common_pb2.Member, _Mapping]] = ..., task_instance_id: _Optional[str] = ..., try_number: _Optional[int] = ..., pid: _Optional[int] = ..., conf_digest: _Optional[bytes] = ..., component_version: _Optional[str] = ..., generation: _Optional[int] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class Prepared(_message.Message):
     __slots__ = ("outputs",)
