@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
@@ -17,8 +18,10 @@ from federated_operators.registry.records import (
     LoggedModel,
     Metric,
     ModelVersion,
+    RegisteredModel,
     Run,
     parse_logged_model,
+    parse_registered_model,
     parse_run,
     parse_version,
 )
@@ -26,7 +29,7 @@ from federatedml.errors import FedError, ModelError, PeerError
 
 API = "/api/2.0/mlflow"
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
-BATCH_METRICS, BATCH_PARAMS, BATCH_TAGS = 1000, 100, 100
+BATCH_METRICS, BATCH_PARAMS, BATCH_TAGS = 800, 100, 100  # together MLflow's limit of one call
 PAUSES = (0.1, 0.4)  # seconds before the second and the third try
 MAX_MESSAGE = 400
 
@@ -117,12 +120,16 @@ class MlflowRest:
         tags: Mapping[str, str] | None = None,
     ) -> None:
         """Log points, parameters and tags, in as many calls as MLflow's limits need; sent again, it changes nothing."""
-        for part in _parts(list((tags or {}).items()), BATCH_TAGS):
-            self._post("/runs/log-batch", {"run_id": run_id, "tags": _pairs(dict(part))})
-        for part in _parts(list((params or {}).items()), BATCH_PARAMS):
-            self._post("/runs/log-batch", {"run_id": run_id, "params": _pairs(dict(part))})
-        for points in _parts(list(metrics), BATCH_METRICS):
-            self._post("/runs/log-batch", {"run_id": run_id, "metrics": [point.json() for point in points]})
+        tag_parts = _parts(_pairs(tags or {}), BATCH_TAGS)
+        param_parts = _parts(_pairs(params or {}), BATCH_PARAMS)
+        metric_parts = _parts([point.json() for point in metrics], BATCH_METRICS)
+        for some, more, points in zip_longest(tag_parts, param_parts, metric_parts, fillvalue=()):
+            body = {"run_id": run_id, "tags": some, "params": more, "metrics": points}
+            self._post("/runs/log-batch", body)
+
+    def delete_run(self, run_id: str) -> None:
+        """Hide a run; ``mlflow gc`` removes it."""
+        self._post("/runs/delete", {"run_id": run_id})
 
     def set_tag(self, run_id: str, key: str, value: str) -> None:
         """Set one tag of a run."""
@@ -210,11 +217,11 @@ class MlflowRest:
             if error.code != "FED-611":
                 raise
 
-    def registered_models(self, like: str) -> list[str]:
-        """Names that match an SQL pattern (``%`` any text), sorted."""
+    def registered_models(self, like: str) -> list[RegisteredModel]:
+        """Registered models whose names match an SQL pattern (``%`` any text, ``_`` any character), sorted."""
         query = {"filter": f"name LIKE {_literal(like)}", "max_results": 200}
         found = self._pages("GET", "/registered-models/search", query, "registered_models")
-        return sorted(str(model["name"]) for model in found)
+        return sorted((parse_registered_model(model) for model in found), key=lambda model: model.name)
 
     def create_version(
         self, name: str, model: LoggedModel, tags: Mapping[str, str], description: str = "", run_id: str = ""
@@ -255,15 +262,14 @@ class MlflowRest:
         try:
             found = self._get("/registered-models/alias", {"name": name, "alias": alias})
         except ModelError as error:
-            if error.code == "FED-610" or alias in self.aliases(name):
+            if error.code == "FED-610" or alias in self.get_registered_model(name).aliases:
                 raise
             raise ModelError("FED-610", f"model {name} has no alias {alias!r}") from None
         return parse_version(found["model_version"])
 
-    def aliases(self, name: str) -> dict[str, int]:
-        """Alias -> version."""
-        found = self._get("/registered-models/get", {"name": name})["registered_model"]
-        return {pair["alias"]: int(pair["version"]) for pair in found.get("aliases", [])}
+    def get_registered_model(self, name: str) -> RegisteredModel:
+        """A registered model with its aliases."""
+        return parse_registered_model(self._get("/registered-models/get", {"name": name})["registered_model"])
 
     # Transport
 
