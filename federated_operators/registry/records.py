@@ -57,6 +57,15 @@ class LoggedModel:
 
 
 @dataclass(frozen=True)
+class RegisteredModel:
+    """A name in the registry. ``created`` (ms) tells a deleted and newly made one apart; ``aliases``: to versions."""
+
+    name: str
+    created: int
+    aliases: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ModelVersion:
     """An entry of a registered model. ``aliases`` are known after a get only, not after a search."""
 
@@ -110,6 +119,12 @@ def parse_logged_model(found: Mapping[str, Any]) -> LoggedModel:
         _dict(info.get("tags", [])),
         _dict(data.get("params", [])),
     )
+
+
+def parse_registered_model(found: Mapping[str, Any]) -> RegisteredModel:
+    """A registered model of MLflow's JSON."""
+    aliases = {pair["alias"]: int(pair["version"]) for pair in found.get("aliases", [])}
+    return RegisteredModel(found["name"], int(found.get("creation_timestamp", 0)), aliases)
 
 
 def parse_version(found: Mapping[str, Any]) -> ModelVersion:
