@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from federatedml.data.table import Table
 from federatedml.errors import DslError, ModelError
 from federatedml.federation.box import Box
-from federatedml.federation.party import Role
+from federatedml.federation.party import Member, Role
 from federatedml.federation.topic import Topic
 from federatedml.views import View
 
@@ -66,6 +66,7 @@ class Outputs:
 
 
 RoleFunction = Callable[[Any, Box, Inputs], Outputs]
+MemberParams = Mapping[Member, Params]
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,8 @@ class Component:
         need_deploy: default of the DSL's ``need_deploy``.
         reproducible: "exact", or the tolerance of its results over runs and resumes.
         version: compared between parties before anything runs.
+        settle: parameters of all members as submitted (``model_fields_set`` says what the conf itself sets) ->
+            as they will run, with every ``auto`` decided. Pure; ``DslError`` if they do not fit together.
     """
 
     module: str
@@ -131,6 +134,7 @@ class Component:
     need_deploy: bool = True
     reproducible: str | float = "exact"
     version: str = "1"
+    settle: Callable[[MemberParams], MemberParams] = lambda submitted: submitted
 
     def topic_table(self) -> dict[str, Topic[Any]]:
         """Topics by name."""
