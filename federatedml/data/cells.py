@@ -1,0 +1,79 @@
+"""Cells of a raw column: which are missing, which are numbers, what replaces a kind of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federatedml.data.table import Column
+from federatedml.errors import DataError
+
+Method = Literal["min", "max", "mean", "designated"]
+MISSING = ("", "none", "null", "na")  # FATE's tokens, in any case
+STATISTICS: Mapping[str, Callable[[NDArray[np.float64]], np.float64]] = {"min": np.min, "max": np.max, "mean": np.mean}
+NAMES_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Cells:
+    """One column as numbers.
+
+    Attributes:
+        values: (n,) float64, meaningless where ``missing`` or ``bad``.
+        missing: (n,) null, NaN or one of the tokens.
+        bad: (n,) neither missing nor a finite number.
+    """
+
+    values: NDArray[np.float64]
+    missing: NDArray[np.bool_]
+    bad: NDArray[np.bool_]
+
+
+def cells(column: Column, tokens: Collection[str]) -> Cells:
+    """The cells of a column; ``tokens`` (lower case) mark missing ones, as text or as the number that they spell."""
+    if column.dtype.kind in "fiub":
+        values, missing = column.astype(np.float64), np.zeros(len(column), bool)
+    else:
+        texts = ["" if cell is None else str(cell).strip().lower() for cell in column]
+        missing = np.array([cell is None or text in tokens for cell, text in zip(column, texts, strict=True)], bool)
+        values = np.array([_number(text) for text in texts], np.float64)
+    missing = missing | np.isnan(values) | equal(values, tokens)
+    return Cells(values, missing, ~missing & ~np.isfinite(values))
+
+
+def equal(values: NDArray[np.float64], tokens: Iterable[str]) -> NDArray[np.bool_]:
+    """(n,) whether the value is a number that one of the tokens spells."""
+    spelled = [_number(token) for token in tokens]
+    return np.isin(values, [number for number in spelled if math.isfinite(number)])
+
+
+def replacement(values: NDArray[np.float64], method: Method | None, designated: float) -> float:
+    """What replaces cells of a kind, from the values that are not of it; ``designated`` also where no method is set.
+
+    Raises:
+        DataError: no value is left to take the minimum, maximum or mean of.
+    """
+    if method is None or method == "designated":
+        return designated
+    if not len(values):
+        raise DataError("FED-214", f"no value to take the {method} of")
+    return float(STATISTICS[method](values))
+
+
+def counted(rows: dict[str, int]) -> str:
+    """Columns and how many of their rows are meant, for a message: ``x1 (3 rows), x7 (1 row)``."""
+    shown = [f"{name} ({n} row{'s' * (n != 1)})" for name, n in list(rows.items())[:NAMES_SHOWN]]
+    return ", ".join(shown) + (f" and {len(rows) - NAMES_SHOWN} more" if len(rows) > NAMES_SHOWN else "")
+
+
+def _number(text: str) -> float:
+    """The number that a text spells; infinity if it spells none, which no later check takes for a number."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.inf
