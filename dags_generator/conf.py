@@ -1,0 +1,156 @@
+"""The runtime conf of FATE v1: who takes part, on which tables, with which parameters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from dags_generator.reading import clip
+from dags_generator.spec import Graph, Parties
+from dags_generator.where import LATER, Where, names
+from federatedml.data.catalogue import TableName
+from federatedml.errors import DataError
+from federatedml.federation.party import PARTY_ID, Member, Role
+
+CONF_KEYS = ("initiator", "job_parameters", "role", "role_parameters", "algorithm_parameters", "dsl_version")
+CONF_NOT_YET = {"component_parameters": f"conf v2 {LATER}", "provider": f"conf v2 {LATER}"}
+MODEL_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+NO_EFFECT = {
+    "work_mode": "every party runs its own processes",
+    "backend": "each party chooses its own engine",
+    "processor_per_node": "each party chooses its own engine",
+}
+JOB_NOT_YET = {
+    "model_id": "it is made from the parties and model_key",
+    "model_version": "it is the job id",
+    "timeout": f"a timeout of the job {LATER}",
+    "auto_retries": f"retries after an error of the algorithm {LATER}",
+    "specified_task_run": f"a run of chosen components {LATER}",
+    "common": f"conf v2 {LATER}",
+}
+MAX_PARTIES = 32
+
+
+def parties(conf: Mapping[str, Any], where: Where) -> Parties:
+    """``initiator`` and ``role`` of a conf; party ids become strings."""
+    _version(conf, where)
+    at = where.at("role")
+    given = at.object(where.required(conf, "role"))
+    at.only(given, tuple(Role))
+    role = {Role(name): _party_ids(given[name], at.at(name)) for name in sorted(given)}
+    at = where.at("initiator")
+    initiator = at.object(where.required(conf, "initiator"))
+    at.only(initiator, ("role", "party_id"))
+    name, party = at.required(initiator, "role"), _party_id(at.required(initiator, "party_id"), at.at("party_id"))
+    if name not in tuple(Role):
+        raise at.at("role").error("FED-101", f"found {clip(name)}", f"allowed: {names(Role)}")
+    if party not in role.get(Role(name), ()):
+        problem = f"initiator {name} {party} is not among the parties"
+        raise at.error("FED-130", problem, f"role.{name}: {names(role.get(Role(name), ()))}")
+    return Parties(Member(Role(name), party), role)
+
+
+def _version(conf: Mapping[str, Any], where: Where) -> None:
+    if conf.get("dsl_version") in (2, "2"):
+        raise where.at("dsl_version").error("FED-150", "conf v2 is not supported yet", "write a v1 conf")
+    if conf.get("dsl_version", 1) not in (1, "1"):
+        raise where.at("dsl_version").error("FED-103", f"found {clip(conf['dsl_version'])}", "allowed: 1")
+
+
+def _party_ids(value: Any, where: Where) -> tuple[str, ...]:
+    given = where.list(value)
+    if not 1 <= len(given) <= MAX_PARTIES:
+        raise where.error("FED-101", f"{len(given)} parties", f"1 to {MAX_PARTIES}")
+    ids = tuple(_party_id(item, where) for item in given)
+    if twice := sorted({party for party in ids if ids.count(party) > 1}):
+        raise where.error("FED-101", f"party {twice[0]} is given twice")
+    return ids
+
+
+def _party_id(value: Any, where: Where) -> str:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not PARTY_ID.fullmatch(text):
+        raise where.error(
+            "FED-101", f"{clip(value)} is not a party id", "digits, or letters, '_', '.', '-', at most 64"
+        )
+    return text
+
+
+def check_keys(conf: Mapping[str, Any], graph: Graph, where: Where) -> None:
+    """Refuse keys and names that FATE would silently ignore."""
+    where.only(conf, CONF_KEYS, CONF_NOT_YET)
+    at = where.at("role_parameters")
+    for role, values in at.object(conf.get("role_parameters", {})).items():
+        if role not in graph.parties.role:
+            raise at.error("FED-132", f"nobody has role {clip(role)}", f"role has: {names(graph.parties.role)}")
+        _known(at.at(role).object(values), graph, at.at(role), ("args",))
+    at = where.at("algorithm_parameters")
+    _known(at.object(conf.get("algorithm_parameters", {})), graph, at, ())
+
+
+def _known(values: Mapping[str, Any], graph: Graph, where: Where, others: tuple[str, ...]) -> None:
+    for name in values:
+        if name not in graph.components and name not in others:
+            problem = f"there is no component {clip(name)}"
+            raise where.error("FED-132", problem, f"allowed: {names([*graph.components, *others])}")
+
+
+def job_parameters(conf: Mapping[str, Any], where: Where) -> tuple[str, list[str]]:
+    """The model key, and notes about what has no effect."""
+    at = where.at("job_parameters")
+    given = at.object(where.required(conf, "job_parameters"))
+    at.only(given, ("job_type", "model_key", *NO_EFFECT), JOB_NOT_YET)
+    if given.get("job_type", "train") != "train":
+        raise at.at("job_type").error("FED-150", f"{clip(given['job_type'])} is not supported yet", "allowed: train")
+    key = given.get("model_key", "model")
+    if not isinstance(key, str) or not MODEL_KEY.fullmatch(key):
+        allowed = "letters, digits, '_' and '-', at most 64"
+        raise at.at("model_key").error("FED-110", f"{clip(key)} is not a model key", allowed)
+    return key, [f"job_parameters.{name} has no effect: {why}" for name, why in NO_EFFECT.items() if name in given]
+
+
+def tables(conf: Mapping[str, Any], graph: Graph, where: Where) -> dict[Member, dict[str, TableName]]:
+    """Every member's tables by key; those that a guest or a host needs must be there."""
+    found = {}
+    for member in graph.parties.members:
+        at = where.at("role_parameters", member.role, "args")
+        args = at.object(conf.get("role_parameters", {}).get(str(member.role), {}).get("args", {}))
+        at.only(args, ("data",))
+        data = at.at("data").object(args.get("data", {}))
+        found[member] = {key: _table(value, graph.parties, member, at.at("data", key)) for key, value in data.items()}
+        _complete(graph, member, found[member], at.at("data"))
+    return found
+
+
+def _table(value: Any, parties: Parties, member: Member, where: Where) -> TableName:
+    table = where.object(per_party(value, parties, member, where))
+    where.only(table, ("name", "namespace"))
+    name, namespace = (where.at(key).text(where.required(table, key)) for key in ("name", "namespace"))
+    try:
+        return TableName(namespace, name)
+    except DataError as error:
+        raise where.error("FED-133", error.message, error.hint) from None
+
+
+def _complete(graph: Graph, member: Member, tables: Mapping[str, TableName], where: Where) -> None:
+    if member.role is Role.ARBITER:
+        return
+    for component in graph.of(member):
+        for key, references in component.data.items():
+            missing = [ref.alias for ref in references if ref.component is None and ref.alias not in tables]
+            if missing:
+                problem = f"no table {missing[0]!r}, which {component.name} reads as input.data.{key}"
+                raise where.error("FED-134", problem, f"given: {names(tables)}")
+
+
+def per_party(value: Any, parties: Parties, member: Member, where: Where) -> Any:
+    """The element of a role parameter's list that belongs to ``member``."""
+    if not isinstance(value, list):
+        allowed = "a role parameter is a list with one value per party"
+        raise where.error("FED-131", f"found {clip(value)}", allowed)
+    expected = len(parties.role[member.role])
+    if len(value) != expected:
+        problem = f"{len(value)} values for {expected} {member.role} parties"
+        raise where.error("FED-131", problem, f"one for each of {', '.join(parties.role[member.role])}")
+    return value[parties.position(member)]

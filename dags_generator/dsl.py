@@ -1,0 +1,152 @@
+"""DSL and parties -> ``Graph``: every reference is followed before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dags_generator.outline import Outline, Reference, outlines
+from dags_generator.reading import clip
+from dags_generator.spec import PIPELINE_NAME, ComponentSpec, Graph, Parties
+from dags_generator.where import LATER, Where, names
+from federated_operators.gateway.plan import DataRef, ModelRef
+from federatedml.component import Component, registry
+from federatedml.federation.party import Member
+
+
+def graph(pipeline: str, dsl: Mapping[str, Any], parties: Parties, where: Where) -> Graph:
+    """The validated graph of a DSL.
+
+    Args:
+        pipeline: the pipeline's name.
+        dsl: in normal form (``reading.read_object``).
+        parties: validated parties.
+        where: the DSL's file, for errors.
+
+    Raises:
+        DslError: whatever would go wrong later; names component, key, what was found and what is allowed.
+    """
+    check_name(pipeline, where)
+    found = outlines(dsl, where)
+    modules = {name: _module(outline) for name, outline in found.items()}
+    for outline in found.values():
+        _check_inputs(outline, modules)
+        _check_outputs(outline, modules[outline.name])
+        for reference in outline.references:
+            _check_target(reference, found)
+        _check_models(outline, found)
+    specs = {name: _component(found[name], modules[name], parties) for name in _order(found, where)}
+    return Graph(pipeline, dsl, parties, specs)
+
+
+def check_name(pipeline: str, where: Where) -> None:
+    """Refuse what cannot be a pipeline's name: it becomes part of DAG ids and file names."""
+    if not PIPELINE_NAME.fullmatch(pipeline):
+        problem = f"{clip(pipeline)} is not a pipeline's name"
+        raise where.error("FED-110", problem, "a letter, then letters, digits, '_' and '-', at most 64")
+
+
+def _module(outline: Outline) -> Component:
+    where = outline.where.at("module")
+    if outline.module == "Pipeline":
+        raise where.error("FED-150", "module Pipeline is not supported yet", LATER)
+    if outline.module not in registry():
+        raise where.error(
+            "FED-121", f"module {clip(outline.module)} is not installed", f"installed: {names(registry())}"
+        )
+    return registry()[outline.module]
+
+
+def _check_inputs(outline: Outline, modules: Mapping[str, Component]) -> None:
+    where, allowed = outline.where.at("input", "data"), modules[outline.name].inputs
+    for key in outline.data:
+        if key not in allowed:
+            problem = f"module {outline.module} has no input {key!r}"
+            raise where.error("FED-123", problem, f"allowed: {names(allowed)}")
+    if allowed and not outline.data:
+        raise where.error("FED-126", "there is no input data", f"one of {names(allowed)}")
+
+
+def _check_outputs(outline: Outline, module: Component) -> None:
+    for key, alias, has in (
+        ("data", outline.data_alias, module.has_data),
+        ("model", outline.model_alias, module.has_model),
+    ):
+        if alias is not None and not has:
+            raise outline.where.at("output", key).error("FED-128", f"module {outline.module} has no {key} output")
+
+
+def _check_target(reference: Reference, components: Mapping[str, Outline]) -> None:
+    where = reference.where
+    target = components.get(reference.component or "")
+    if target is None:
+        problem = f"there is no component {clip(reference.component)}"
+        raise where.error("FED-120", problem, f"components: {names(components)}")
+    kind = "model" if where.path[-1] in ("model", "isometric_model") else "data"
+    declared = target.model_alias if kind == "model" else target.data_alias
+    if reference.alias != declared:
+        problem = f"{target.name} declares no {kind} output {reference.alias!r}"
+        raise where.error("FED-122", problem, f"declared: {declared or 'none'}")
+
+
+def _check_models(outline: Outline, components: Mapping[str, Outline]) -> None:
+    if outline.model is None:
+        return
+    source = components[outline.model.component or ""]
+    if source.module != outline.module:
+        problem = f"the model of {source.name} is of module {source.module}"
+        raise outline.model.where.error("FED-127", problem, f"a model of {outline.module}")
+
+
+def _order(components: Mapping[str, Outline], where: Where) -> list[str]:
+    """Topological order, the same at every party; ``DslError`` with the path of a cycle."""
+    waiting = {name: outline.needs for name, outline in components.items()}
+    order: list[str] = []
+    while waiting:
+        ready = min((name for name, needs in waiting.items() if not needs & waiting.keys()), default=None)
+        if ready is None:
+            raise where.at("components").error("FED-125", f"components wait for each other: {_cycle(waiting)}")
+        del waiting[ready]
+        order.append(ready)
+    return order
+
+
+def _cycle(waiting: Mapping[str, set[str]]) -> str:
+    """Each is fed by the next: a -> b means that b reads a."""
+    path: list[str] = []
+    name = min(waiting)
+    while name not in path:
+        path.append(name)
+        name = min(need for need in waiting[name] if need in waiting)
+    loop = [*path[path.index(name) :], name]
+    return " -> ".join(reversed(loop))
+
+
+def _component(outline: Outline, module: Component, parties: Parties) -> ComponentSpec:
+    data = {key: tuple(DataRef(r.component, r.alias) for r in group) for key, group in outline.data.items()}
+    return ComponentSpec(
+        outline.name,
+        outline.module,
+        module.version,
+        data,
+        _model_ref(outline.model),
+        _model_ref(outline.isometric_model),
+        outline.data_alias,
+        outline.model_alias,
+        module.need_deploy if outline.need_deploy is None else outline.need_deploy,
+        sorted(outline.needs),
+        _members(outline, module, parties),
+    )
+
+
+def _model_ref(reference: Reference | None) -> ModelRef | None:
+    return None if reference is None else ModelRef(reference.component or "", reference.alias)
+
+
+def _members(outline: Outline, module: Component, parties: Parties) -> tuple[Member, ...]:
+    members = tuple(member for member in parties.members if member.role in module.roles)
+    absent = [role for role in module.roles if not parties.role.get(role)]
+    if absent and (module.topics or not members):
+        problem = f"module {outline.module} needs {names(absent)}"
+        raise outline.where.at("module").error("FED-135", problem, f"the conf's role has: {names(parties.role)}")
+    return members

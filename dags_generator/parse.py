@@ -1,0 +1,72 @@
+"""Files and proposals -> ``PipelineSpec``: the one entry for everything that people and peers write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dags_generator.conf import check_keys, job_parameters, parties, tables
+from dags_generator.dsl import graph
+from dags_generator.params import effective_params
+from dags_generator.reading import read_object
+from dags_generator.spec import Graph, PipelineSpec
+from dags_generator.where import Where
+from federatedml.errors import DslError
+
+DSL_SUFFIX = "_dsl.json"
+CONF_SUFFIX = "_conf.json"
+
+
+def parse(
+    pipeline: str, dsl: Mapping[str, Any], conf: Mapping[str, Any], dsl_at: Where, conf_at: Where
+) -> PipelineSpec:
+    """A pipeline from its two objects in normal form (``reading.read_object``); ``DslError`` if anything is wrong."""
+    try:
+        built = graph(pipeline, dsl, parties(conf, conf_at), dsl_at)
+        check_keys(conf, built, conf_at)
+        model_key, notes = job_parameters(conf, conf_at)
+        full = {**conf, **built.parties.json()}
+        return PipelineSpec(
+            built, full, effective_params(conf, built, conf_at), tables(conf, built, conf_at), model_key, notes
+        )
+    except RecursionError:
+        raise DslError("FED-100", f"{dsl_at.file}: nested too deep") from None
+
+
+def parse_pair(pipeline: str, dsl: bytes, conf: bytes, dsl_file: str, conf_file: str) -> PipelineSpec:
+    """A FATE v1 pair of files by their contents."""
+    dsl_object, conf_object = read_object(dsl, dsl_file), read_object(conf, conf_file)
+    return parse(pipeline, dsl_object, conf_object, Where(dsl_file), Where(conf_file))
+
+
+def parse_native(pipeline: str, body: bytes, file: str) -> PipelineSpec:
+    """One file with the keys ``dsl`` and ``conf``."""
+    where, value = Where(file), read_object(body, file)
+    where.only(value, ("dsl", "conf"))
+    dsl, conf = (where.at(key).object(where.required(value, key)) for key in ("dsl", "conf"))
+    return parse(pipeline, dsl, conf, where.at("dsl"), where.at("conf"))
+
+
+def parse_installed(pipeline: str, body: bytes, file: str) -> Graph:
+    """A pipeline of another initiator: DSL and parties only."""
+    where, value = Where(file), read_object(body, file)
+    where.only(value, ("dsl", "parties"))
+    dsl, given = (where.at(key).object(where.required(value, key)) for key in ("dsl", "parties"))
+    where.at("parties").only(given, ("initiator", "role"))
+    return graph(pipeline, dsl, parties(given, where.at("parties")), where.at("dsl"))
+
+
+def parse_paths(dsl: Path, conf: Path | None = None) -> PipelineSpec:
+    """A pair, or with one path a native file; the pipeline is named by the DSL's file."""
+    if conf is None:
+        return parse_native(dsl.name.removesuffix(".json"), _read(dsl), dsl.name)
+    name = dsl.name.removesuffix(".json").removesuffix("_dsl")
+    return parse_pair(name, _read(dsl), _read(conf), dsl.name, conf.name)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DslError("FED-160", f"{path.name} cannot be read: {error.strerror}") from None

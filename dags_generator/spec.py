@@ -1,0 +1,139 @@
+"""What a pipeline is once it is valid: immutable values, equal at every party that reads the same text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from dags_generator.reading import digest
+from federated_operators.gateway.plan import DataRef, ModelRef
+from federatedml.data.catalogue import TableName
+from federatedml.federation.party import Member, Role
+
+PIPELINE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Parties:
+    """Who takes part. ``role`` keeps the order of the conf: parameters are given per position."""
+
+    initiator: Member
+    role: Mapping[Role, Sequence[str]]
+
+    @cached_property
+    def members(self) -> tuple[Member, ...]:
+        """All members, sorted."""
+        return tuple(sorted(Member(role, party) for role, ids in self.role.items() for party in ids))
+
+    def position(self, member: Member) -> int:
+        """Place of a member among the parties of its role."""
+        return self.role[member.role].index(member.party)
+
+    def json(self) -> dict[str, Any]:
+        """The keys ``initiator`` and ``role`` of a conf, party ids as strings."""
+        return {
+            "initiator": {"role": str(self.initiator.role), "party_id": self.initiator.party},
+            "role": {str(role): list(ids) for role, ids in self.role.items()},
+        }
+
+
+@dataclass(frozen=True)
+class ComponentSpec:
+    """One component of a DSL.
+
+    Attributes:
+        data: DSL key (``data``, ``train_data``, ``eval_data``) -> references; tables not yet resolved.
+        data_alias, model_alias: names of the outputs, if declared.
+        upstream: components that it refers to.
+        members: who runs it, sorted.
+    """
+
+    name: str
+    module: str
+    version: str
+    data: Mapping[str, Sequence[DataRef]]
+    model: ModelRef | None
+    isometric_model: ModelRef | None
+    data_alias: str | None
+    model_alias: str | None
+    need_deploy: bool
+    upstream: Sequence[str]
+    members: Sequence[Member]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """DSL and parties, valid: all that a peer's DAG is built from.
+
+    Attributes:
+        dsl: as it was given, plain JSON.
+        components: in topological order.
+    """
+
+    pipeline: str
+    dsl: Mapping[str, Any]
+    parties: Parties
+    components: Mapping[str, ComponentSpec]
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex SHA-256 of the canonical DSL and parties."""
+        return digest({"dsl": self.dsl, "parties": self.parties.json()})
+
+    def of(self, member: Member) -> list[ComponentSpec]:
+        """Components that the member runs, in topological order."""
+        return [component for component in self.components.values() if member in component.members]
+
+    def upstream_of(self, component: ComponentSpec, member: Member) -> list[str]:
+        """The nearest earlier components that the member runs itself, seen through those that it does not."""
+        found: set[str] = set()
+        pending = list(component.upstream)
+        seen: set[str] = set()
+        while pending:
+            name = pending.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            if member in self.components[name].members:
+                found.add(name)
+            else:
+                pending.extend(self.components[name].upstream)
+        return sorted(found)
+
+
+@dataclass(frozen=True)
+class PipelineSpec:
+    """A pipeline with its conf, valid for every member.
+
+    Attributes:
+        conf: in normal form, plain JSON.
+        params: component -> member -> effective parameters, plain JSON, choices of ``auto`` made.
+        tables: member -> key under ``role_parameters.ROLE.args.data`` -> table.
+        notes: what the conf says that has no effect here.
+    """
+
+    graph: Graph
+    conf: Mapping[str, Any]
+    params: Mapping[str, Mapping[Member, Mapping[str, Any]]]
+    tables: Mapping[Member, Mapping[str, TableName]]
+    model_key: str
+    notes: Sequence[str] = ()
+
+    @property
+    def pipeline(self) -> str:
+        """Name of the pipeline at its initiator."""
+        return self.graph.pipeline
+
+    @property
+    def parties(self) -> Parties:
+        """Who takes part."""
+        return self.graph.parties
+
+
+def dag_id(pipeline: str, initiator: Member, member: Member) -> str:
+    """Airflow's name of a member's DAG: pipelines of two initiators may have the same name."""
+    own = f"{pipeline}.{member}"
+    return own if member.party == initiator.party else f"{initiator.party}.{own}"

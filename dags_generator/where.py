@@ -1,0 +1,73 @@
+"""Where in which file something stands, so that every error can say it; and the first checks on JSON values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dags_generator.reading import clip, type_name
+from federatedml.errors import DslError
+
+PLAIN_KEY = re.compile(r"[A-Za-z0-9_#.-]{1,64}")
+LATER = "comes with a later version"
+
+
+@dataclass(frozen=True)
+class Where:
+    """A place in a JSON file: ``hetero_lr_dsl.json: components.dataio_0.input``."""
+
+    file: str
+    path: tuple[str, ...] = ()
+
+    def at(self, *keys: object) -> Where:
+        """A place below this one."""
+        return Where(self.file, self.path + tuple(str(key) for key in keys))
+
+    def __str__(self) -> str:
+        keys = [key if PLAIN_KEY.fullmatch(key) else clip(key) for key in self.path]
+        return f"{self.file}: {'.'.join(keys)}" if keys else self.file
+
+    def error(self, code: str, problem: str, allowed: str = "") -> DslError:
+        """An error about this place."""
+        return DslError(code, f"{self}: {problem}", allowed)
+
+    def object(self, value: Any) -> Mapping[str, Any]:
+        """``value`` if it is an object."""
+        if not isinstance(value, Mapping):
+            raise self.error("FED-103", f"found {type_name(value)}: {clip(value)}", "an object is expected")
+        return value
+
+    def list(self, value: Any) -> list[Any]:
+        """``value`` if it is a list."""
+        if not isinstance(value, list):
+            raise self.error("FED-103", f"found {type_name(value)}: {clip(value)}", "a list is expected")
+        return value
+
+    def text(self, value: Any) -> str:
+        """``value`` if it is a string."""
+        if not isinstance(value, str):
+            raise self.error("FED-103", f"found {type_name(value)}: {clip(value)}", "a string is expected")
+        return value
+
+    def required(self, value: Mapping[str, Any], key: str) -> Any:
+        """The value of ``key``, which must be there."""
+        if key not in value:
+            raise self.error("FED-102", f"key {key!r} is missing", f"found: {names(value)}")
+        return value[key]
+
+    def only(self, value: Mapping[str, Any], allowed: Iterable[str], later: Mapping[str, str] | None = None) -> None:
+        """Refuse keys that are not understood; those of ``later`` with their own reason."""
+        for key in value:
+            if later and key in later:
+                raise self.at(key).error("FED-150", "is not supported yet", later[key])
+            if key not in allowed:
+                raise self.error("FED-102", f"key {clip(key)} is not understood", f"allowed: {names(allowed)}")
+
+
+def names(values: Iterable[object]) -> str:
+    """Names for an error, at most 30, in a stable order."""
+    found = sorted({str(value) for value in values})
+    shown = [name if PLAIN_KEY.fullmatch(name) else clip(name) for name in found[:30]]
+    return ", ".join(shown) + (f" and {len(found) - 30} more" if len(found) > 30 else "") or "none"
