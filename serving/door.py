@@ -1,0 +1,126 @@
+"""The host's side of a federated score: gRPC with mTLS, answered only to the guest that the model names."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+from grpc import aio
+
+from airfed_proto.v1 import serving_pb2 as pb
+from airfed_proto.v1 import serving_pb2_grpc
+from federatedml.errors import DataError, FedError, PolicyError
+from federatedml.federation.home import PartyHome
+from federatedml.federation.identity import verify_leaf
+from serving.features import FeatureTable
+from serving.retcode import ScoreError, Retcode
+from serving.shelf import Shelf
+
+LOG = logging.getLogger(__name__)
+MAX_IDS = 300  # FATE-Serving's largest batch
+MAX_TEXT = 256  # characters of an id, a key or a version
+MAX_REQUEST = 256 << 10  # bytes
+MAX_CONCURRENT = 64
+OPTIONS = [
+    ("grpc.max_receive_message_length", MAX_REQUEST),
+    ("grpc.so_reuseport", 0),  # a taken port is an error, not a shared one
+    ("grpc.max_concurrent_streams", MAX_CONCURRENT * 2),
+]
+
+
+class InferenceDoor(serving_pb2_grpc.InferenceServicer):
+    """Answers guests. Who asks is the certificate's party; its role is what the model says."""
+
+    def __init__(self, shelf: Shelf, features: FeatureTable, pinned: Mapping[str, bytes]) -> None:
+        self.shelf, self.features, self.pinned = shelf, features, pinned
+        self.busy = 0
+
+    async def Score(self, request: pb.ScoreRequest, context: Any) -> pb.ScoreReply:  # noqa: N802
+        """This party's part of the scores of the asked ids."""
+        started = time.monotonic()
+        await self._admit(request.guest_party_id, context)
+        self.busy += 1
+        try:
+            reply = self._score(request)
+        except FedError as error:
+            reply = _declined(error)
+        finally:
+            self.busy -= 1
+        LOG.info(
+            "event=score_part guest=%s case=%s ids=%d retcode=%d ms=%.1f",
+            request.guest_party_id,
+            request.case_id[:64] if request.case_id.isprintable() else "",
+            len(request.ids),
+            reply.retcode,
+            (time.monotonic() - started) * 1e3,
+        )
+        return reply
+
+    async def Ready(self, request: pb.ReadyRequest, context: Any) -> pb.ReadyReply:  # noqa: N802
+        """Which version is served for this guest; ready if rows can be looked up, too."""
+        await self._admit(request.guest_party_id, context)
+        for model in self.shelf.models_for(request.guest_party_id, request.model_key):
+            return pb.ReadyReply(ready=self.features.ready, model_version=model.version)
+        return pb.ReadyReply(ready=False)
+
+    async def _admit(self, claimed: str, context: Any) -> None:
+        leaf = context.auth_context().get("x509_pem_cert", [b""])[0]
+        try:
+            party = verify_leaf(leaf, self.pinned)
+            if party != claimed:
+                raise PolicyError("FED-507", f"party {party} may not ask as another party")
+        except PolicyError as error:
+            LOG.warning("event=peer_refused peer=%s reason=%s", context.peer(), error)
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
+
+    def _score(self, request: pb.ScoreRequest) -> pb.ScoreReply:
+        if self.busy > MAX_CONCURRENT:
+            raise ScoreError(Retcode.OVERLOAD, f"{MAX_CONCURRENT} requests are being answered")
+        _check(request)
+        model = self.shelf.for_guest(request.guest_party_id, request.model_key, request.model_version)
+        table, missing = self.features.lookup(request.ids)
+        reply = pb.ScoreReply(model_version=model.version, missing=missing)
+        if not len(table):
+            raise ScoreError(Retcode.HOST_FEATURE_NOT_FOUND, "no features for the id")
+        unknown = set(missing)
+        for component, values in model.partials(table).items():
+            known = iter(values.tolist())
+            row_values = [0.0 if index in unknown else next(known) for index in range(len(request.ids))]
+            reply.scores.append(pb.PartialScore(component=component, values=row_values))
+        return reply
+
+
+def _check(request: pb.ScoreRequest) -> None:
+    if not 1 <= len(request.ids) <= MAX_IDS:
+        raise ScoreError(Retcode.PARAM_ERROR, f"{len(request.ids)} ids, 1 to {MAX_IDS} are allowed")
+    texts = (*request.ids, request.model_key, request.model_version)
+    if not all(1 <= len(text) <= MAX_TEXT for text in texts):
+        raise ScoreError(Retcode.PARAM_ERROR, f"an id, the key or the version is empty or longer than {MAX_TEXT}")
+
+
+def _declined(error: FedError) -> pb.ScoreReply:
+    if isinstance(error, ScoreError):
+        return pb.ScoreReply(retcode=error.retcode, message=error.message)
+    LOG.error("event=score_failed reason=%s", error)
+    code = Retcode.FEATURE_ERROR if isinstance(error, DataError) else Retcode.SYSTEM_ERROR
+    return pb.ScoreReply(retcode=code, message=f"{error.code} at the host")
+
+
+async def start(home: PartyHome, door: InferenceDoor) -> aio.Server:
+    """Serve the door on the party's port; ``PolicyError`` if the port is taken."""
+    server = aio.server(options=OPTIONS, maximum_concurrent_rpcs=MAX_CONCURRENT * 4)
+    serving_pb2_grpc.add_InferenceServicer_to_server(door, server)
+    identity = home.identity
+    credentials = grpc.ssl_server_credentials(
+        [(identity.key, identity.certificate)], b"".join(door.pinned.values()), require_client_auth=True
+    )
+    address = f"{home.config.host}:{home.config.ports.serving_grpc}"
+    try:
+        server.add_secure_port(address, credentials)
+    except RuntimeError:
+        raise PolicyError("FED-513", f"{address} is taken", "ports.serving_grpc of party.yaml") from None
+    await server.start()
+    return server
