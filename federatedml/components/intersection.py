@@ -254,4 +254,5 @@ INTERSECTION = Component(
     },
     inputs=("data", "train_data"),
     need_deploy=False,
+    settle=lambda submitted: {m: p.model_copy(update={"intersect_method": "ecdh"}) for m, p in submitted.items()},
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from federatedml.data.durable import written
 from federatedml.errors import DataError
 
 Column = NDArray[Any]
@@ -86,50 +86,57 @@ class Table:
 
 
 def write(table: Table, path: Path) -> None:
-    """Store as Parquet, durably and whole: temporary file, sync, rename."""
+    """Store as Parquet, durably and whole."""
     meta = {"label": table.label, "kind": str(table.kind), "sid_name": table.sid_name, "origin": table.origin}
     arrow = pa.table(
         {table.sid_name: pa.array(table.ids, pa.string()), **{k: pa.array(v) for k, v in table.columns.items()}}
     )
     arrow = arrow.replace_schema_metadata({META: json.dumps(meta).encode()})
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_suffix(".tmp")
-    pq.write_table(arrow, temporary)
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.rename(path)
+    with written(path) as file:
+        pq.write_table(arrow, file)
 
 
 def read(path: Path) -> Table:
-    """A stored table, or any Parquet file whose first column is the id (then ``Kind.RAW``)."""
+    """A stored table, or any Parquet file whose first column is the id (then ``Kind.RAW``).
+
+    Raises:
+        DataError: no such file, not Parquet, two columns of one name, or ids that are null, repeated or not exact.
+    """
     try:
         arrow = pq.read_table(path)
     except FileNotFoundError:
         raise DataError("FED-201", f"no table at {path.name}") from None
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError) as error:
         raise DataError("FED-202", f"{path.name} is not a Parquet table") from error
+    names = arrow.column_names
+    if not names or len(set(names)) != len(names):
+        raise DataError("FED-206", f"{path.name} has {len(names)} columns of {len(set(names))} names")
     stored = (arrow.schema.metadata or {}).get(META)
-    meta = (
-        json.loads(stored)
-        if stored
-        else {"label": None, "kind": "raw", "sid_name": arrow.column_names[0], "origin": ""}
-    )
+    meta = json.loads(stored) if stored else {"label": None, "kind": "raw", "sid_name": names[0], "origin": ""}
     sid = meta["sid_name"]
-    ids = np.array([str(v) for v in arrow.column(sid).to_pylist()], dtype=object)
-    if len(set(ids)) != len(ids):
-        raise DataError(
-            "FED-204",
-            f"{path.name}: column {sid!r} holds {len(ids) - len(set(ids))} repeated ids",
-            "ids must be unique",
-        )
-    columns = {name: _column(arrow.column(name)) for name in arrow.column_names if name != sid}
+    ids = _ids(arrow.column(sid), f"{path.name}: id column {sid!r}")
+    columns = {name: _column(arrow.column(name)) for name in names if name != sid}
     return Table(ids, columns, meta["label"], Kind(meta["kind"]), sid, meta["origin"])
 
 
+def _ids(values: pa.ChunkedArray, where: str) -> NDArray[np.object_]:
+    kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)):
+        raise DataError("FED-204", f"{where} is of type {kind}", "ids are text or whole numbers")
+    ids = np.array([str(value) for value in values.to_pylist()], dtype=object)
+    repeated = len(ids) - len(set(ids))
+    if values.null_count or repeated:
+        raise DataError("FED-204", f"{where} holds {values.null_count} nulls and {repeated} repeated ids")
+    return ids
+
+
 def _column(values: pa.ChunkedArray) -> Column:
-    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-        return np.array(values.to_pylist(), dtype=object)
-    return np.asarray(values.to_numpy())
+    kind = values.type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        return np.asarray(values.to_numpy())
+    if pa.types.is_boolean(kind) and not values.null_count:
+        return np.asarray(values.to_numpy())
+    return np.array([*values.to_pylist(), None], dtype=object)[:-1]  # the last entry keeps lists from becoming a matrix
 
 
 def aligned(tables: Sequence[Table]) -> bool:

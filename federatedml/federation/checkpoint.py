@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from federatedml.data.durable import written
 from federatedml.errors import ProtocolError
 from federatedml.federation.wire import DTYPES, Array
 
@@ -43,21 +43,18 @@ class CheckpointStore:
         self.folder = folder
 
     def store(self, attempt: int, round: int, state: State) -> Checkpoint:
-        """Write durably: temporary file, sync, rename."""
+        """Write durably."""
         body = _pack(state)
-        path = self._path(attempt, round)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = path.with_suffix(".tmp")
-        with temporary.open("wb") as file:
+        with written(self._path(attempt, round)) as file:
             file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(path)
         return Checkpoint(attempt, round, hashlib.sha256(body).digest(), state)
 
     def load(self, attempt: int, round: int, digest: bytes) -> Checkpoint:
         """Read back; ``ProtocolError`` if the bytes are not those that were stored."""
-        body = self._path(attempt, round).read_bytes()
+        try:
+            body = self._path(attempt, round).read_bytes()
+        except FileNotFoundError:
+            raise ProtocolError("FED-320", f"checkpoint of attempt {attempt}, round {round} is missing") from None
         if hashlib.sha256(body).digest() != digest:
             raise ProtocolError("FED-320", f"checkpoint of attempt {attempt}, round {round} is damaged")
         return Checkpoint(attempt, round, digest, _unpack(body))

@@ -1,6 +1,6 @@
 """All members of a step in one process, a thread each: simulation, tests, notebooks.
 
-The network can be told to misbehave (drop, duplicate, reorder, truncate) and to kill a member at its n-th call, so that
+The network can be told to misbehave (drop, duplicate, truncate) and to kill a member at its n-th call, so that
 every component is tested against the contract that the gateways keep: at-least-once delivery, exactly-once effect,
 attempts that resume from the newest checkpoint which all members have.
 """
@@ -53,6 +53,7 @@ class _Attempt:
     def __init__(self) -> None:
         self.condition = threading.Condition()
         self.mail: dict[MessageKey, bytes] = {}
+        self.read: set[MessageKey] = set()
         self.ended: str | None = None
 
     def end(self, reason: str) -> None:
@@ -80,6 +81,7 @@ class _Wire:
                     raise AttemptEnded(self.attempt.ended)
                 if not self.attempt.condition.wait(self.network.timeout):
                     raise PeerError("FED-401", f"{key.topic!r} of round {key.round} from {key.source} did not come")
+            self.attempt.read.add(key)
             return self.attempt.mail[key]
 
     def _arrive(self, key: MessageKey, body: bytes, digest: bytes) -> None:
@@ -96,11 +98,18 @@ class _Wire:
 
 @dataclass
 class StepResult:
-    """Outputs per member, and what was seen on the way."""
+    """Outputs per member, and what was seen on the way.
+
+    Attributes:
+        metrics: points of the last attempt, and those of earlier ones whose round its checkpoint covers.
+        sent: every message of every attempt.
+        unread: messages of the last attempt that nobody received.
+    """
 
     outputs: dict[Member, Outputs]
     metrics: dict[Member, list[MetricPoint]]
     sent: list[Sent]
+    unread: list[MessageKey]
     attempts: int
 
 
@@ -170,10 +179,12 @@ class LocalNetwork:
         members = sorted(params)
         stores = {m: CheckpointStore(self.folder / name / str(m)) for m in members}
         stored: dict[Member, dict[tuple[int, int], bytes]] = {m: {} for m in members}
+        first = len(self.sent)
+        covered: dict[Member, list[MetricPoint]] = {m: [] for m in members}
         for attempt in range(1, self.max_attempts + 1):
             resume = _newest_common(stored)
             shared = _Attempt()
-            run = _Run(self, component, name, (initiator, job_id), members, shared, attempt)
+            run = _Run(self, component, name, (initiator, job_id), members, shared, attempt, _covered(covered, resume))
             threads = [
                 threading.Thread(
                     target=run.member,
@@ -189,7 +200,9 @@ class LocalNetwork:
             if run.error is not None:
                 raise run.error
             if len(run.outputs) == len(members):
-                return StepResult(run.outputs, run.metrics, self.sent, attempt)
+                unread = [key for key in shared.mail if key not in shared.read]
+                return StepResult(run.outputs, run.metrics, self.sent[first:], unread, attempt)
+            covered = run.metrics
         raise PeerError("FED-402", f"{name or component.module}: no attempt of {self.max_attempts} came to an end")
 
 
@@ -202,8 +215,8 @@ class _Run:
     members: Sequence[Member]
     shared: _Attempt
     attempt: int
+    metrics: dict[Member, list[MetricPoint]]
     outputs: dict[Member, Outputs] = field(default_factory=dict)
-    metrics: dict[Member, list[MetricPoint]] = field(default_factory=dict)
     error: Exception | None = None
 
     def member(
@@ -217,7 +230,6 @@ class _Run:
         on_progress: Callable[[Member, float, str], None],
     ) -> None:
         key = AttemptKey(*self.job, self.name or self.component.module, 1, self.attempt)
-        points = self.metrics.setdefault(me, [])
         box = Box(
             me,
             self.members,
@@ -226,7 +238,7 @@ class _Run:
             key,
             store,
             resume=store.load(*resume, stored[resume]) if resume else None,
-            on_metric=points.append,
+            on_metric=self.metrics[me].append,
             on_progress=lambda done, text: on_progress(me, done, text),
             on_checkpoint=lambda c: stored.__setitem__((c.attempt, c.round), c.digest),
         )
@@ -244,3 +256,14 @@ class _Run:
 def _newest_common(stored: Mapping[Member, Mapping[tuple[int, int], Any]]) -> tuple[int, int] | None:
     common = set.intersection(*(set(refs) for refs in stored.values()))
     return max(common, default=None)
+
+
+def _covered(
+    points: Mapping[Member, Sequence[MetricPoint]], resume: tuple[int, int] | None
+) -> dict[Member, list[MetricPoint]]:
+    """What remains of an attempt's points when the next one resumes: those whose round the checkpoint covers."""
+    newest = -1 if resume is None else resume[1]
+    return {
+        member: [point for point in found if point.round is not None and point.round <= newest]
+        for member, found in points.items()
+    }

@@ -19,6 +19,7 @@ from airfed_proto.v1 import common_pb2 as pb
 from federatedml.errors import ProtocolError
 
 DTYPES = frozenset({"|u1", "<u4", "<u8", "<i8", "<f8"})
+MAX_LENGTH = 2**40  # of one dimension: an array without entries may claim any length otherwise
 Array = NDArray[Any]
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
@@ -134,7 +135,7 @@ def _array(name: str, tensor: pb.Tensor, dtype: str, ndim: int) -> Array:
             f"array {name!r} is {tensor.dtype[:8]!r} with {len(tensor.shape)} dimensions, declared {dtype} with {ndim}",
         )
     size = math.prod(tensor.shape) * np.dtype(dtype).itemsize
-    if size != len(tensor.data):
+    if size != len(tensor.data) or max(tensor.shape, default=0) > MAX_LENGTH:
         raise ProtocolError("FED-312", f"array {name!r} has {len(tensor.data)} bytes, its shape needs {size}")
     array = np.frombuffer(tensor.data, dtype).reshape(tuple(tensor.shape))
     _check(name, array, dtype, ndim)
