@@ -23,7 +23,7 @@ from serving.features import FeatureTable
 from serving.limits import Limits
 from serving.model import LoadedModel
 from serving.peers import Peers
-from serving.retcode import ScoreError, Retcode
+from serving.retcode import Retcode, ScoreError
 from serving.scoring import Row, Scored, Scoring
 from serving.shelf import Shelf
 

@@ -16,7 +16,7 @@ from federatedml.errors import DataError, FedError, PolicyError
 from federatedml.federation.home import PartyHome
 from federatedml.federation.identity import verify_leaf
 from serving.features import FeatureTable
-from serving.retcode import ScoreError, Retcode
+from serving.retcode import Retcode, ScoreError
 from serving.shelf import Shelf
 
 LOG = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ def _declined(error: FedError) -> pb.ScoreReply:
 async def start(home: PartyHome, door: InferenceDoor) -> aio.Server:
     """Serve the door on the party's port; ``PolicyError`` if the port is taken."""
     server = aio.server(options=OPTIONS, maximum_concurrent_rpcs=MAX_CONCURRENT * 4)
-    serving_pb2_grpc.add_InferenceServicer_to_server(door, server)
+    serving_pb2_grpc.add_InferenceServicer_to_server(door, server)  # type: ignore[no-untyped-call]
     identity = home.identity
     credentials = grpc.ssl_server_credentials(
         [(identity.key, identity.certificate)], b"".join(door.pinned.values()), require_client_auth=True

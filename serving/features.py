@@ -11,7 +11,7 @@ import numpy as np
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.data.table import Table
 from federatedml.errors import FedError
-from serving.retcode import ScoreError, Retcode
+from serving.retcode import Retcode, ScoreError
 
 LOG = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from airfed_proto.v1 import serving_pb2 as pb
 from airfed_proto.v1 import serving_pb2_grpc
 from federatedml.federation.home import PartyHome
 from federatedml.federation.identity import dns_name
-from serving.retcode import ScoreError, Retcode
+from serving.retcode import Retcode, ScoreError
 
 MAX_REPLY = 1 << 20  # bytes
 OPTIONS = [
@@ -36,7 +36,7 @@ class Peers:
     async def score(self, party: str, request: pb.ScoreRequest, timeout: float) -> pb.ScoreReply:
         """A host's checked answer; ``ScoreError`` if it gives none."""
         try:
-            reply = await self._stub(party).Score(request, timeout=timeout)
+            reply: pb.ScoreReply = await self._stub(party).Score(request, timeout=timeout)
         except aio.AioRpcError as error:
             raise _unanswered(party, error, timeout) from None
         if reply.retcode:
@@ -47,7 +47,8 @@ class Peers:
     async def ready(self, party: str, request: pb.ReadyRequest, timeout: float) -> pb.ReadyReply:
         """What a host serves; ``ScoreError`` if it does not answer."""
         try:
-            return await self._stub(party).Ready(request, timeout=timeout)
+            reply: pb.ReadyReply = await self._stub(party).Ready(request, timeout=timeout)
+            return reply
         except aio.AioRpcError as error:
             raise _unanswered(party, error, timeout) from None
 
@@ -59,7 +60,7 @@ class Peers:
     def _stub(self, party: str) -> Any:
         if party not in self._channels:
             self._channels[party] = self._connect(party)
-        return serving_pb2_grpc.InferenceStub(self._channels[party])
+        return serving_pb2_grpc.InferenceStub(self._channels[party])  # type: ignore[no-untyped-call]
 
     def _connect(self, party: str) -> aio.Channel:
         config, pinned, identity = self.home.config, self.home.pinned(), self.home.identity

@@ -16,7 +16,7 @@ from federatedml.data.table import Column, Kind, Table
 from federatedml.errors import DataError, FedError
 from serving.model import LoadedModel, Partials
 from serving.peers import Peers
-from serving.retcode import ScoreError, Retcode
+from serving.retcode import Retcode, ScoreError
 from serving.shelf import Shelf
 
 LOG = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from federatedml.federation.party import Role
 from serving.model import LoadedModel
-from serving.retcode import ScoreError, Retcode
+from serving.retcode import Retcode, ScoreError
 
 
 class Shelf:
