@@ -1,1 +1,1 @@
-"""Runs, metrics and curves in MLflow."""
+"""What a party's MLflow remembers of a job. Training never waits for MLflow and never fails because of it."""

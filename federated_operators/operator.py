@@ -1,0 +1,206 @@
+"""Airflow's tasks of a federated job. Importing this module costs no more than Airflow's SDK: the rest is imported when
+a task executes, and inherited where the scheduler has it already."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator, BaseOperatorLink
+from airflow.sdk.exceptions import AirflowFailException
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from federated_operators.gateway.worker import WorkerSession
+    from federated_operators.step import Seat
+    from federatedml.federation.home import PartyHome
+
+PR_SET_PDEATHSIG = 1
+CLOSE_WITHIN = 2.0  # seconds; Airflow kills five seconds after on_kill
+
+
+class MlflowRunLink(BaseOperatorLink):
+    """Button of a task that leads to its MLflow run."""
+
+    name = "MLflow run"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
+        """URL of the run that the task reported, or nothing."""
+        return getattr(operator, "mlflow_url", "")
+
+
+class _PartyOperator(BaseOperator):
+    """What all tasks of a job share: they die with their supervisor, and know errors that no retry can mend."""
+
+    operator_extra_links = (MlflowRunLink(),)
+    ui_color = "#e8f0fe"
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.mlflow_url = ""
+
+    @contextmanager
+    def _task(self) -> Iterator[PartyHome]:
+        from federatedml.errors import FedError
+        from federatedml.federation.home import PartyHome
+
+        die_with_parent()
+        try:
+            yield PartyHome(Path(os.environ["AIRFED_HOME"]))
+        except FedError as error:
+            if error.retryable:
+                raise
+            raise AirflowFailException(str(error)) from error
+
+    def _show_run(self, context: Context, url: str) -> None:
+        """Let the link work while the task still runs."""
+        if not url:
+            return
+        self.mlflow_url = url
+        context["ti"].xcom_push(key=MlflowRunLink().xcom_key, value=url)
+
+
+class FederateOperator(_PartyOperator):
+    """First task at the initiator: proposes the job to every party and has it started there.
+
+    Args:
+        pipeline: name of the pipeline.
+        dsl: the DSL, plain JSON.
+        parties: ``initiator`` and ``role``, as in a conf.
+        conf: the pipeline's own conf, the defaults of the trigger form.
+        spec_digest: hex digest of DSL and parties that this DAG was built from.
+    """
+
+    def __init__(
+        self,
+        *,
+        pipeline: str,
+        dsl: Mapping[str, Any],
+        parties: Mapping[str, Any],
+        conf: Mapping[str, Any],
+        spec_digest: str,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.pipeline, self.dsl, self.parties, self.conf = pipeline, dsl, parties, conf
+        self.spec_digest = spec_digest
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Propose, wait for all answers, and fail with the reason if one is a refusal."""
+        with self._task() as home:
+            from federated_operators.federate import Pipeline, federate
+
+            pipeline = Pipeline(self.pipeline, self.dsl, self.parties, self.spec_digest)
+            started = federate(home, pipeline, self.dag_id, context["run_id"], context["params"])
+            self._show_run(context, started.mlflow_url)
+            return {"members": [str(member) for member in started.plan.members]}
+
+
+class EnrolOperator(_PartyOperator):
+    """First task at a peer: this run belongs to a job that the party agreed to."""
+
+    def __init__(self, *, initiator: str, member: str, spec_digest: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.initiator, self.member, self.spec_digest = initiator, member, spec_digest
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Ask the own gateway; a run that was started here by hand fails and says where to start it."""
+        with self._task() as home:
+            from federated_operators.federate import enrol
+            from federatedml.federation.party import Member
+
+            member = Member.parse(self.member)
+            started = enrol(home, self.initiator, member, self.dag_id, context["run_id"], self.spec_digest)
+            self._show_run(context, started.mlflow_url)
+            return {"members": [str(other) for other in started.plan.members]}
+
+
+class _SeatOperator(_PartyOperator):
+    """A task that is a member's seat in a step."""
+
+    def __init__(self, *, member: str, initiator: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.member, self.initiator = member, initiator
+        self._session: WorkerSession | None = None
+
+    def _seat(self, home: PartyHome, context: Context, component: str) -> Seat:
+        from federated_operators.step import Seat
+        from federatedml.federation.party import Member
+
+        task = context["ti"]
+        return Seat(
+            home,
+            self.initiator,
+            context["run_id"],
+            component,
+            Member.parse(self.member),
+            str(task.id),
+            task.try_number,
+        )
+
+    def _joined(self, session: WorkerSession) -> None:
+        self._session = session
+
+    def on_kill(self) -> None:
+        """Airflow ends this task: close the stream, so that all members know at once, and stop."""
+        if self._session is not None:
+            # Not in this thread: the signal may have come while it held a lock of the session.
+            closing = threading.Thread(target=self._session.close, daemon=True)
+            closing.start()
+            closing.join(CLOSE_WITHIN)
+        raise SystemExit("ended by Airflow")
+
+
+class FederatedOperator(_SeatOperator):
+    """One component of a job at one member.
+
+    Args:
+        component: name in the DSL.
+        module: its module; shown as the task's kind.
+        member: ``ROLE_PARTY``.
+        initiator: party id of the job's initiator.
+    """
+
+    def __init__(self, *, component: str, module: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.component, self.module = component, module
+
+    @property
+    def custom_operator_name(self) -> str:
+        """The module, where Airflow shows the operator."""
+        return self.module
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Join the step, compute, commit with the other members, publish."""
+        with self._task() as home:
+            from federated_operators.step import run_component
+
+            seat = self._seat(home, context, self.component)
+            return run_component(seat, self._joined, lambda url: self._show_run(context, url))
+
+
+class ConcludeOperator(_SeatOperator):
+    """Last task: takes the verdict. The model is registered at every party before one of them shows success."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Drain tracking, register the model, and let the alias follow when all members have."""
+        with self._task() as home:
+            from federated_operators.conclude import run_conclude
+
+            seat = self._seat(home, context, "conclude")
+            return run_conclude(seat, self._joined, lambda url: self._show_run(context, url))
+
+
+def die_with_parent() -> None:
+    """Let the kernel kill this process when its supervisor dies; Airflow would leave it running beside its next try."""
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)

@@ -1,0 +1,201 @@
+"""What a step leaves in its party's home, and how the next steps read it.
+
+Files are written durably under the attempt's folder before PREPARED. What crosses to the gateway are references
+(paths relative to the job's folder) and digests, as JSON that the gateway does not look into.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from google.protobuf.json_format import MessageToJson
+from pydantic import TypeAdapter, ValidationError
+
+from federated_operators.gateway.plan import DataRef, ModelRef, StepPlan
+from federatedml.component import Inputs, ModelBuffers, Outputs, component
+from federatedml.data import table as tables
+from federatedml.data.catalogue import Catalogue
+from federatedml.data.table import Table
+from federatedml.errors import DataError, ModelError
+
+ALIAS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+
+
+@dataclass(frozen=True)
+class StoredTable:
+    """A Parquet file. ``digest`` is the hex SHA-256 of its bytes."""
+
+    path: str
+    rows: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file with the hex SHA-256 of its bytes."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """The buffers of a model: buffer name -> file of the serialised message."""
+
+    module: str
+    files: Mapping[str, StoredFile]
+
+
+@dataclass(frozen=True)
+class StepOutputs:
+    """References to the outputs of one member's step, by the DSL's output names.
+
+    Attributes:
+        summary: counts and scores to show beside the component.
+        folder: the attempt's folder; all paths are relative to the job's folder.
+    """
+
+    data: Mapping[str, StoredTable] = field(default_factory=dict)
+    model: Mapping[str, ModelFiles] = field(default_factory=dict)
+    summary: Mapping[str, float] = field(default_factory=dict)
+    folder: str = ""
+
+
+_OUTPUTS: TypeAdapter[StepOutputs] = TypeAdapter(StepOutputs)
+
+
+def dump_outputs(outputs: StepOutputs) -> bytes:
+    """The references as JSON, for PREPARED."""
+    return _OUTPUTS.dump_json(outputs)
+
+
+def load_outputs(body: bytes) -> StepOutputs:
+    """The references that ``dump_outputs`` wrote."""
+    try:
+        return _OUTPUTS.validate_json(body)
+    except ValidationError as error:
+        raise DataError("FED-220", f"not the outputs of a step: {error.error_count()} errors") from error
+
+
+@dataclass(frozen=True)
+class JobStore:
+    """Outputs of one job in a party's home.
+
+    Attributes:
+        folder: the job's folder.
+        catalogue: the party's own tables.
+    """
+
+    folder: Path
+    catalogue: Catalogue
+
+    def store(self, step: StepPlan, outputs: Outputs, attempt_dir: Path) -> StepOutputs:
+        """Write what the step's DSL declares of ``outputs`` below ``attempt_dir``, durably."""
+        data: dict[str, StoredTable] = {}
+        model: dict[str, ModelFiles] = {}
+        if step.data_alias is not None and outputs.data is not None:
+            path = attempt_dir / "data" / f"{_safe(step.data_alias)}.parquet"
+            tables.write(replace(outputs.data, origin=step.component), path)
+            data[step.data_alias] = StoredTable(self._relative(path), len(outputs.data), _digest(path.read_bytes()))
+        if step.model_alias is not None and outputs.model is not None:
+            files = self._write_model(outputs.model, attempt_dir / "model" / _safe(step.model_alias))
+            model[step.model_alias] = ModelFiles(step.module, files)
+        _sync(self.folder, {attempt_dir, *attempt_dir.glob("data"), *attempt_dir.glob("model/*")})
+        return StepOutputs(data, model, dict(outputs.summary), self._relative(attempt_dir))
+
+    def inputs(self, step: StepPlan, committed: Mapping[str, StepOutputs]) -> Inputs:
+        """Inputs of ``step``; ``committed`` are the outputs of earlier components at this member."""
+        data = {key: [self._table(step, ref, committed) for ref in refs] for key, refs in step.data.items()}
+        own = self._model(step, step.model, committed) if step.model else None
+        other = self._model(step, step.isometric_model, committed) if step.isometric_model else None
+        return Inputs(data, own, other)
+
+    def model_bytes(self, model: ModelFiles) -> dict[str, bytes]:
+        """Serialised messages by buffer name, checked against their digests."""
+        return {name: self._checked(file.path, file.sha256) for name, file in model.files.items()}
+
+    def _table(self, step: StepPlan, ref: DataRef, committed: Mapping[str, StepOutputs]) -> Table:
+        if ref.component is None:
+            if ref.table is None:
+                raise DataError("FED-221", f"{step.component}: no table is named for {ref.alias!r}")
+            return self.catalogue.read(ref.table)
+        stored = _committed(step, ref.component, committed).data.get(ref.alias)
+        if stored is None:
+            raise DataError("FED-222", f"{step.component}: {ref.component} left no data {ref.alias!r} at this party")
+        self._checked(stored.path, stored.digest)
+        return tables.read(self.folder / stored.path)
+
+    def _model(self, step: StepPlan, ref: ModelRef, committed: Mapping[str, StepOutputs]) -> ModelBuffers:
+        stored = _committed(step, ref.component, committed).model.get(ref.alias)
+        spec = component(stored.module).model if stored else None
+        if stored is None or spec is None:
+            raise ModelError("FED-620", f"{step.component}: {ref.component} left no model {ref.alias!r} at this party")
+        return spec.parse(self.model_bytes(stored))
+
+    def _write_model(self, buffers: ModelBuffers, folder: Path) -> dict[str, StoredFile]:
+        files: dict[str, StoredFile] = {}
+        for name, message in buffers.items():
+            body = message.SerializeToString(deterministic=True)
+            write_file(folder / f"{_safe(name)}.pb", body)
+            write_file(folder / f"{name}.json", MessageToJson(message, preserving_proto_field_name=True).encode())
+            files[name] = StoredFile(self._relative(folder / f"{name}.pb"), _digest(body))
+        return files
+
+    def _checked(self, path: str, digest: str) -> bytes:
+        where = (self.folder / path).resolve()
+        if not where.is_relative_to(self.folder.resolve()):
+            raise DataError("FED-223", f"{path!r} is not in the job's folder")
+        try:
+            body = where.read_bytes()
+        except FileNotFoundError:
+            raise DataError("FED-224", f"{path} is gone", "rerun the component that wrote it") from None
+        if _digest(body) != digest:
+            raise DataError("FED-225", f"{path} is damaged", "rerun the component that wrote it")
+        return body
+
+    def _relative(self, path: Path) -> str:
+        return path.resolve().relative_to(self.folder.resolve()).as_posix()
+
+
+def write_file(path: Path, body: bytes) -> None:
+    """Write durably and whole: temporary file, sync, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+
+
+def _committed(step: StepPlan, name: str, committed: Mapping[str, StepOutputs]) -> StepOutputs:
+    try:
+        return committed[name]
+    except KeyError:
+        raise DataError("FED-226", f"{step.component}: {name} is not committed at this party") from None
+
+
+def _sync(top: Path, folders: Iterable[Path]) -> None:
+    """Make new names durable: every folder from ``folders`` up to ``top``."""
+    chain = {up for folder in folders for up in (folder, *folder.parents) if up.is_relative_to(top)}
+    for folder in chain:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _safe(name: str) -> str:
+    if not ALIAS.fullmatch(name):
+        raise DataError("FED-227", f"{name[:40]!r} is not an output name", "letters, digits, '_', '.', '-'")
+    return name
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()

@@ -1,0 +1,268 @@
+"""One component of one job at one member: join, compute, store, commit, publish."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from airfed_proto.v1 import common_pb2, local_pb2
+from federated_operators.federate import read_plan
+from federated_operators.gateway.names import member_of, member_pb
+from federated_operators.gateway.plan import JobPlan, StepPlan
+from federated_operators.gateway.worker import WorkerSession
+from federated_operators.outputs import JobStore, StepOutputs, dump_outputs, load_outputs
+from federated_operators.tracking.publish import store_views
+from federated_operators.tracking.tracker import StepTracker
+from federatedml.component import Component, Outputs, Params, component
+from federatedml.data.catalogue import Catalogue
+from federatedml.errors import AttemptEnded, DslError, FedError, ProtocolError
+from federatedml.federation.box import AttemptKey, Box
+from federatedml.federation.checkpoint import Checkpoint, CheckpointStore
+from federatedml.federation.home import PartyHome
+from federatedml.federation.party import Member
+
+log = logging.getLogger(__name__)
+
+OnRun = Callable[[str], None]
+TELL_EVERY = 1.0  # seconds between two lines of progress in the task's log
+
+
+@dataclass(frozen=True)
+class Seat:
+    """What an Airflow task stands for. ``task_instance`` is new for every try."""
+
+    home: PartyHome
+    initiator: str
+    job_id: str
+    component: str
+    member: Member
+    task_instance: str
+    try_number: int
+
+    @property
+    def job_dir(self) -> Path:
+        """The job's folder in the party's home."""
+        return self.home.job_dir(self.initiator, self.job_id)
+
+    def plan(self) -> JobPlan:
+        """The job as this member runs it."""
+        return read_plan(self.home, self.initiator, self.job_id, self.member)
+
+    def session(self, plan: JobPlan, version: str) -> WorkerSession:
+        """A worker's session at the own gateway."""
+        join = local_pb2.Join(
+            job=common_pb2.JobKey(initiator=self.initiator, job_id=self.job_id),
+            component=self.component,
+            member=member_pb(self.member),
+            task_instance_id=self.task_instance,
+            try_number=self.try_number,
+            pid=os.getpid(),
+            conf_digest=bytes.fromhex(plan.digest),
+            component_version=version,
+        )
+        return WorkerSession(self.home.socket, join)
+
+
+class Work(Protocol):
+    """What a worker does in a step."""
+
+    def compute(self, start: local_pb2.Start) -> bytes:
+        """Do the attempt and store its outputs durably; what PREPARED says of them."""
+        ...
+
+
+@dataclass
+class Clock:
+    """Seconds per part of a task, for people and benchmarks."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Add the time of the block to ``name``."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 4)
+
+
+def until_committed(session: WorkerSession, work: Work, seat: Seat, clock: Clock) -> local_pb2.Committed:
+    """Join and work, attempt after attempt, until the step is committed.
+
+    Raises:
+        FedError: the step failed, here or elsewhere; final unless it is retryable.
+    """
+    while True:
+        with clock.part("join"):
+            answer = session.join()
+        if isinstance(answer, local_pb2.Committed):
+            log.info("%s is committed already: its outputs are published again", seat.component)
+            return answer
+        log.info("attempt %d of generation %d starts", answer.step.attempt, answer.step.generation)
+        try:
+            with _reported(session, seat):
+                outputs = work.compute(answer)
+            with clock.part("commit"):
+                return session.prepared(outputs)
+        except AttemptEnded as ended:
+            log.warning("attempt %d ended: %s", answer.step.attempt, ended.reason)
+
+
+@contextmanager
+def _reported(session: WorkerSession, seat: Seat) -> Iterator[None]:
+    """Tell the other parties of an error. Only the words of a ``FedError`` may cross the border."""
+    try:
+        yield
+    except FedError as error:
+        if not error.retryable:
+            session.failed(error.code, error.message)
+        raise
+    except Exception as error:
+        what = f"unexpected {type(error).__name__} in {seat.component} at {seat.member}; see that party's log"
+        session.failed("FED-900", what)
+        raise FedError("FED-900", what) from error
+
+
+class ComponentWork:
+    """Runs a component's role function on this member's inputs."""
+
+    def __init__(
+        self, seat: Seat, step: StepPlan, session: WorkerSession, tracker: StepTracker, clock: Clock, on_run: OnRun
+    ) -> None:
+        self.seat, self.step, self.session, self.tracker, self.clock = seat, step, session, tracker, clock
+        self.on_run: OnRun | None = on_run
+        self.component = component(self.step.module)
+        self.store = JobStore(seat.job_dir, Catalogue(seat.home.data))
+        self._told = 0.0
+
+    def compute(self, start: local_pb2.Start) -> bytes:
+        """One attempt of the component."""
+        attempt_dir = Path(start.attempt_dir)
+        attempt_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.tracker.begin(attempt_dir)
+        with self.clock.part("load"):
+            params = _params(self.component, self.step)
+            committed = {name: load_outputs(body) for name, body in start.inputs.items()}
+            inputs = self.store.inputs(self.step, committed)
+            box = self._box(start, attempt_dir)
+        with self.clock.part("algorithm"):
+            outputs = self.component.roles[self.seat.member.role](params, box, inputs)
+        with self.clock.part("store"):
+            return self._store(outputs, attempt_dir)
+
+    def _store(self, outputs: Outputs, attempt_dir: Path) -> bytes:
+        store_views(attempt_dir, outputs.views)
+        stored = self.store.store(self.step, outputs, attempt_dir)
+        for name, value in stored.summary.items():
+            log.info("%s = %.6g", name, value)
+        return dump_outputs(stored)
+
+    def _box(self, start: local_pb2.Start, attempt_dir: Path) -> Box:
+        checkpoints = CheckpointStore(attempt_dir.parent)
+        return Box(
+            me=self.seat.member,
+            members=sorted(member_of(member) for member in start.members),
+            topics=self.component.topic_table(),
+            transport=self.session.transport,
+            attempt=AttemptKey(
+                self.seat.initiator, self.seat.job_id, self.seat.component, start.step.generation, start.step.attempt
+            ),
+            checkpoints=checkpoints,
+            resume=_resume(start, checkpoints),
+            on_metric=self.tracker.point,
+            on_progress=self._progress,
+            on_checkpoint=self._checkpoint,
+        )
+
+    def _checkpoint(self, checkpoint: Checkpoint) -> None:
+        self.session.checkpoint(checkpoint)
+        self.tracker.covered(checkpoint.round)
+
+    def _progress(self, done: float, text: str) -> None:
+        self.session.progress(done, text)
+        now = time.monotonic()
+        if now - self._told >= TELL_EVERY or done >= 1.0:
+            self._told = now
+            self.show_run()
+            log.info("%3.0f %% %s", 100 * done, text)
+
+    def show_run(self) -> None:
+        """Say once where the component's MLflow run is, as soon as it is known."""
+        if self.tracker.url and self.on_run is not None:
+            self.on_run(self.tracker.url)
+            self.on_run = None
+
+
+def run_component(seat: Seat, on_session: Callable[[WorkerSession], None], on_run: OnRun) -> dict[str, Any]:
+    """Run the component of ``seat`` to its commit; references to its outputs, and seconds per part, for XCom.
+
+    Args:
+        on_session: called with the session before it joins, for the one who may have to close it.
+        on_run: called with the URL of the component's MLflow run once it is known.
+    """
+    clock = Clock()
+    with clock.part("load"):
+        plan = seat.plan()
+        step = step_of(plan, seat.component)
+        tracker = StepTracker(seat.home, plan, step, seat.job_dir)
+    session = seat.session(plan, step.version)
+    on_session(session)
+    work = ComponentWork(seat, step, session, tracker, clock, on_run)
+    try:
+        committed = until_committed(session, work, seat, clock)
+        outputs = load_outputs(committed.outputs)
+        with clock.part("tracking"):
+            tracked = tracker.finish(outputs)
+        if not tracked:
+            log.warning("MLflow does not have everything of %s yet; conclude brings it", seat.component)
+        work.show_run()
+        session.done()
+    finally:
+        session.close()
+    log.info("seconds: %s", ", ".join(f"{name} {seconds:.3f}" for name, seconds in clock.seconds.items()))
+    return {"outputs": xcom(outputs), "seconds": clock.seconds}
+
+
+def step_of(plan: JobPlan, name: str) -> StepPlan:
+    """The plan of a component."""
+    try:
+        return plan.steps[name]
+    except KeyError:
+        raise ProtocolError("FED-342", f"{plan.me} does not run {name!r} in job {plan.job_id}") from None
+
+
+def xcom(outputs: StepOutputs) -> dict[str, Any]:
+    """References to outputs, small enough for XCom."""
+    return {
+        "data": {alias: {"path": table.path, "rows": table.rows} for alias, table in outputs.data.items()},
+        "model": {alias: model.module for alias, model in outputs.model.items()},
+        "summary": dict(outputs.summary),
+    }
+
+
+def _params(kind: Component, step: StepPlan) -> Params:
+    try:
+        return kind.params.model_validate_json(json.dumps(step.params))
+    except ValidationError as error:
+        where = "; ".join(".".join(map(str, problem["loc"])) for problem in error.errors()[:3])
+        raise DslError("FED-138", f"{step.component}: parameters {where} are not valid") from error
+
+
+def _resume(start: local_pb2.Start, checkpoints: CheckpointStore) -> Checkpoint | None:
+    """The checkpoint that all members go back to; what is newer or older is deleted."""
+    if not start.HasField("resume_from"):
+        checkpoints.prune(0, 0)
+        return None
+    ref = start.resume_from
+    checkpoints.prune(ref.attempt, ref.round)
+    return checkpoints.load(ref.attempt, ref.round, ref.digest)

@@ -1,0 +1,83 @@
+"""The end of a job as MLflow shows it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from airfed_proto.v1 import common_pb2, job_pb2
+from federated_operators.gateway.plan import JobPlan
+from federated_operators.outputs import StepOutputs
+from federated_operators.registry.rest import MlflowRest
+from federated_operators.tracking.publish import publish_job, publish_step
+from federated_operators.tracking.runs import JobRuns
+from federatedml.errors import FedError, PeerError
+from federatedml.federation.home import PartyHome
+
+log = logging.getLogger(__name__)
+
+STATUS = {job_pb2.JOB_FAILED: "FAILED", job_pb2.CANCELLED: "KILLED", job_pb2.TIMED_OUT: "KILLED"}
+ENDED = ("FINISHED", "FAILED", "KILLED")
+PAUSE = 1.0
+
+
+def close_runs(
+    home: PartyHome, plan: JobPlan, verdict: job_pb2.Verdict, failure: common_pb2.Failure | None = None
+) -> None:
+    """End a job's open runs with its verdict and reason. Blocking; may be repeated; nothing to do for a success.
+
+    Raises:
+        PeerError: MLflow is not there; call again later.
+    """
+    status = STATUS.get(verdict)
+    with MlflowRest(home.mlflow_url) as rest:
+        runs = JobRuns(rest, home, plan)
+        experiment = runs.known_experiment()
+        if status is None or experiment is None:
+            return
+        for kind in ("task", "job"):
+            for run in rest.search_runs(experiment, runs.identity(kind)):
+                if run.status not in ENDED:
+                    rest.set_tags(run.run_id, _reason(failure))
+                    rest.update_run(run.run_id, status)
+
+
+def drain(runs: JobRuns, committed: Mapping[str, StepOutputs], job_dir: Path, patience: float) -> None:
+    """Bring everything of the job's committed steps to MLflow, waiting at most ``patience`` seconds for it.
+
+    What MLflow refuses is dropped with a warning: it would be refused again.
+
+    Raises:
+        PeerError: MLflow did not come back in time.
+    """
+    until = time.monotonic() + patience
+    while True:
+        try:
+            _publish_all(runs, committed, job_dir)
+            return
+        except PeerError as error:
+            if time.monotonic() > until:
+                raise
+            log.warning("tracking waits: %s", error)
+            time.sleep(PAUSE)
+
+
+def _publish_all(runs: JobRuns, committed: Mapping[str, StepOutputs], job_dir: Path) -> None:
+    publish_job(runs)
+    for component, outputs in committed.items():
+        try:
+            publish_step(runs, runs.plan.steps[component], outputs, job_dir)
+        except FedError as error:
+            if error.retryable:
+                raise
+            log.warning("tracking of %s is incomplete: %s", component, error)
+
+
+def _reason(failure: common_pb2.Failure | None) -> dict[str, str]:
+    if failure is None or not failure.code:
+        return {}
+    where = f"{failure.member.role}_{failure.member.party_id}" if failure.member.party_id else ""
+    reason = {"fed.code": failure.code, "fed.reason": failure.message, "fed.component": failure.component}
+    return {key: text[:1000] for key, text in {**reason, "fed.failed_at": where}.items() if text}
