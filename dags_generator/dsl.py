@@ -31,9 +31,8 @@ def graph(pipeline: str, dsl: Mapping[str, Any], parties: Parties, where: Where)
     modules = {name: _module(outline) for name, outline in found.items()}
     for outline in found.values():
         _check_inputs(outline, modules)
-        _check_outputs(outline, modules[outline.name])
         for reference in outline.references:
-            _check_target(reference, found)
+            _check_target(reference, found, modules)
         _check_models(outline, found)
     specs = {name: _component(found[name], modules[name], parties) for name in _order(found, where)}
     return Graph(pipeline, dsl, parties, specs)
@@ -67,26 +66,25 @@ def _check_inputs(outline: Outline, modules: Mapping[str, Component]) -> None:
         raise where.error("FED-126", "there is no input data", f"one of {names(allowed)}")
 
 
-def _check_outputs(outline: Outline, module: Component) -> None:
-    for key, alias, has in (
-        ("data", outline.data_alias, module.has_data),
-        ("model", outline.model_alias, module.has_model),
-    ):
-        if alias is not None and not has:
-            raise outline.where.at("output", key).error("FED-128", f"module {outline.module} has no {key} output")
-
-
-def _check_target(reference: Reference, components: Mapping[str, Outline]) -> None:
+def _check_target(reference: Reference, components: Mapping[str, Outline], modules: Mapping[str, Component]) -> None:
     where = reference.where
     target = components.get(reference.component or "")
     if target is None:
         problem = f"there is no component {clip(reference.component)}"
         raise where.error("FED-120", problem, f"components: {names(components)}")
     kind = "model" if where.path[-1] in ("model", "isometric_model") else "data"
-    declared = target.model_alias if kind == "model" else target.data_alias
+    declared = _outputs(target, modules[target.name])[kind]
     if reference.alias != declared:
-        problem = f"{target.name} declares no {kind} output {reference.alias!r}"
-        raise where.error("FED-122", problem, f"declared: {declared or 'none'}")
+        problem = f"{target.name} has no {kind} output {reference.alias!r}"
+        raise where.error("FED-122", problem, f"it has: {declared or 'none'}")
+
+
+def _outputs(outline: Outline, module: Component) -> dict[str, str | None]:
+    """Names of the outputs. FATE's examples declare one for Evaluation, which has none: that name is dropped."""
+    return {
+        "data": outline.data_alias if module.has_data else None,
+        "model": outline.model_alias if module.has_model else None,
+    }
 
 
 def _check_models(outline: Outline, components: Mapping[str, Outline]) -> None:
@@ -124,6 +122,7 @@ def _cycle(waiting: Mapping[str, set[str]]) -> str:
 
 def _component(outline: Outline, module: Component, parties: Parties) -> ComponentSpec:
     data = {key: tuple(DataRef(r.component, r.alias) for r in group) for key, group in outline.data.items()}
+    outputs = _outputs(outline, module)
     return ComponentSpec(
         outline.name,
         outline.module,
@@ -131,8 +130,8 @@ def _component(outline: Outline, module: Component, parties: Parties) -> Compone
         data,
         _model_ref(outline.model),
         _model_ref(outline.isometric_model),
-        outline.data_alias,
-        outline.model_alias,
+        outputs["data"],
+        outputs["model"],
         module.need_deploy if outline.need_deploy is None else outline.need_deploy,
         sorted(outline.needs),
         _members(outline, module, parties),

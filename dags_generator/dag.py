@@ -1,0 +1,92 @@
+"""``RolePlan`` -> Airflow DAG."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG, BaseOperator, Param
+
+from dags_generator.form import Field
+from dags_generator.roleplan import RolePlan, RoleTask, load_role_plans
+from dags_generator.timetable import JobIdTimetable
+from federated_operators.operator import ConcludeOperator, EnrolOperator, FederatedOperator, FederateOperator
+from federatedml.errors import DslError
+
+NEVER_QUEUE = 1000  # the queue is the gateways', which say why
+RETRIES = 20  # only bring a lost process back: final errors do not retry
+
+
+def dags_of(stub: str) -> dict[str, DAG]:
+    """The DAGs of the pipeline whose stub this is, by DAG id; ``DslError`` if the pipeline is not valid."""
+    body = Path(stub).with_suffix(".json").read_bytes()
+    if body.startswith(b"{"):
+        raise DslError(**json.loads(body)["error"])
+    return {plan.dag_id: build_dag(plan) for plan in load_role_plans(body)}
+
+
+def build_dag(plan: RolePlan) -> DAG:
+    """One member's DAG: ``federate`` or ``enrol``, its components, ``conclude``."""
+    dag = DAG(
+        plan.dag_id,
+        description=f"{plan.pipeline} as {plan.member.role} {plan.member.party}",
+        schedule=JobIdTimetable(),
+        start_date=datetime(2020, 1, 1),
+        catchup=False,
+        params={field.name: _param(field) for field in plan.start.form} if plan.start else {},
+        doc_md=plan.doc_md,
+        tags=["fed", f"party:{plan.member.party}", f"pipeline:{plan.pipeline}", f"role:{plan.member.role}"],
+        max_active_runs=NEVER_QUEUE,
+        max_active_tasks=NEVER_QUEUE,
+        is_paused_upon_creation=False,
+        default_args={"retries": RETRIES, "retry_delay": timedelta(0)},
+    )
+    with dag:
+        first = _first(plan)
+        last = ConcludeOperator(task_id="conclude", member=str(plan.member), initiator=plan.initiator.party)
+        tasks = {task.component: _task(plan, task) for task in plan.tasks}
+    _connect(plan, first, tasks, last)
+    return dag
+
+
+def _first(plan: RolePlan) -> BaseOperator:
+    if plan.start is None:
+        return EnrolOperator(
+            task_id="enrol",
+            initiator=plan.initiator.party,
+            member=str(plan.member),
+            spec_digest=plan.spec_digest,
+        )
+    return FederateOperator(
+        task_id="federate",
+        pipeline=plan.pipeline,
+        dsl=dict(plan.start.dsl),
+        parties=dict(plan.parties),
+        conf=dict(plan.start.conf),
+        spec_digest=plan.spec_digest,
+    )
+
+
+def _task(plan: RolePlan, task: RoleTask) -> BaseOperator:
+    return FederatedOperator(
+        task_id=task.component,
+        component=task.component,
+        module=task.module,
+        member=str(plan.member),
+        initiator=plan.initiator.party,
+        doc_md=task.title,
+    )
+
+
+def _connect(plan: RolePlan, first: BaseOperator, tasks: dict[str, BaseOperator], last: BaseOperator) -> None:
+    """Edges of the DSL; ``first`` before all, ``last`` the one leaf."""
+    for task in plan.tasks:
+        tasks[task.component].set_upstream([tasks[name] for name in task.upstream] or first)
+    fed = {name for task in plan.tasks for name in task.upstream}
+    last.set_upstream([tasks[name] for name in tasks if name not in fed] or first)
+
+
+def _param(field: Field) -> Any:
+    return Param(dict(field.default), **field.schema)

@@ -1,0 +1,130 @@
+"""A pipeline for people, before it runs: who does what, with which parameters, and who learns what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from dags_generator.plan import disclosure
+from dags_generator.spec import ComponentSpec, Graph, PipelineSpec, dag_id
+from federatedml.component import component
+from federatedml.federation.party import Member
+
+
+def plan_json(spec: PipelineSpec) -> dict[str, Any]:
+    """All that ``airfed plan`` knows, as plain JSON."""
+    return {
+        "pipeline": spec.pipeline,
+        "spec_digest": spec.graph.digest,
+        "initiator": str(spec.parties.initiator),
+        "model_key": spec.model_key,
+        "members": {str(member): _member(spec, member) for member in spec.parties.members},
+        "disclosure": disclosure(spec.graph),
+        "notes": list(spec.notes),
+    }
+
+
+def plan_text(spec: PipelineSpec) -> str:
+    """The plan as text for a terminal: per member its chain with effective parameters, then the disclosure."""
+    lines = [f"{spec.pipeline}: started by {spec.parties.initiator}, model key {spec.model_key}"]
+    for member in spec.parties.members:
+        lines += ["", f"{member} runs {dag_id(spec.pipeline, spec.parties.initiator, member)}"]
+        lines += [f"  {key}: {table}" for key, table in spec.tables[member].items()]
+        for step in spec.graph.of(member):
+            lines.append(f"  {step.name} ({step.module}){_after(spec.graph, step, member)}")
+            lines += [
+                f"    {name} = {value!r}{'  (auto)' if _by_auto(spec, step, name, value) else ''}"
+                for name, value in _params(spec, step, member)
+            ]
+    lines += ["", "Who learns what:", *(f"  {line}" for line in learned(spec.graph))]
+    return "\n".join([*lines, *(f"Note: {note}" for note in spec.notes)]) + "\n"
+
+
+def learned(graph: Graph) -> Iterable[str]:
+    """The disclosure as sentences."""
+    for name, spec in graph.components.items():
+        for topic in component(spec.module).topics:
+            to = _and(topic.to)
+            yield f"{name}: {_and(topic.source)} -> {to}: {topic.carries}; {to} learns {topic.learns}"
+        for role, sentences in sorted(component(spec.module).learns.items()):
+            yield from (f"{name}: its output tells {role}: {sentence}" for sentence in sentences)
+
+
+def document(graph: Graph, member: Member) -> str:
+    """The pipeline as Markdown for one member's DAG: parties, chain, disclosure."""
+    initiator = graph.parties.initiator
+    start = "Trigger it here." if member == initiator else f"It is started by {initiator.role} {initiator.party}."
+    chain = [
+        f"1. `{step.name}` {component(step.module).title}{_after(graph, step, member)}" for step in graph.of(member)
+    ]
+    return "\n".join(
+        [
+            f"**{graph.pipeline}** as {member.role} {member.party}. {start}",
+            "",
+            "| role | parties |",
+            "|---|---|",
+            *(f"| {role} | {', '.join(ids)} |" for role, ids in graph.parties.role.items()),
+            "",
+            *chain,
+            "",
+            "### Who learns what",
+            "",
+            "| component | message | from | to | carries | receiver learns |",
+            "|---|---|---|---|---|---|",
+            *_rows(graph),
+            "",
+            f"Specification {graph.digest[:12]}, equal at all parties",
+        ]
+    )
+
+
+def _rows(graph: Graph) -> Iterable[str]:
+    for name, spec in graph.components.items():
+        module = component(spec.module)
+        for topic in module.topics:
+            cells = [name, topic.name, _and(topic.source), _and(topic.to), str(topic.carries), topic.learns]
+            yield _row(cells)
+        for role, sentences in sorted(module.learns.items()):
+            yield from (_row([name, "output", "", str(role), "result", sentence]) for sentence in sentences)
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+
+def _and(roles: Iterable[object]) -> str:
+    return " and ".join(map(str, roles))
+
+
+def _after(graph: Graph, step: ComponentSpec, member: Member) -> str:
+    upstream = graph.upstream_of(step, member)
+    return f", after {', '.join(upstream)}" if upstream else ""
+
+
+def _params(spec: PipelineSpec, step: ComponentSpec, member: Member) -> Iterable[tuple[str, Any]]:
+    return spec.params[step.name][member].items()
+
+
+def _by_auto(spec: PipelineSpec, step: ComponentSpec, name: str, value: Any) -> bool:
+    """Whether ``value`` is where a choice of ``auto`` went."""
+    given = spec.conf.get("algorithm_parameters", {}).get(step.name, {})
+    asked = given.get(name, component(step.module).params.model_fields[name].default)
+    return bool(asked == "auto" and value != "auto")
+
+
+def _member(spec: PipelineSpec, member: Member) -> dict[str, Any]:
+    return {
+        "dag_id": dag_id(spec.pipeline, spec.parties.initiator, member),
+        "tables": {key: str(table) for key, table in spec.tables[member].items()},
+        "components": {
+            step.name: {
+                "module": step.module,
+                "version": step.version,
+                "members": [str(other) for other in step.members],
+                "upstream": spec.graph.upstream_of(step, member),
+                "params": dict(_params(spec, step, member)),
+                "auto": [name for name, value in _params(spec, step, member) if _by_auto(spec, step, name, value)],
+            }
+            for step in spec.graph.of(member)
+        },
+    }

@@ -1,0 +1,102 @@
+"""The trigger form: one JSON schema per component, with the conf's own values as defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dags_generator.spec import PipelineSpec
+from federatedml.component import component
+
+JOB_PARAMETERS = "job_parameters"
+ROLE_PARAMETERS = "role_parameters"
+ALGORITHM_PARAMETERS = "algorithm_parameters"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of the form. ``name`` is a key of the conf, or ``algorithm_parameters.COMPONENT``."""
+
+    name: str
+    default: Mapping[str, Any]
+    schema: Mapping[str, Any]
+
+
+def form(spec: PipelineSpec) -> list[Field]:
+    """Fields of the initiator's trigger form: what a person may change of the conf."""
+    algorithm = spec.conf.get(ALGORITHM_PARAMETERS, {})
+    components = [
+        Field(f"{ALGORITHM_PARAMETERS}.{name}", algorithm.get(name, {}), _schema(name, step.module))
+        for name, step in spec.graph.components.items()
+    ]
+    return [
+        *components,
+        Field(ROLE_PARAMETERS, spec.conf.get(ROLE_PARAMETERS, {}), _role_schema(spec)),
+        Field(JOB_PARAMETERS, spec.conf[JOB_PARAMETERS], _job_schema()),
+    ]
+
+
+def _schema(name: str, module: str) -> dict[str, Any]:
+    params = component(module).params
+    schema = params.model_json_schema()
+    return {
+        **{key: schema[key] for key in ("type", "properties", "additionalProperties", "$defs") if key in schema},
+        "title": f"{name} ({module})",
+        "description_md": f"{component(module).title}\n\n{parameter_table(schema)}",
+    }
+
+
+def parameter_table(schema: Mapping[str, Any]) -> str:
+    """Parameters of a component as a Markdown table."""
+    rows = [
+        f"| `{name}` | {_cell(_type(field))} | `{_cell(field.get('default'))}` | {_cell(_described(field))} |"
+        for name, field in schema.get("properties", {}).items()
+    ]
+    if not rows:
+        return "It has no parameters."
+    return "\n".join(["| parameter | allowed | default | meaning |", "|---|---|---|---|", *rows])
+
+
+def _type(field: Mapping[str, Any]) -> str:
+    if "anyOf" in field:
+        return " or ".join(_type(option) for option in field["anyOf"])
+    if "enum" in field:
+        return ", ".join(map(str, field["enum"]))
+    if "$ref" in field:
+        return f"object {field['$ref'].rpartition('/')[2]}"
+    bounds = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+    limits = [f"{sign} {field[key]}" for key, sign in bounds.items() if key in field]
+    return " ".join([str(field.get("const", field.get("type", "any"))), *limits])
+
+
+def _described(field: Mapping[str, Any]) -> str:
+    unit = f" ({field['unit']})" if "unit" in field else ""
+    return f"{field.get('description', '')}{unit}"
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def _role_schema(spec: PipelineSpec) -> dict[str, Any]:
+    roles = {
+        str(role): {"type": "object", "description": f"one value per party: {', '.join(ids)}"}
+        for role, ids in spec.parties.role.items()
+    }
+    return {
+        "type": "object",
+        "properties": roles,
+        "additionalProperties": False,
+        "title": "Parameters and tables per party",
+        "description_md": "`ROLE.COMPONENT.PARAMETER` is a list with one value per party of the role; "
+        "`ROLE.args.data.KEY` names the tables.",
+    }
+
+
+def _job_schema() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "title": "Job",
+        "description_md": "`model_key` names the model in the registry.",
+    }

@@ -1,0 +1,133 @@
+"""The store behind the DAG bundle: contents by digest, one manifest per version, one folder that is always current.
+
+``current/`` is what the DAG processor reads; only files that changed are replaced there, so only those are parsed
+again. A run asks for its own version: that is built from the version's manifest, so a run keeps what it started with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dags_generator.dropin import Compiled
+from federated_operators.outputs import write_file
+from federatedml.canonical import canonical_json
+
+STUB = b'''"""A pipeline of airfed: its dag is built from the JSON file of the same name."""
+from dags_generator.dag import dags_of
+globals().update(dags_of(__file__))
+'''
+VERSION = re.compile(r"[0-9a-f]{32}")
+PARSING = 30.0  # seconds that the DAG processor may still be parsing what was placed before
+AHEAD = 2.0
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One version: file name -> hex SHA-256 of its content; pipeline -> digest of its specification ("": broken)."""
+
+    files: Mapping[str, str]
+    specs: Mapping[str, str]
+
+    def body(self) -> bytes:
+        """Canonical JSON."""
+        return canonical_json({"files": self.files, "specs": self.specs})
+
+    @property
+    def version(self) -> str:
+        """Names this manifest."""
+        return hashlib.sha256(self.body()).hexdigest()[:32]
+
+
+class BundleStore:
+    """``ROOT/{objects,manifests,current,version}``. Writers hold the bundle's lock; readers need none."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.current = root, root / "current"
+        self._placed: dict[str, float] = {}
+
+    def version(self) -> str | None:
+        """The newest version, or None before the first."""
+        try:
+            return (self.root / "version").read_text()
+        except FileNotFoundError:
+            return None
+
+    def manifest(self, version: str | None = None) -> Manifest:
+        """The manifest of a version, by default the newest. ``KeyError`` if there is none of that name."""
+        wanted = version or self.version()
+        if wanted is None:
+            return Manifest({}, {})
+        if not VERSION.fullmatch(wanted):
+            raise KeyError(wanted)
+        try:
+            return Manifest(**json.loads((self.root / "manifests" / f"{wanted}.json").read_bytes()))
+        except FileNotFoundError:
+            raise KeyError(wanted) from None
+
+    def pipelines(self) -> dict[str, Compiled]:
+        """What the newest version holds."""
+        manifest = self.manifest()
+        return {
+            key: Compiled((self.root / "objects" / manifest.files[f"{key}.json"]).read_bytes(), digest)
+            for key, digest in manifest.specs.items()
+        }
+
+    def publish(self, pipelines: Mapping[str, Compiled]) -> str:
+        """Make ``pipelines`` the current version; nothing is written if they are that already."""
+        self.current.mkdir(parents=True, exist_ok=True, mode=0o700)
+        files = {f"{key}.json": self._object(pipeline.body) for key, pipeline in pipelines.items()}
+        files |= {f"{key}.py": self._object(STUB) for key in pipelines}
+        manifest = Manifest(files, {key: pipeline.spec_digest for key, pipeline in pipelines.items()})
+        if manifest.version != self.version() or set(os.listdir(self.current)) != set(files):
+            write_file(self.root / "manifests" / f"{manifest.version}.json", manifest.body())
+            self._show(manifest)
+            write_file(self.root / "version", manifest.version.encode())
+        return manifest.version
+
+    def materialise(self, version: str, folder: Path) -> None:
+        """Build the folder of a version, whole or not at all. ``KeyError`` if there is no such version."""
+        if folder.exists():
+            return
+        building = folder.with_name(f"{folder.name}.{os.getpid()}")
+        building.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name, digest in self.manifest(version).files.items():
+            (building / name).write_bytes((self.root / "objects" / digest).read_bytes())
+        building.rename(folder)
+
+    def _object(self, body: bytes) -> str:
+        digest = hashlib.sha256(body).hexdigest()
+        if not (self.root / "objects" / digest).exists():
+            write_file(self.root / "objects" / digest, body)
+        return digest
+
+    def _show(self, manifest: Manifest) -> None:
+        """Bring ``current/`` to the manifest: the JSON first, then its stub, whose time makes Airflow parse it."""
+        for name in set(os.listdir(self.current)) - set(manifest.files):
+            (self.current / name).unlink()
+        for key in manifest.specs:
+            body = (self.root / "objects" / manifest.files[f"{key}.json"]).read_bytes()
+            if not _same(self.current / f"{key}.json", body) or not _same(self.current / f"{key}.py", STUB):
+                write_file(self.current / f"{key}.json", body)
+                write_file(self.current / f"{key}.py", STUB)
+                self._date(key)
+
+    def _date(self, key: str) -> None:
+        """Airflow overlooks a change during a parse: the second of two quick changes is dated ahead of its end."""
+        now, before = time.time(), self._placed.get(key, 0.0)
+        self._placed[key] = now
+        if now - before < PARSING:
+            os.utime(self.current / f"{key}.py", (now + AHEAD, now + AHEAD))
+
+
+def _same(path: Path, body: bytes) -> bool:
+    try:
+        return path.read_bytes() == body
+    except FileNotFoundError:
+        return False
