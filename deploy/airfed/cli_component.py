@@ -1,0 +1,76 @@
+"""``airfed component``: the modules that are installed, and what each of them tells to whom."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from airfed.console import readable_errors, show_json, show_rows
+
+if TYPE_CHECKING:
+    from federatedml.component import Component
+
+component = typer.Typer(no_args_is_help=True)
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
+
+
+@component.command("list")
+def list_components(as_json: AsJson = False) -> None:
+    """All modules that a DSL can name."""
+    from federatedml.component import registry
+
+    with readable_errors(as_json):
+        found = sorted(registry().values(), key=lambda each: each.module)
+    if as_json:
+        return show_json([_brief(each) for each in found])
+    rows = [[each.module, each.version, ", ".join(each.roles), each.title] for each in found]
+    return show_rows(["module", "version", "roles", "what it does"], rows)
+
+
+@component.command("show")
+def show_component(
+    module: Annotated[str, typer.Argument(help="Its name in a DSL: HeteroLR.")], as_json: AsJson = False
+) -> None:
+    """Parameters, messages and what each role learns."""
+    from federatedml.component import component as find
+
+    with readable_errors(as_json):
+        found = find(module)
+    details = {**_brief(found), "parameters": found.params.model_json_schema(), "disclosure": found.disclosure()}
+    if as_json:
+        return show_json(details)
+    print(f"{found.module} (version {found.version}): {found.title}\nroles: {', '.join(found.roles)}\n")
+    show_rows(["parameter", "default", "meaning"], _parameters(found))
+    print("\nmessages and what they carry:")
+    for message in details["disclosure"]["topics"]:
+        print("  " + ", ".join(f"{key}: {_text(value)}" for key, value in message.items()))
+    print("\nwhat each role learns from the outputs:")
+    for role, sentences in details["disclosure"]["outputs"].items():
+        print(f"  {role}: {' '.join(sentences)}")
+    return None
+
+
+def _brief(found: Component) -> dict[str, Any]:
+    return {
+        "module": found.module,
+        "title": found.title,
+        "version": found.version,
+        "roles": [str(role) for role in found.roles],
+        "inputs": list(found.inputs),
+        "has_data": found.has_data,
+        "has_model": found.has_model,
+        "need_deploy": found.need_deploy,
+        "reproducible": found.reproducible,
+    }
+
+
+def _parameters(found: Component) -> list[list[str]]:
+    fields = found.params.model_fields.items()
+    return [
+        [name, str(field.get_default(call_default_factory=True)), field.description or ""] for name, field in fields
+    ]
+
+
+def _text(value: Any) -> str:
+    return " ".join(str(each) for each in value) if isinstance(value, list | tuple) else str(value)

@@ -1,0 +1,113 @@
+"""What Linux says about the processes of a party: sessions, ages, memory, and how to end them for good."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+LAUNCH = str(Path(__file__).with_name("launch.py"))
+HOME_VARIABLE = "AIRFED_HOME"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Process:
+    """One line of ``/proc/PID/stat``."""
+
+    pid: int
+    session: int
+    started: int  # clock ticks after boot: with the pid it names a process for as long as the machine is up
+    zombie: bool
+
+
+def dying_with_parent(argv: Sequence[str], sign: signal.Signals = signal.SIGKILL) -> list[str]:
+    """``argv`` as a child of this process that gets ``sign`` when this process ends, however it ends."""
+    return [sys.executable, "-IS", LAUNCH, str(int(sign)), str(os.getpid()), *argv]
+
+
+def process(pid: int) -> Process | None:
+    """The process with that id, if there is one."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return Process(pid, session=int(fields[3]), started=int(fields[19]), zombie=fields[0] in "ZX")
+
+
+def alive(pid: int, started: int) -> bool:
+    """Whether that very process still runs."""
+    found = process(pid)
+    return found is not None and found.started == started and not found.zombie
+
+
+def members(session: int, home: Path) -> list[Process]:
+    """All live processes of a session that belong to the party with that home (a number may be used again)."""
+    return [p for p in _all() if p.session == session and not p.zombie and _home_of(p.pid) == str(home)]
+
+
+def of_home(home: Path) -> list[Process]:
+    """All live processes that were started for the party with that home."""
+    return [p for p in _all() if not p.zombie and _home_of(p.pid) == str(home)]
+
+
+def kill_session(session: int, home: Path, patience: float = 5.0) -> None:
+    """End every process of a session; task processes have groups of their own, so a group is not enough."""
+    deadline = time.monotonic() + patience
+    while (found := members(session, home)) and time.monotonic() < deadline:
+        for each in found:
+            send(each.pid, signal.SIGKILL)
+        time.sleep(0.02)
+
+
+def send(pid: int, sign: signal.Signals) -> None:
+    """Signal a process that may be gone already."""
+    try:
+        os.kill(pid, sign)
+    except ProcessLookupError:
+        return
+
+
+def age(started: int) -> float:
+    """Seconds since a process was started."""
+    return max(0.0, float(Path("/proc/uptime").read_text().split()[0]) - started / TICKS)
+
+
+def memory(processes: Sequence[Process]) -> int:
+    """Proportional set size in bytes: shared pages count once over all that share them."""
+    return sum(_pss(each.pid) for each in processes)
+
+
+def environment(home: Path, more: Mapping[str, str]) -> dict[str, str]:
+    """Environment of a party's process: the caller's, less what would configure another Airflow or MLflow."""
+    foreign = ("AIRFLOW", "MLFLOW", "AIRFED_", "_MLFLOW", "_AIRFLOW")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    # Airflow rewrites its processes' titles; without SPT_NOENV that would overwrite the environment seen in /proc.
+    return {**kept, **more, HOME_VARIABLE: str(home), "TMPDIR": str(home / "run" / "tmp"), "SPT_NOENV": "1"}
+
+
+def _all() -> Iterator[Process]:
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and (found := process(int(entry))) is not None:
+            yield found
+
+
+def _home_of(pid: int) -> str | None:
+    try:
+        entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:  # gone, or another user's
+        return None
+    prefix = f"{HOME_VARIABLE}=".encode()
+    return next((os.fsdecode(e.removeprefix(prefix)) for e in entries if e.startswith(prefix)), None)
+
+
+def _pss(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
