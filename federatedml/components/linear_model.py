@@ -1,0 +1,159 @@
+"""What linear models share: checks of the columns, first weights, scores, the table of predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from federatedml.component import ModelBuffers
+from federatedml.components.lr_params import InitParam
+from federatedml.crypto.ring import Floats
+from federatedml.data.table import Column, Kind, Table
+from federatedml.errors import DataError
+
+MIN_NONZERO = 10  # rows: a column with fewer would show single rows' residuals in its weight
+MAX_RMS = 64.0  # of a column: standardised ones have 1
+
+
+def checked_features(table: Table, intercept: bool) -> Floats:
+    """(n, k) features, with a last column of ones if ``intercept``.
+
+    Raises:
+        DataError: a column is not numeric, not finite, not scaled, or not zero in fewer than 10 rows; names it.
+    """
+    for name in table.header:
+        _check_column(name, table.columns[name])
+    features = table.features()
+    return np.column_stack([features, np.ones(len(table))]) if intercept else features
+
+
+def _check_column(name: str, values: Column) -> None:
+    if values.dtype.kind not in "fiub":
+        raise DataError("FED-253", f"column {name!r} is not numeric", "encode it before HeteroLR")
+    x = values.astype(np.float64)
+    if not np.isfinite(x).all():
+        raise DataError("FED-253", f"column {name!r} holds values that are not finite", "impute them in DataIO")
+    if np.count_nonzero(x) < MIN_NONZERO:
+        raise DataError(
+            "FED-254",
+            f"column {name!r} is not zero in {np.count_nonzero(x)} rows: its weight would show them",
+            f"at least {MIN_NONZERO} rows",
+        )
+    with np.errstate(over="ignore"):
+        rms = np.sqrt(np.mean(x * x))
+    if rms > MAX_RMS:
+        raise DataError(
+            "FED-255", f"column {name!r} is not scaled: its root mean square is above {MAX_RMS:g}", "standardise it"
+        )
+
+
+def binary_labels(table: Table) -> Floats:
+    """(n,) labels as 0 and 1, the larger of the two values as 1.
+
+    Raises:
+        DataError: no label, not numeric, or not exactly two classes.
+    """
+    labels = _numeric_labels(table)
+    classes = np.unique(labels)
+    if len(classes) != 2:
+        raise DataError("FED-257", f"the label {table.label!r} has {len(classes)} classes", "exactly 2")
+    positive: Floats = (labels == classes[1]).astype(np.float64)
+    return positive
+
+
+def _numeric_labels(table: Table) -> Floats:
+    try:
+        labels = table.labels().astype(np.float64)
+    except ValueError:
+        raise DataError("FED-257", f"the label {table.label!r} is not numeric", "set label_type in DataIO") from None
+    if not np.isfinite(labels).all():
+        raise DataError("FED-257", f"the label {table.label!r} holds values that are not finite")
+    return labels
+
+
+def initial_weights(p: InitParam, count: int, role: str) -> Floats:
+    """(count,) first weights; seeded, so that a run can be repeated, and different at each party."""
+    random = np.random.default_rng([p.random_seed or 0, *role.encode()])
+    match p.init_method:
+        case "random_normal":
+            return random.standard_normal(count)
+        case "random_uniform":
+            return random.random(count)
+        case "const":
+            return np.full(count, p.init_const)
+        case "ones":
+            return np.ones(count)
+        case "zeros":
+            return np.zeros(count)
+
+
+def partial_score(table: Table, header: Sequence[str], weights: Mapping[str, float], bias: float) -> Floats:
+    """(n,) bias + sum of weight * column, added in the order of ``header``; columns are found by name.
+
+    Raises:
+        DataError: a column is missing; names it.
+    """
+    z = np.full(len(table), bias)
+    for name in header:
+        if name not in table.columns:
+            raise DataError("FED-258", f"column {name!r} is missing", f"the model needs {', '.join(header)}")
+        z += np.asarray(table.columns[name], np.float64) * weights[name]
+    return z
+
+
+def logistic(model: ModelBuffers, own: Floats, others: Sequence[Floats]) -> Floats:
+    """(n,) probabilities of the sum of all parts, added in the parties' order; never overflows."""
+    z = np.array(own, np.float64, copy=True)
+    for part in others:
+        z += part
+    e = np.exp(-np.abs(z))
+    scores: Floats = np.where(z >= 0, 1.0, e) / (1.0 + e)
+    return scores
+
+
+def predictions(table: Table, scores: Floats, threshold: float, kind: str, origin: str) -> Table:
+    """A row per sample: label (if the table has one) as 0 or 1, result, score, detail per class, type."""
+    columns: dict[str, Column] = {}
+    if table.label is not None:
+        columns["label"] = _binary(_numeric_labels(table))
+    detail = [f'{{"0": {1 - p!r}, "1": {p!r}}}' for p in scores.tolist()]
+    columns |= {
+        "predict_result": (scores > threshold).astype(np.int64),
+        "predict_score": scores,
+        "predict_detail": np.array(detail, dtype=object),
+        "type": np.full(len(table), kind, dtype=object),
+    }
+    label = "label" if table.label is not None else None
+    return Table(table.ids, columns, label, Kind.PREDICTIONS, table.sid_name, origin)
+
+
+def _binary(labels: Floats) -> Column:
+    """0 and 1 of 0 / 1, -1 / 1, or the smaller and the larger of two values."""
+    classes = np.unique(labels)
+    usual = set(classes) <= {0.0, 1.0} or set(classes) <= {-1.0, 1.0}
+    positive: Column = (labels == (1.0 if usual else classes[-1])).astype(np.int64)
+    return positive
+
+
+def stacked(tables: Sequence[Table]) -> Table:
+    """All rows, the first table's first; an id that came before gets its type appended (``ID.validate``)."""
+    first, *rest = tables
+    seen = set(first.ids)
+    ids = [first.ids]
+    for table in rest:
+        kind = table.columns["type"]
+        ids.append(np.array([f"{i}.{k}" if i in seen else i for i, k in zip(table.ids, kind, strict=True)], object))
+        seen |= set(table.ids)
+    names = [name for name in first.columns if all(name in t.columns for t in rest)]
+    columns = {name: np.concatenate([t.columns[name] for t in tables]) for name in names}
+    label = first.label if first.label in columns else None
+    return replace(first, ids=np.concatenate(ids), columns=columns, label=label)
+
+
+def training_loss(table: Table) -> float:
+    """Mean logistic loss of labelled predictions."""
+    p, y = np.asarray(table.columns["predict_score"]), np.asarray(table.columns["label"])
+    right = np.where(y == 1, p, 1 - p)
+    return float(-np.log(np.maximum(right, 1e-300)).mean())

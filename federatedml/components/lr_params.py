@@ -1,0 +1,156 @@
+"""Parameters of FATE's logistic regressions: its names and the defaults that take effect there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from federatedml.component import Params
+
+
+@dataclass(frozen=True)
+class Built:
+    """Marks a field of which only some of FATE's values can run so far; the others are refused by name."""
+
+    values: tuple[str | bool | float, ...]
+
+    def check(self, value: Any) -> Any:
+        """The value, if it can run."""
+        if value not in self.values:
+            raise ValueError(f"{value!r} is not available yet; allowed: {', '.join(map(repr, self.values))}")
+        return value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(core), "enum": list(self.values)}
+
+
+def _penalty(value: Any) -> Any:
+    return "NONE" if value is None else value.upper() if isinstance(value, str) else value
+
+
+def _batch_size(value: int) -> int:
+    if value != -1 and value < 10:
+        raise ValueError(f"{value} rows are too few; allowed: -1 (all rows), or at least 10")
+    return value
+
+
+class InitParam(Params):
+    """How weights start."""
+
+    init_method: Literal["random_normal", "random_uniform", "ones", "zeros", "const"] = Field(
+        default="random_normal", description="distribution of the first weights; each party draws its own"
+    )
+    init_const: float = Field(default=1.0, ge=-100, le=100, description="value for init_method 'const'")
+    fit_intercept: bool = Field(default=True, description="whether the guest fits an intercept")
+    random_seed: int | None = Field(default=None, ge=0, lt=2**32, description="seed of the first weights; null is 0")
+
+
+class EncryptParam(Params):
+    """Homomorphic encryption, for protocol 'paillier'."""
+
+    method: Literal["Paillier"] = Field(default="Paillier", description="to set it selects protocol 'paillier'")
+    key_length: int = Field(default=2048, ge=1024, le=4096, description="modulus", json_schema_extra={"unit": "bit"})
+
+
+class EncryptedModeParam(Params):
+    """How FATE re-uses ciphertexts; without effect under protocol 'shared'."""
+
+    mode: Literal["strict", "fast", "balance", "confusion_opt"] = Field(
+        default="strict", description="re-use of ciphertexts"
+    )
+    re_encrypted_rate: float = Field(default=1.0, ge=0, le=1, description="share of ciphertexts made anew")
+
+
+class PredictParam(Params):
+    """Prediction."""
+
+    with_proba: Annotated[bool, Built((True,))] = Field(default=True, description="give probabilities")
+    threshold: float = Field(default=0.5, ge=0, le=1, description="probability above which the result is 1")
+
+
+class CvParam(Params):
+    """Cross validation."""
+
+    n_splits: int = Field(default=5, ge=2, le=100, description="parts")
+    mode: Literal["hetero", "homo"] = Field(default="hetero", description="how samples are spread over parties")
+    role: Literal["guest", "host"] = Field(default="guest", description="this party")
+    shuffle: bool = Field(default=True, description="mix rows before splitting")
+    random_seed: int = Field(default=1, ge=0, description="seed of the split")
+    evaluate_param: dict[str, Any] = Field(default_factory=dict, description="parameters of the evaluation")
+    need_cv: Annotated[bool, Built((False,))] = Field(default=False, description="run cross validation")
+
+
+class OneVsRestParam(Params):
+    """More than two classes."""
+
+    need_one_vs_rest: Annotated[bool, Built((False,))] = Field(default=False, description="one model per class")
+    has_arbiter: bool = Field(default=True, description="whether an arbiter takes part")
+
+
+class LogisticParams(Params):
+    """FATE's LogisticParam and the choice of the protocol."""
+
+    penalty: Annotated[Literal["L2", "L1", "NONE"], BeforeValidator(_penalty), Built(("L2", "NONE"))] = Field(
+        default="L2",
+        description="regularisation: a step also takes off learning_rate * alpha * weight (intercept free)",
+    )
+    eps: float = Field(default=1e-5, gt=0, description="training stops when converge_func is below it")
+    alpha: float = Field(default=0.01, ge=0, le=1000, description="strength of the penalty")
+    optimizer: Annotated[Literal["sgd", "rmsprop", "adam", "adagrad", "nesterov_momentum_sgd"], Built(("sgd",))] = (
+        Field(default="sgd", description="optimiser")
+    )
+    party_weight: Annotated[float, Built((1,))] = Field(default=1, description="weight of the party's model (HomoLR)")
+    batch_size: Annotated[int, AfterValidator(_batch_size)] = Field(
+        default=320, ge=-1, description="rows per batch, -1 for all", json_schema_extra={"unit": "rows"}
+    )
+    learning_rate: float = Field(default=0.01, gt=0, le=10, description="step size")
+    init_param: InitParam = Field(default=InitParam(), description="first weights")
+    max_iter: int = Field(default=100, ge=1, le=10_000, description="most epochs", json_schema_extra={"unit": "epochs"})
+    converge_func: Annotated[Literal["diff", "weight_diff", "abs"], Built(("diff", "abs"))] = Field(
+        default="diff", description="diff: change of the loss; abs: the loss itself"
+    )
+    encrypt_param: EncryptParam = Field(default=EncryptParam(), description="homomorphic encryption")
+    re_encrypt_batches: int = Field(default=2, ge=1, description="HomoLR: batches between re-encryptions")
+    encrypted_mode_calculator_param: EncryptedModeParam = Field(
+        default=EncryptedModeParam(), description="re-use of ciphertexts"
+    )
+    need_run: bool = Field(default=True, description="false passes the data through")
+    predict_param: PredictParam = Field(default=PredictParam(), description="prediction")
+    cv_param: CvParam = Field(default=CvParam(), description="cross validation")
+    one_vs_rest_param: OneVsRestParam = Field(default=OneVsRestParam(), description="more than two classes")
+    protocol: Annotated[Literal["auto", "shared", "paillier"], Built(("auto", "shared"))] = Field(
+        default="auto", description="auto: 'paillier' exactly if encrypt_param.method is set, else 'shared'"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve_protocol(cls, given: Any) -> Any:
+        """Fix ``auto``, so that effective parameters name the protocol that runs."""
+        if not isinstance(given, Mapping) or given.get("protocol", "auto") != "auto":
+            return given
+        encrypt = given.get("encrypt_param")
+        if isinstance(encrypt, Mapping) and "method" in encrypt:
+            raise ValueError(
+                "encrypt_param.method is set, which selects protocol 'paillier': it is not available yet; "
+                "leave encrypt_param.method out, or set protocol to 'shared'"
+            )
+        return {**given, "protocol": "shared"}
+
+    @model_validator(mode="after")
+    def _contracting(self) -> LogisticParams:
+        if self.penalty == "L2" and self.learning_rate * self.alpha > 1:
+            raise ValueError("learning_rate * alpha is above 1: every step would turn the weights' sign")
+        return self
+
+    @property
+    def decay(self) -> float:
+        """What a step takes off a weight, relative to it."""
+        return self.learning_rate * self.alpha if self.penalty == "L2" else 0.0

@@ -1,0 +1,89 @@
+"""How many bits a shared linear model spends on what; a pure function of public numbers, the same at all parties."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from federatedml.crypto.series import Series, series
+from federatedml.errors import DataError
+
+WEIGHT_BITS = 18  # fraction bits of weights
+SINE_BITS = 20  # of dealt sines and cosines
+GUARD_BITS = 20  # of the public factors of the guard's cosines
+GUARD = 1024  # half-period of the guard
+RANGE_BITS = 11  # the longest period is 2 * GUARD = 2^11
+MAX_ROWS = 2**20  # sums over an epoch keep at least 16 bits of fraction
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Bits of one training.
+
+    A linear predictor z has ``z_bits`` of fraction and only counts modulo 2^``angle_bits``, which the longest period
+    divides. Residuals carry the step (rate / rows of the batch) and have ``residual_bits``; gradients drop
+    ``gradient_bits``, so weights live modulo 2^(64 - gradient_bits), which still covers ``angle_bits``.
+    """
+
+    series: Series
+    feature_bits: int
+    rows: int
+
+    @property
+    def z_bits(self) -> int:
+        """Fraction bits of features times weights."""
+        return self.feature_bits + WEIGHT_BITS
+
+    @property
+    def angle_bits(self) -> int:
+        """Bits of z that are ever looked at."""
+        return RANGE_BITS + self.z_bits
+
+    @property
+    def residual_bits(self) -> int:
+        """Fraction bits of step * residual."""
+        return 64 - self.angle_bits + WEIGHT_BITS - self.feature_bits
+
+    @property
+    def gradient_bits(self) -> int:
+        """Bits that a gradient drops to become a weight."""
+        return self.residual_bits + self.feature_bits - WEIGHT_BITS
+
+    @property
+    def period_bits(self) -> int:
+        """Two to this is one period of the series, in units of z."""
+        return int(math.log2(2 * self.series.half)) + self.z_bits
+
+    @property
+    def loss_bits(self) -> int:
+        """Fraction bits of the public factors of the loss: a sum over all rows stays below 2^62."""
+        return 62 - SINE_BITS - 7 - (self.rows - 1).bit_length()
+
+    def factor_bits(self, step: float) -> int:
+        """Fraction bits of the public factors of the residual: below 2^34, so that a residual is below 2^54."""
+        return 34 - math.ceil(math.log2(step))
+
+    def dropped_bits(self, step: float) -> int:
+        """Bits that a residual drops after the multiplication by dealt sines."""
+        return self.factor_bits(step) + SINE_BITS - self.residual_bits
+
+
+def choose(rate: float, rows: int, batch: int, epochs: int) -> Encoding:
+    """The encoding for a learning rate, table and batch.
+
+    Raises:
+        DataError: the table is too large, or a step is too small for the fixed-point numbers.
+    """
+    if rows > MAX_ROWS:
+        raise DataError("FED-250", f"{rows} rows are more than protocol 'shared' takes", f"at most {MAX_ROWS}")
+    wide = epochs > 100 or rate >= 1
+    chosen = Encoding(series(128, 32) if wide else series(64, 16), 14, rows)
+    if rate / batch * 2.0**chosen.residual_bits < 256:
+        chosen = Encoding(chosen.series, 12, rows)
+    if rate / batch * 2.0**chosen.residual_bits < 16:
+        raise DataError(
+            "FED-250",
+            f"learning_rate {rate} over batches of {batch} rows is too small a step for protocol 'shared'",
+            f"learning_rate / rows must be at least 2^{4 - chosen.residual_bits}: take smaller batches",
+        )
+    return chosen
