@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, BaseOperator, Param
+from airflow.sdk.exceptions import ParamValidationError
 
 from dags_generator.form import Field
 from dags_generator.roleplan import RolePlan, RoleTask, load_role_plans
@@ -89,4 +90,11 @@ def _connect(plan: RolePlan, first: BaseOperator, tasks: dict[str, BaseOperator]
 
 
 def _param(field: Field) -> Any:
-    return Param(dict(field.default), **field.schema)
+    """A form field. Its default may be written in a way that only the component reads (``"l2"``): then unchecked."""
+    param = Param(dict(field.default), **field.schema)
+    try:
+        param.resolve()
+    except ParamValidationError:
+        shown = {key: field.schema[key] for key in ("type", "title", "description_md")}
+        return Param(dict(field.default), **shown)
+    return param

@@ -81,7 +81,9 @@ def _merged(low: Values, high: Values) -> dict[str, Any]:
 
 
 def _explained(error: ErrorDetails, model: type[BaseModel], member: Member, where: Where) -> DslError:
-    *parents, last = error["loc"] or ("",)
+    if not error["loc"]:
+        return where.error("FED-133", f"the parameters (for {member})", error["msg"])
+    *parents, last = error["loc"]
     if error["type"] == "extra_forbidden":
         problem = f"parameter {clip(last)} is not known (for {member})"
         return where.at(*parents).error("FED-133", problem, f"allowed: {names(_fields(model, parents))}")

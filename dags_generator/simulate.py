@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -98,7 +99,7 @@ def _step(
     module = component(next(iter(steps.values())).module)
     stepped = network.run(
         module,
-        {member: module.params.model_validate(dict(step.params)) for member, step in steps.items()},
+        {member: module.params.model_validate_json(json.dumps(step.params)) for member, step in steps.items()},
         {member: _inputs(step, member, tables[member], result) for member, step in steps.items()},
         name,
         JOB_ID,

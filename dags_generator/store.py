@@ -19,7 +19,7 @@ from dags_generator.dropin import Compiled
 from federated_operators.outputs import write_file
 from federatedml.canonical import canonical_json
 
-STUB = b'''"""A pipeline of airfed: its dag is built from the JSON file of the same name."""
+STUB = b'''"""An airflow dag of airfed, built from the JSON file of the same name."""
 from dags_generator.dag import dags_of
 globals().update(dags_of(__file__))
 '''
