@@ -273,7 +273,7 @@ def _batch(box: Box, side: Side, batch: int, use: int, masked: Words) -> Words:
     """One step of the optimiser. Takes and returns the peer's share of my weights less its mask, (k,)."""
     plan, n, own = side.plan, side.plan.batches[batch], len(side.own)
     pads = side.pads(batch, use, None if side.guest else _corrections(box, plan, batch, use))
-    z = side.predictor(batch, use, masked, pads)  # (n,) share
+    z = side.predictor(batch, masked, pads)  # (n,) share
     mine = low(z - pads["angle"], plan.encoding.angle_bits)
     delta = low(mine + _swap(box, ANGLE, mine, use, n), plan.encoding.angle_bits)  # z - t
     mine = side.residual(batch, delta, pads) + pads["round"]

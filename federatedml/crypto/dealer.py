@@ -23,8 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from federatedml.crypto.encoding import SINE_BITS, Encoding
-from federatedml.crypto.ring import Words, encode, joined, low, size, split
-from federatedml.crypto.series import waves
+from federatedml.crypto.ring import Words, encode, joined, size, split
 from federatedml.crypto.stream import Stream
 
 Layout = Mapping[str, tuple[int, ...]]
@@ -100,14 +99,6 @@ def draw(stream: Stream, plan: Plan, batch: int, use: int, guest: bool) -> dict[
     return split(stream.words("batch", use, size(layout)), layout)
 
 
-def dealt_waves(encoding: Encoding, angle: Words) -> tuple[Words, Words]:
-    """(terms + 1, n) sines and cosines of the series' multiples and, last, of the guard's angle."""
-    main = waves(angle, encoding.period_bits, encoding.series.terms)
-    guard = waves(angle, encoding.angle_bits, 1)
-    sine, cosine = encode(np.concatenate([main, guard], axis=1), SINE_BITS)
-    return sine, cosine
-
-
 class Dealer:
     """The arbiter's side: masks of the features, and corrections per use.
 
@@ -129,7 +120,7 @@ class Dealer:
         guest_features, host_features = self.masks[batch]
         forward = guest_features @ weight_mask(self.host, use, plan.guest)
         forward += host_features @ weight_mask(self.guest, use, plan.host)
-        sine, cosine = dealt_waves(encoding, low(g["angle"] + h["angle"], encoding.angle_bits))
+        sine, cosine = encode(encoding.waves(g["angle"] + h["angle"]), SINE_BITS)
         r = g["round"] + h["round"]
         dealt = {
             "forward": forward,

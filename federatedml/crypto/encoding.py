@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from federatedml.crypto.series import Series, series
+from federatedml.crypto.ring import Floats, Words
+from federatedml.crypto.series import Series, series, waves
 from federatedml.errors import DataError
 
 WEIGHT_BITS = 18  # fraction bits of weights
@@ -50,9 +51,13 @@ class Encoding:
         return self.residual_bits + self.feature_bits - WEIGHT_BITS
 
     @property
-    def period_bits(self) -> int:
-        """Two to this is one period of the series, in units of z."""
-        return int(math.log2(2 * self.series.half)) + self.z_bits
+    def doublings(self) -> int:
+        """Two to this is the number of periods of the series in one of the guard."""
+        return int(math.log2(GUARD / self.series.half))
+
+    def waves(self, angle: Words) -> Floats:
+        """(2, terms + 1, n) sines and cosines of the series' multiples of z and, last, of the guard's angle."""
+        return waves(angle, self.angle_bits, self.doublings, self.series.terms)
 
     @property
     def loss_bits(self) -> int:

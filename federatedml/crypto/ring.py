@@ -7,6 +7,7 @@ arrays wrap silently, which is the arithmetic we want (scalars would warn: sums 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -65,7 +66,7 @@ def split(words: Words, layout: Mapping[str, tuple[int, ...]]) -> dict[str, Word
     pieces: dict[str, Words] = {}
     start = 0
     for name, shape in layout.items():
-        end = start + int(np.prod(shape))
+        end = start + math.prod(shape)
         pieces[name] = words[start:end].reshape(shape)
         start = end
     return pieces
@@ -73,7 +74,7 @@ def split(words: Words, layout: Mapping[str, tuple[int, ...]]) -> dict[str, Word
 
 def size(layout: Mapping[str, tuple[int, ...]]) -> int:
     """Words of a layout."""
-    return sum(int(np.prod(shape)) for shape in layout.values())
+    return sum(math.prod(shape) for shape in layout.values())
 
 
 def joined(arrays: Mapping[str, NDArray[Any]], layout: Mapping[str, tuple[int, ...]]) -> Words:

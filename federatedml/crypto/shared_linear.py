@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from federatedml.crypto.dealer import Plan, draw, feature_mask, label_mask, linear_mask, loss_share, weight_mask
 from federatedml.crypto.encoding import GUARD, GUARD_BITS, SINE_BITS, WEIGHT_BITS
 from federatedml.crypto.ring import Floats, Words, decode, drop_bits, encode, split, truncate
-from federatedml.crypto.series import waves
 from federatedml.crypto.stream import Stream
 from federatedml.errors import ProtocolError
 
@@ -48,6 +47,7 @@ class Side:
         self.masked: list[Words] = []  # the peer's features less their mask, per batch
         self.masked_signs: Words = np.zeros(0, np.uint64)  # at the host: 1 - 2 y less its mask
         self.own: Words = np.zeros(plan.columns(self.guest), np.uint64)
+        self.mask: Words = np.zeros(0, np.uint64)  # of the share of the peer's weights, for the next batch
         self.peer: Words = np.zeros(plan.columns(not self.guest), np.uint64)
         decay = np.full(plan.guest + plan.host, plan.decay)
         if intercept:
@@ -66,19 +66,19 @@ class Side:
         return X - feature_mask(self.stream, batch, *X.shape)
 
     def hidden_weights(self, use: int) -> Words:
-        """Share of the peer's weights less its mask."""
-        return self.peer - weight_mask(self.stream, use, len(self.peer))
+        """Share of the peer's weights less its mask, for the next call of ``predictor``."""
+        self.mask = weight_mask(self.stream, use, len(self.peer))
+        return self.peer - self.mask
 
     def pads(self, batch: int, use: int, corrections: Words | None) -> Pads:
         """The words of one use of a batch; the host's need the dealer's corrections."""
         own = draw(self.stream, self.plan, batch, use, self.guest)
         return own if corrections is None else {**own, **split(corrections, self.plan.corrections(batch))}
 
-    def predictor(self, batch: int, use: int, d: Words, pads: Pads) -> Words:
+    def predictor(self, batch: int, d: Words, pads: Pads) -> Words:
         """Share of z, (n,)."""
-        b = weight_mask(self.stream, use, len(self.peer))
         z: Words = self.features[batch] @ (self.own + d)
-        z += self.masked[batch] @ b
+        z += self.masked[batch] @ self.mask
         return z + pads["forward"]
 
     def residual(self, batch: int, delta: Words, pads: Pads) -> Words:
@@ -89,14 +89,15 @@ class Side:
         """
         encoding, step, sine, cosine = self.plan.encoding, self.plan.step(batch), pads["sine"], pads["cosine"]
         series = encoding.series
-        wave = waves(delta, encoding.period_bits, series.terms)
+        waves = encoding.waves(delta)
+        wave, guard = waves[:, :-1], waves[:, -1:]
         s, c = encode(wave * (series.sigmoid * step), encoding.factor_bits(step))
         share = _of_sines(s, c, sine, cosine)
         s, c = encode(wave * series.linear, encoding.loss_bits)
         self.linear.append(_of_sines(s, c, sine, cosine))
         s, c = encode(wave * series.even, encoding.loss_bits)
         even = _of_cosines(s, c, sine, cosine)
-        s, c = encode(waves(delta, encoding.angle_bits, 1), GUARD_BITS)
+        s, c = encode(guard, GUARD_BITS)
         self.sums += np.concatenate([even, _of_cosines(s, c, sine[-1:], cosine[-1:])])
         return share
 
