@@ -1,0 +1,175 @@
+"""From a trigger to running DAGs at all parties: propose, agree, enrol; one refusal stops the job everywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+from google.protobuf.message import Message
+
+from airfed_proto.v1 import common_pb2 as pb
+from airfed_proto.v1 import job_pb2, local_pb2
+from federated_operators.gateway.agreement import Agreement
+from federated_operators.gateway.coordinator import Coordinator
+from federated_operators.gateway.names import Job, failure_pb
+from federated_operators.gateway.peers import Peers
+from federated_operators.gateway.plan import JobPlan, ProposedJob
+from federated_operators.gateway.rows import JobRow, ProposalRow, VerdictRow
+from federated_operators.gateway.store import Store
+from federatedml.errors import DslError, FedError, PeerError
+from federatedml.federation.party import Role
+
+PROPOSE_S = 30.0  # how long an unreachable party is tried
+ENROL_S = 75.0  # a peer gives itself 60
+PAUSE_S = 0.25
+Answer = job_pb2.ProposalAnswer
+News = local_pb2.AdmissionNews
+
+
+class Admission:
+    """The initiator's side; the own party answers like every other one, without a socket."""
+
+    def __init__(self, store: Store, agreement: Agreement, coordinator: Coordinator, peers: Peers, party: str) -> None:
+        self._store, self._agreement, self._coordinator = store, agreement, coordinator
+        self._peers, self._party = peers, party
+        self._deciding: dict[Job, asyncio.Task[None]] = {}
+
+    async def federate(self, request: local_pb2.FederateRequest) -> AsyncIterator[News]:
+        """Run the admission and tell how it goes. Asked again, it goes on where it was."""
+        try:
+            job = Job.of(pb.JobKey(initiator=self._party, job_id=request.job_id))
+            proposal = await self._proposal(job, request)
+        except FedError as error:
+            yield News(done=True, failure=failure_pb(error))
+            return
+        if job not in self._deciding:
+            self._deciding[job] = asyncio.create_task(self._decide(job, proposal))
+        task, before = self._deciding[job], b""
+        while not task.done():
+            await asyncio.wait([task], timeout=0.1)
+            news = self._news(job)
+            if news.SerializeToString(deterministic=True) != before:
+                before = news.SerializeToString(deterministic=True)
+                yield news
+        del self._deciding[job]
+        task.result()
+        yield self._news(job, done=True)
+
+    async def _proposal(self, job: Job, request: local_pb2.FederateRequest) -> job_pb2.Proposal:
+        content = ProposedJob(self._party, job.job_id, request.pipeline, request.dsl, request.conf)
+        proposal, plans = await self._agreement.propose(content)
+        own = next((plan for plan in plans if plan.dag_id == request.dag_id), None)
+        if own is None:
+            names = ", ".join(plan.dag_id for plan in plans)
+            raise DslError("FED-153", f"the job does not belong to DAG {request.dag_id!r}", f"its DAGs here: {names}")
+        if own.spec_digest != request.spec_digest:
+            raise DslError("FED-154", "the pipeline's file changed after this DAG was built", "start it again")
+        known = self._store.get(JobRow, **job.where)
+        if known and known.digest != proposal.digest:
+            raise DslError("FED-155", f"job {job.job_id} was already proposed with another content")
+        if known is None:
+            self._admit_here(job, proposal, plans)
+        return proposal
+
+    def _admit_here(self, job: Job, proposal: job_pb2.Proposal, plans: Sequence[JobPlan]) -> None:
+        with self._store.transaction():
+            self._agreement.record(job, proposal, plans)
+            for party in sorted({member.party for member in plans[0].members}):
+                self._store.put(ProposalRow(*_key(job), party, job_pb2.PROPOSED))
+
+    async def _decide(self, job: Job, proposal: job_pb2.Proposal) -> None:
+        row = self._store.get(JobRow, **job.where)
+        if row is None or row.state != "proposed" or self._verdict(job):
+            return
+        if not await self._all(job, "Propose", proposal, job_pb2.ACCEPTED, PROPOSE_S):
+            return await self._stop(job, proposal)
+        reference = job_pb2.ProposalRef(job=job.key(), digest=proposal.digest)
+        if not await self._all(job, "Enrol", reference, job_pb2.ENROLLED, ENROL_S):
+            return await self._stop(job, proposal)
+        row = self._store.get(JobRow, **job.where)
+        if row and not self._verdict(job):
+            with self._store.transaction():
+                self._store.put(replace(row, state="running"))
+                self._store.event("running", job, party=self._party)
+        return None
+
+    async def _all(self, job: Job, method: str, request: Message, wanted: int, seconds: float) -> bool:
+        """Ask all parties in parallel; whether every one gave the wanted answer."""
+        parties = [row.party for row in self._store.select(ProposalRow, **job.where)]
+        answers = await asyncio.gather(*(self._ask(job, party, method, request, seconds) for party in parties))
+        return all(answer.state == wanted for answer in answers)
+
+    async def _ask(self, job: Job, party: str, method: str, request: Message, seconds: float) -> Answer:
+        """One party's answer, asked again while it is not there or its people are being asked."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                answer: Answer = await self._call(party, method, request, seconds)
+                if answer.state != job_pb2.PENDING or time.monotonic() > deadline:
+                    break
+            except FedError as error:
+                if not error.retryable or time.monotonic() > deadline:
+                    answer = Answer(state=job_pb2.REFUSED, failure=failure_pb(error))
+                    break
+            await asyncio.sleep(PAUSE_S)
+        self._record(job, party, answer)
+        return answer
+
+    async def _call(self, party: str, method: str, request: Message, seconds: float) -> Answer:
+        if party != self._party:
+            answer: Answer = await self._peers.call(party, method, request, timeout=seconds)
+            return answer
+        if isinstance(request, job_pb2.ProposalRef):
+            return await self._agreement.enrol(request)
+        return Answer(state=job_pb2.ACCEPTED)  # checked before it was proposed
+
+    def _record(self, job: Job, party: str, answer: Answer) -> None:
+        failure = answer.failure.SerializeToString() if answer.HasField("failure") else b""
+        with self._store.transaction():
+            self._store.put(ProposalRow(*_key(job), party, answer.state, failure, answer.run_url[:2000]))
+            name = job_pb2.ProposalState.Name(answer.state).lower()
+            self._store.event(name, job, party=party, reason=answer.failure.message)
+
+    async def _stop(self, job: Job, proposal: job_pb2.Proposal) -> None:
+        """A party refused: the job ends everywhere with its reason."""
+        refusals = [row for row in self._store.select(ProposalRow, **job.where) if row.failure]
+        failure = pb.Failure.FromString(refusals[0].failure) if refusals else pb.Failure(code="FED-549")
+        if refusals and not failure.HasField("member"):
+            failure.member.CopyFrom(self._a_member(job, refusals[0].party))
+        self._coordinator.end(job, job_pb2.JOB_FAILED, failure)
+        withdrawal = job_pb2.ProposalRef(job=job.key(), digest=proposal.digest, reason=failure.message)
+        agreed = [row.party for row in self._store.select(ProposalRow, **job.where) if not row.failure]
+        await asyncio.gather(*(self._withdraw(party, withdrawal) for party in agreed if party != self._party))
+
+    async def _withdraw(self, party: str, withdrawal: job_pb2.ProposalRef) -> None:
+        try:
+            await self._peers.call(party, "Withdraw", withdrawal)
+        except FedError as error:  # the verdict's letter says the same until it is answered
+            self._store.event("withdrawal not taken", Job.of(withdrawal.job), party=party, reason=str(error))
+
+    def _a_member(self, job: Job, party: str) -> pb.Member:
+        members = self._agreement.roster.plan(job).members
+        role = next((member.role for member in sorted(members) if member.party == party), Role.GUEST)
+        return pb.Member(role=str(role), party_id=party)
+
+    def _news(self, job: Job, done: bool = False) -> News:
+        news = News(done=done, job_dir=str(self._agreement.home.job_dir(job.initiator, job.job_id)))
+        for row in self._store.select(ProposalRow, **job.where):
+            failure = pb.Failure.FromString(row.failure) if row.failure else None
+            known = Answer(state=row.state, failure=failure, run_url=row.run_url)  # type: ignore[arg-type]
+            news.answers[row.party].CopyFrom(known)
+        verdict = self._verdict(job)
+        if verdict and verdict.verdict != job_pb2.SUCCEEDED:
+            text = PeerError("FED-405", f"the job was ended by {verdict.by}")
+            news.failure.CopyFrom(pb.Failure.FromString(verdict.failure) if verdict.failure else failure_pb(text))
+        return news
+
+    def _verdict(self, job: Job) -> VerdictRow | None:
+        row = self._store.get(JobRow, **job.where)
+        return self._store.get(VerdictRow, **job.where, generation=row.generation) if row else None
+
+
+def _key(job: Job) -> tuple[str, str]:
+    return job.initiator, job.job_id

@@ -1,0 +1,196 @@
+"""Every party's own answer to a proposal, and what it does when all agreed: install the pipeline, start its run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from airfed_proto.v1 import job_pb2
+from federated_operators.gateway.names import Job, failure_pb
+from federated_operators.gateway.plan import JobAcceptor, JobPlan, ProposedJob, dump_plan
+from federated_operators.gateway.policy import load_policy
+from federated_operators.gateway.roster import Roster
+from federated_operators.gateway.rows import JobRow, PlanRow, ProposalRow, VerdictRow
+from federated_operators.gateway.runs import Run, RunControl
+from federated_operators.gateway.store import Store
+from federatedml.data.catalogue import Catalogue
+from federatedml.errors import DslError, FedError, PolicyError, ProtocolError
+from federatedml.federation.home import PartyHome
+
+INSTALL_S = 60.0
+POLL_S = 0.1
+Answer = job_pb2.ProposalAnswer
+
+
+class Agreement:
+    """Validation by the own code, the own policy, and enrolment in the own scheduler."""
+
+    def __init__(
+        self, store: Store, roster: Roster, home: PartyHome, acceptor: JobAcceptor, control: RunControl
+    ) -> None:
+        self.roster, self.home = roster, home
+        self.store = self._store = store
+        self._acceptor, self._control = acceptor, control
+        self._party = home.config.party_id
+        self._enrolling: dict[Job, asyncio.Lock] = {}
+
+    async def propose(self, content: ProposedJob) -> tuple[job_pb2.Proposal, Sequence[JobPlan]]:
+        """The proposal of an own job, after all that is checked at every party."""
+        digest, versions, disclosure = await asyncio.to_thread(self._acceptor.digest, content)
+        plans = await self._plans(content)
+        key = Job(content.initiator, content.job_id).key()
+        proposal = job_pb2.Proposal(
+            job=key,
+            pipeline=content.pipeline,
+            dsl=content.dsl,
+            conf=content.conf,
+            component_versions=versions,
+            disclosure_digest=disclosure,
+            digest=bytes.fromhex(digest),
+        )
+        return proposal, plans
+
+    async def answer(self, caller: str, proposal: job_pb2.Proposal) -> Answer:
+        """This party's answer to a peer's proposal. A refusal leaves nothing but a line in the record."""
+        job = Job.of(proposal.job)
+        try:
+            if job.initiator != caller:
+                raise PolicyError("FED-546", f"party {caller} may not propose jobs of party {job.initiator}")
+            known = self._store.get(JobRow, **job.where)
+            if known is None:
+                await self._accept(job, proposal)
+            elif known.digest != proposal.digest:
+                raise ProtocolError("FED-349", f"job {job.job_id} was already proposed with another content")
+        except FedError as error:
+            self._store.event("refused", job, party=self._party, reason=str(error))
+            return Answer(state=job_pb2.REFUSED, failure=failure_pb(error))
+        return self.standing(job)
+
+    async def _accept(self, job: Job, proposal: job_pb2.Proposal) -> None:
+        content = ProposedJob(job.initiator, job.job_id, proposal.pipeline, proposal.dsl, proposal.conf)
+        digest, versions, disclosure = await asyncio.to_thread(self._acceptor.digest, content)
+        _compare("component versions", dict(proposal.component_versions), dict(versions))
+        _compare("disclosure", proposal.disclosure_digest.hex(), disclosure.hex())
+        _compare("digest", proposal.digest.hex(), digest)
+        plans = await self._plans(content)
+        with self._store.transaction():
+            self.record(job, proposal, plans)
+            self._store.put(ProposalRow(job.initiator, job.job_id, self._party, job_pb2.ACCEPTED))
+            self._store.event("accepted", job, party=self._party, reason=digest)
+
+    async def _plans(self, content: ProposedJob) -> Sequence[JobPlan]:
+        plans = await asyncio.to_thread(self._acceptor.plans, content, self._party)
+        if not plans:
+            raise DslError("FED-156", f"party {self._party} has no role in the job")
+        policy, catalogue = load_policy(self.home.policy), Catalogue(self.home.data)
+        for plan in plans:
+            if plan.initiator.party != content.initiator:
+                raise PolicyError("FED-546", f"party {content.initiator} proposes a job of {plan.initiator.party}")
+            policy.check(plan, catalogue)
+        return plans
+
+    def record(self, job: Job, proposal: job_pb2.Proposal, plans: Sequence[JobPlan]) -> None:
+        """Write the admitted job down: rows, and the files that tasks read."""
+        key = (job.initiator, job.job_id)
+        body = proposal.SerializeToString()
+        self._store.put(JobRow(*key, proposal.pipeline, body, proposal.digest, "proposed", 1, time.time()))
+        for plan in plans:
+            self._store.put(PlanRow(*key, str(plan.me), dump_plan(plan)))
+        self._store.event("proposed", job, party=self._party, reason=proposal.digest.hex())
+
+    def standing(self, job: Job) -> Answer:
+        """The own answer as it stands."""
+        row = self._store.get(ProposalRow, **job.where, party=self._party)
+        if row is None:
+            return Answer()
+        return Answer(state=row.state, run_url=row.run_url)  # type: ignore[arg-type]
+
+    async def enrol(self, reference: job_pb2.ProposalRef) -> Answer:
+        """Install the pipeline and start the run of every own member; asked again, the same."""
+        job = Job.of(reference.job)
+        row = self._store.get(JobRow, **job.where)
+        if row is None or row.digest != reference.digest:
+            raise ProtocolError("FED-340", f"job {job.job_id} with that digest was not accepted here")
+        async with self._enrolling.setdefault(job, asyncio.Lock()):
+            standing = self._store.get(ProposalRow, **job.where, party=self._party)
+            if standing and standing.state == job_pb2.ENROLLED:
+                return self.standing(job)
+            if self._store.get(VerdictRow, **job.where, generation=row.generation):
+                raise ProtocolError("FED-350", f"job {job.job_id} has ended")
+            if standing and standing.state == job_pb2.WITHDRAWN:
+                raise ProtocolError("FED-350", f"job {job.job_id} was withdrawn")
+            try:
+                url = await self._start_runs(job, row)
+            except FedError as error:
+                return Answer(state=job_pb2.REFUSED, failure=failure_pb(error))
+        with self._store.transaction():
+            self._store.put(ProposalRow(job.initiator, job.job_id, self._party, job_pb2.ENROLLED, b"", url))
+            if job.initiator != self._party:
+                self._store.put(replace(row, state="running"))
+            self._store.event("enrolled", job, party=self._party)
+        return self.standing(job)
+
+    async def _start_runs(self, job: Job, row: JobRow) -> str:
+        url = ""
+        for plan in self.roster.plans(job):
+            self._write_files(job, row, plan)
+            run = Run(plan.dag_id, job.job_id)
+            url = url or self._control.url(run)
+            if plan.me == plan.initiator:
+                continue  # that run asked for all this
+            if job.initiator != self._party:
+                await self._install(plan)
+            await self._control.trigger(run, plan.digest)
+        return url
+
+    async def _install(self, plan: JobPlan) -> None:
+        """Put the pipeline in place and wait until the scheduler has it."""
+        deadline = time.monotonic() + INSTALL_S
+        unchanged = await asyncio.to_thread(self._acceptor.installed, plan)
+        since = 0.0 if unchanged else time.time()
+        await asyncio.to_thread(self._acceptor.install, plan)
+        while not (
+            await asyncio.to_thread(self._acceptor.installed, plan) and await self._control.known(plan.dag_id, since)
+        ):
+            if time.monotonic() > deadline:
+                raise DslError("FED-157", f"DAG {plan.dag_id} was not parsed within {INSTALL_S:g} s")
+            await asyncio.sleep(POLL_S)
+
+    def _write_files(self, job: Job, row: JobRow, plan: JobPlan) -> None:
+        folder = self.home.job_dir(job.initiator, job.job_id)
+        proposal = job_pb2.Proposal.FromString(row.proposal)
+        content = {"dsl": json.loads(proposal.dsl), "conf": json.loads(proposal.conf), "digest": row.digest.hex()}
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        _write(folder / "job.json", text.encode())
+        _write(folder / str(plan.me.role) / "plan.json", dump_plan(plan))
+
+    async def withdraw(self, reference: job_pb2.ProposalRef) -> Answer:
+        """The initiator gave the proposal up."""
+        job = Job.of(reference.job)
+        row = self._store.get(JobRow, **job.where)
+        standing = self._store.get(ProposalRow, **job.where, party=self._party)
+        if row and row.digest == reference.digest and standing and standing.state == job_pb2.ACCEPTED:
+            with self._store.transaction():
+                self._store.put(ProposalRow(job.initiator, job.job_id, self._party, job_pb2.WITHDRAWN))
+                self._store.event("withdrawn", job, party=self._party, reason=reference.reason)
+        return self.standing(job)
+
+
+def _compare(what: str, proposed: object, own: object) -> None:
+    if proposed != own:
+        raise DslError("FED-158", f"{what} differ between the parties", f"proposed {proposed}, here {own}")
+
+
+def _write(path: Path, body: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_suffix(".tmp")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)

@@ -1,0 +1,129 @@
+"""The party's own Airflow over its REST API v2, as the party's service account."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from federated_operators.gateway.runs import Run, RunState
+from federatedml.errors import DslError, PeerError
+from federatedml.federation.home import PartyHome
+
+USER = "airfed"
+TOKEN_S = 3600.0  # a token is valid for a day
+BY_HAND = ("patch_dag_run", "patch_task_instance", "delete_dag_run", "post_clear_task_instances")
+NOTE_LENGTH = 1000
+
+
+class AirflowClient:
+    """A ``RunControl``."""
+
+    def __init__(self, home: PartyHome) -> None:
+        self._home = home
+        self._http = httpx.AsyncClient(base_url=home.airflow_url, timeout=15.0, trust_env=False)
+        self._token, self._token_at = "", 0.0
+
+    async def known(self, dag_id: str, since: float) -> bool:
+        """Whether Airflow has the DAG, parsed after ``since``; ``DslError`` if it cannot be parsed or is paused."""
+        answer = await self._request("GET", f"/api/v2/dags/{dag_id}")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return False
+        dag = _body(answer)
+        parsed = dag["last_parsed_time"]
+        if parsed is None or datetime.fromisoformat(parsed).timestamp() < since:
+            return False
+        if dag["has_import_errors"]:
+            raise DslError("FED-150", f"Airflow cannot import DAG {dag_id}", "see its import errors")
+        if dag["is_paused"]:
+            raise DslError("FED-151", f"DAG {dag_id} is paused at this party", "its people must unpause it")
+        return not dag["is_stale"]
+
+    async def trigger(self, run: Run, digest: str) -> None:
+        """Start the run; one that exists already is the same run, because its id is the job's."""
+        body = {"dag_run_id": run.job_id, "logical_date": None, "conf": {"digest": digest}}
+        answer = await self._request("POST", f"/api/v2/dags/{run.dag_id}/dagRuns", body)
+        if answer.status_code != httpx.codes.CONFLICT:
+            _body(answer)
+
+    async def fail(self, run: Run, note: str) -> None:
+        """Set the run failed with a note; its running tasks are stopped by Airflow."""
+        path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.job_id}"
+        answer = await self._request("GET", path)
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return
+        body: dict[str, Any] = {"note": note[:NOTE_LENGTH]}
+        if _body(answer)["state"] != "failed":
+            body["state"] = "failed"
+        _body(await self._request("PATCH", path, body))
+
+    async def states(self, runs: Sequence[Run]) -> list[RunState]:
+        """States of those runs that Airflow has; of a failed one also which task failed and who ended it."""
+        if not runs:
+            return []
+        wanted = {(run.dag_id, run.job_id): run for run in runs}
+        body = {"dag_ids": sorted({run.dag_id for run in runs}), "order_by": "-run_after", "page_limit": 100}
+        answer = _body(await self._request("POST", "/api/v2/dags/~/dagRuns/list", body))
+        found = []
+        for entry in answer["dag_runs"]:
+            run = wanted.get((entry["dag_id"], entry["dag_run_id"]))
+            if run and entry["state"] == "failed":
+                found.append(RunState(run, "failed", await self._failed_task(run), await self._by(run)))
+            elif run:
+                found.append(RunState(run, entry["state"]))
+        return found
+
+    def url(self, run: Run) -> str:
+        """The run's page, at the name that people use."""
+        return f"{self._home.public_url(self._home.config.ports.airflow)}/dags/{run.dag_id}/runs/{run.job_id}"
+
+    async def close(self) -> None:
+        """Close connections."""
+        await self._http.aclose()
+
+    async def _failed_task(self, run: Run) -> str:
+        path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.job_id}/taskInstances/list"
+        answer = _body(await self._request("POST", path, {"state": ["failed"]}))
+        tasks = sorted(answer["task_instances"], key=lambda task: task["end_date"] or "")
+        return str(tasks[0]["task_id"]) if tasks else ""
+
+    async def _by(self, run: Run) -> str:
+        query = f"dag_id={run.dag_id}&run_id={run.job_id}&order_by=-when&limit=1"
+        chosen = "".join(f"&included_events={event}" for event in BY_HAND)
+        answer = _body(await self._request("GET", f"/api/v2/eventLogs?{query}{chosen}"))
+        logs = answer["event_logs"]
+        return str(logs[0]["owner"] or "somebody") if logs else ""
+
+    async def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+        try:
+            answer = await self._send(method, path, body)
+            if answer.status_code == httpx.codes.UNAUTHORIZED:
+                self._token = ""
+                answer = await self._send(method, path, body)
+        except httpx.TransportError as error:
+            raise PeerError("FED-420", f"the own Airflow does not answer: {error!r}") from None
+        if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+            raise PeerError(
+                "FED-421", f"the own Airflow failed: {method} {path.partition('?')[0]}: {answer.status_code}"
+            )
+        return answer
+
+    async def _send(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
+        if not self._token or time.monotonic() - self._token_at > TOKEN_S:
+            password = json.loads(self._home.passwords.read_text())[USER]
+            answer = await self._http.post("/auth/token", json={"username": USER, "password": password})
+            self._token, self._token_at = _body(answer)["access_token"], time.monotonic()
+        headers = {"Authorization": f"Bearer {self._token}"}
+        return await self._http.request(method, path, json=body, headers=headers)
+
+
+def _body(answer: httpx.Response) -> dict[str, Any]:
+    if answer.is_error:
+        path = answer.request.url.path
+        raise DslError("FED-152", f"the own Airflow refused {answer.request.method} {path}: {answer.text[:500]}")
+    found: dict[str, Any] = answer.json()
+    return found

@@ -1,0 +1,99 @@
+"""Calls to the own gateway over its Unix socket, for task processes and the command line. Blocking."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import grpc
+
+from airfed_proto.v1 import local_pb2, local_pb2_grpc
+from federatedml.errors import PeerError, PolicyError
+
+FRAME_BYTES = 4 * 2**20
+OPTIONS = [
+    ("grpc.max_receive_message_length", FRAME_BYTES),
+    ("grpc.max_send_message_length", FRAME_BYTES),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.use_local_subchannel_pool", 1),
+]
+PAUSE_S = 0.2
+RETRYABLE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
+
+
+def open_channel(socket: Path) -> grpc.Channel:
+    """A channel to a gateway's socket. Make it after a fork, never before."""
+    return grpc.insecure_channel(f"unix:{socket}", OPTIONS)
+
+
+class GatewayClient:
+    """The gateway of this party.
+
+    Args:
+        socket: its Unix socket.
+        patience: seconds for which a gateway that is not there (it restarts) is tried again.
+    """
+
+    def __init__(self, socket: Path, patience: float = 60.0) -> None:
+        self._socket, self._patience = socket, patience
+        self._channel = open_channel(socket)
+        self._stub = local_pb2_grpc.LocalStub(self._channel)  # type: ignore[no-untyped-call]
+
+    def __enter__(self) -> GatewayClient:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def federate(self, request: local_pb2.FederateRequest) -> Iterator[local_pb2.AdmissionNews]:
+        """Propose a job; news until one has ``done``. Survives a restart of the gateway."""
+        return self._news(self._stub.Federate, request)
+
+    def enrol(self, request: local_pb2.EnrolRequest) -> Iterator[local_pb2.AdmissionNews]:
+        """Ask whether a run belongs to an agreed job; news until one has ``done``."""
+        return self._news(self._stub.EnrolRun, request)
+
+    def show(self, initiator: str = "", job_id: str = "", timeout: float = 10.0) -> local_pb2.JobViews:
+        """What the gateway knows of jobs; ``PeerError`` if it is not there."""
+        query = local_pb2.JobQuery(initiator=initiator, job_id=job_id)
+        views: local_pb2.JobViews = self._call(self._stub.Show, query, timeout)
+        return views
+
+    def end_job(self, request: local_pb2.EndJobRequest, timeout: float = 10.0) -> local_pb2.EndJobReply:
+        """Cancel a job."""
+        reply: local_pb2.EndJobReply = self._call(self._stub.EndJob, request, timeout)
+        return reply
+
+    def close(self) -> None:
+        """Close the channel."""
+        self._channel.close()
+
+    def _call(self, method: Any, request: Any, timeout: float) -> Any:
+        try:
+            return method(request, timeout=timeout)
+        except grpc.RpcError as error:
+            raise self._error(error) from None
+
+    def _news(self, method: Any, request: Any) -> Iterator[local_pb2.AdmissionNews]:
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                for news in method(request):
+                    yield news
+                    deadline = time.monotonic() + self._patience
+                    if news.done:
+                        return
+            except grpc.RpcError as error:
+                if error.code() not in RETRYABLE or time.monotonic() > deadline:
+                    raise self._error(error) from None
+            time.sleep(PAUSE_S)
+
+    def _error(self, error: grpc.RpcError) -> PeerError | PolicyError:
+        if error.code() in RETRYABLE:
+            return PeerError("FED-430", f"the gateway at {self._socket} does not answer", "airfed party status")
+        return PolicyError("FED-545", error.details() or error.code().name)

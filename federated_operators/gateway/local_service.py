@@ -1,0 +1,146 @@
+"""The service for this party's own processes, over a Unix socket that only its user can open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airfed_proto.v1 import common_pb2 as pb
+from airfed_proto.v1 import job_pb2, local_pb2, local_pb2_grpc
+from federated_operators.gateway.admission import Admission
+from federated_operators.gateway.agreement import Agreement
+from federated_operators.gateway.coordinator import Coordinator
+from federated_operators.gateway.door import status_of
+from federated_operators.gateway.names import Job, Seat, failure_pb
+from federated_operators.gateway.own_steps import OwnSteps
+from federated_operators.gateway.policy import load_policy
+from federated_operators.gateway.progress import Progress
+from federated_operators.gateway.reconcile import cancelled, tell_run_ended
+from federated_operators.gateway.relay import Relay
+from federated_operators.gateway.roster import Roster
+from federated_operators.gateway.seats import Attachment, Seats
+from federated_operators.gateway.show import Show
+from federatedml.errors import FedError, PolicyError, ProtocolError
+
+Frame = local_pb2.GatewayFrame
+News = local_pb2.AdmissionNews
+
+
+class LocalService(local_pb2_grpc.LocalServicer):
+    """One method per RPC of ``Local``."""
+
+    def __init__(
+        self,
+        roster: Roster,
+        agreement: Agreement,
+        admission: Admission,
+        coordinator: Coordinator,
+        own: OwnSteps,
+        seats: Seats,
+        relay: Relay,
+        show: Show,
+        progress: Progress,
+    ) -> None:
+        self._roster, self._agreement, self._admission = roster, agreement, admission
+        self._coordinator, self._own, self._seats = coordinator, own, seats
+        self._relay, self._show, self._progress = relay, show, progress
+
+    async def Federate(self, request: local_pb2.FederateRequest, context: Any) -> AsyncIterator[News]:  # noqa: N802
+        """Propose a job and see it enrolled everywhere."""
+        async for news in self._admission.federate(request):
+            yield news
+
+    async def EnrolRun(self, request: local_pb2.EnrolRequest, context: Any) -> AsyncIterator[News]:  # noqa: N802
+        """Whether a run belongs to a job that was agreed."""
+        try:
+            job = Job.of(pb.JobKey(initiator=request.initiator, job_id=request.job_id))
+            plan = next((plan for plan in self._roster.plans(job) if plan.dag_id == request.dag_id), None)
+            if plan is None:
+                text = f"no job {request.job_id} of party {request.initiator} was agreed for DAG {request.dag_id}"
+                raise ProtocolError("FED-353", text, "it was started by hand: start it at the initiator")
+            if plan.spec_digest != request.spec_digest:
+                raise ProtocolError("FED-354", "this DAG was not built from the pipeline that was agreed")
+        except FedError as error:
+            yield News(done=True, failure=failure_pb(error))
+            return
+        yield News(done=True, job_dir=str(self._agreement.home.job_dir(job.initiator, job.job_id)))
+
+    async def Attach(self, request_iterator: Any, context: Any) -> AsyncIterator[Frame]:  # noqa: N802
+        """A worker for as long as it lives."""
+        frames = aiter(request_iterator)
+        join = (await anext(frames, local_pb2.WorkerFrame())).join
+        try:
+            seat = Seat.of(pb.StepKey(job=join.job, component=join.component), join.member)
+            self._own.check_join(seat, join)
+        except FedError as error:
+            yield Frame(failed=failure_pb(error))
+            return
+        attachment = self._seats.take(seat, join.task_instance_id)
+        reader = asyncio.create_task(self._read(frames, attachment))
+        try:
+            self._own.join(seat, join)
+            async for frame in attachment.frames():
+                yield frame
+        finally:
+            reader.cancel()
+            self._leave(attachment)
+
+    def _leave(self, attachment: Attachment) -> None:
+        if self._seats.leave(attachment):
+            self._own.lost(attachment.seat, attachment.ti_id)
+
+    async def _read(self, frames: Any, attachment: Attachment) -> None:
+        """Frames of the worker until its stream ends."""
+        try:
+            async for frame in frames:
+                if not attachment.dismissed:
+                    self._take(attachment.seat, frame)
+        finally:
+            attachment.close()
+
+    def _take(self, seat: Seat, frame: local_pb2.WorkerFrame) -> None:
+        kind = frame.WhichOneof("frame")
+        if kind == "chunk":
+            self._relay.from_worker(seat, frame.chunk)
+        elif kind == "receipt":
+            self._relay.receipt_from_worker(seat, frame.receipt)
+        elif kind == "checkpoint":
+            self._own.checkpoint(seat, frame.checkpoint)
+        elif kind == "prepared":
+            self._prepared(seat, frame.prepared.outputs)
+        elif kind == "failed":
+            self._own.failed(seat, frame.failed)
+        elif kind == "progress":
+            self._progress.set(seat, frame.progress.done, frame.progress.text)
+        elif kind == "rejoin":
+            self._own.rejoin(seat)
+
+    def _prepared(self, seat: Seat, outputs: bytes) -> None:
+        """Outputs that the policy does not allow are a failure of the step."""
+        module = self._roster.plan(seat.job).modules.get(seat.component, seat.component)
+        try:
+            load_policy(self._agreement.home.policy).check_outputs(module, outputs)
+        except FedError as error:
+            return self._own.failed(seat, failure_pb(error, seat.member, seat.component))
+        return self._own.prepared(seat, outputs)
+
+    async def Show(self, request: local_pb2.JobQuery, context: Any) -> local_pb2.JobViews:  # noqa: N802
+        """What is known of jobs."""
+        return self._show.jobs(request)
+
+    async def EndJob(self, request: local_pb2.EndJobRequest, context: Any) -> local_pb2.EndJobReply:  # noqa: N802
+        """A person of this party ends a job: decided by its coordinator."""
+        try:
+            job = Job.of(request.job)
+            plan = self._roster.plan(job)
+            if job.initiator == self._roster.party:
+                failure = cancelled(plan.me, request.by, request.reason)
+                self._coordinator.end(job, job_pb2.CANCELLED, failure, by=f"{request.by} at party {job.initiator}")
+            elif load_policy(self._agreement.home.policy).may_cancel:
+                tell_run_ended(self._agreement.store, plan, cancelled(plan.me, request.by, request.reason))
+            else:
+                raise PolicyError("FED-532", "policy may_cancel: people of this party may not cancel others' jobs")
+        except FedError as error:
+            await context.abort(status_of(error), str(error))
+        return local_pb2.EndJobReply()

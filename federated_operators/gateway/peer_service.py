@@ -1,0 +1,109 @@
+"""The service that other parties call. Who calls is known by ``door.caller()``, never by a field."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airfed_proto.v1 import common_pb2 as pb
+from airfed_proto.v1 import job_pb2, job_pb2_grpc
+from federated_operators.gateway.agreement import Agreement
+from federated_operators.gateway.coordinator import Coordinator
+from federated_operators.gateway.door import caller
+from federated_operators.gateway.names import Job
+from federated_operators.gateway.own_steps import OwnSteps
+from federated_operators.gateway.relay import Relay
+from federated_operators.gateway.roster import Roster
+from federated_operators.gateway.rows import JobRow, VerdictRow
+from federated_operators.gateway.store import Store
+from federated_operators.gateway.verdicts import Verdicts
+from federatedml.errors import PolicyError
+
+
+class PeerService(job_pb2_grpc.PeerServicer):
+    """One method per RPC of ``Peer``; every one first asks whether this caller may."""
+
+    def __init__(
+        self,
+        store: Store,
+        roster: Roster,
+        agreement: Agreement,
+        coordinator: Coordinator,
+        own: OwnSteps,
+        verdicts: Verdicts,
+        relay: Relay,
+    ) -> None:
+        self._store, self._roster, self._agreement = store, roster, agreement
+        self._coordinator, self._own, self._verdicts, self._relay = coordinator, own, verdicts, relay
+
+    async def Greet(self, request: job_pb2.Greeting, context: Any) -> job_pb2.Greeting:  # noqa: N802 - names of the RPCs
+        """Who is there."""
+        if request.party_id != caller():
+            raise PolicyError("FED-541", f"party {caller()} greets as {request.party_id[:64]!r}")
+        return job_pb2.Greeting(party_id=self._roster.party, version=importlib.metadata.version("airfed"))
+
+    async def Propose(self, request: job_pb2.Proposal, context: Any) -> job_pb2.ProposalAnswer:  # noqa: N802
+        """The own answer to a proposal."""
+        return await self._agreement.answer(caller(), request)
+
+    async def AskProposal(self, request: job_pb2.ProposalRef, context: Any) -> job_pb2.ProposalAnswer:  # noqa: N802
+        """The own answer as it stands."""
+        return self._agreement.standing(self._of_initiator(request.job))
+
+    async def Enrol(self, request: job_pb2.ProposalRef, context: Any) -> job_pb2.ProposalAnswer:  # noqa: N802
+        """Install and start."""
+        self._of_initiator(request.job)
+        return await self._agreement.enrol(request)
+
+    async def Withdraw(self, request: job_pb2.ProposalRef, context: Any) -> job_pb2.ProposalAnswer:  # noqa: N802
+        """The initiator gave up."""
+        self._of_initiator(request.job)
+        return await self._agreement.withdraw(request)
+
+    async def Report(self, request: job_pb2.StepReport, context: Any) -> job_pb2.StepReportReply:  # noqa: N802
+        """A member's gateway reports to this coordinator."""
+        self._coordinator.report(caller(), request)
+        return job_pb2.StepReportReply()
+
+    async def Command(self, request: job_pb2.StepCommand, context: Any) -> job_pb2.StepCommandReply:  # noqa: N802
+        """The coordinator of the job orders."""
+        self._of_initiator(request.step.job)
+        self._own.order(request)
+        return job_pb2.StepCommandReply()
+
+    async def Conclude(self, request: job_pb2.VerdictNotice, context: Any) -> job_pb2.VerdictReply:  # noqa: N802
+        """The coordinator's verdict."""
+        self._of_initiator(request.job)
+        self._verdicts.adopt(request)
+        return job_pb2.VerdictReply()
+
+    async def AskVerdict(self, request: pb.JobKey, context: Any) -> job_pb2.VerdictNotice:  # noqa: N802
+        """The verdict of an own job, for its members; none yet: unspecified."""
+        job = Job.of(request)
+        if job.initiator != self._roster.party or caller() not in self._roster.parties(job):
+            raise PolicyError("FED-541", f"party {caller()} may not ask for job {job.job_id}")
+        row = self._store.get(JobRow, **job.where)
+        found = self._store.get(VerdictRow, **job.where, generation=row.generation) if row else None
+        if found is None:
+            return job_pb2.VerdictNotice(job=request)
+        failure = pb.Failure.FromString(found.failure) if found.failure else None
+        return job_pb2.VerdictNotice(
+            job=request,
+            generation=found.generation,
+            verdict=found.verdict,  # type: ignore[arg-type]
+            failure=failure,
+            by=found.by,
+        )
+
+    async def Relay(self, request_iterator: Any, context: Any) -> AsyncIterator[pb.Receipt]:  # noqa: N802
+        """Messages of the caller's workers to this party's."""
+        async for receipt in self._relay.from_peer(caller(), request_iterator):
+            yield receipt
+
+    def _of_initiator(self, key: pb.JobKey) -> Job:
+        """The job, if the caller initiated it."""
+        job = Job.of(key)
+        if job.initiator != caller():
+            raise PolicyError("FED-543", f"party {caller()} does not coordinate jobs of party {job.initiator}")
+        return job

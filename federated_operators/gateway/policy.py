@@ -1,0 +1,151 @@
+"""``policy.yaml``: what other parties, and this one's own people, may run here. What it does not allow is refused
+with the rule's name, before anything runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from federated_operators.gateway.plan import JobPlan, StepPlan
+from federatedml.data.catalogue import Catalogue, TableName
+from federatedml.errors import DataError, PolicyError
+
+_DEFAULT = """\
+# What may run at party {party}. Whatever is not allowed here is refused, with the rule's name.
+# Lists take shell patterns; '*' allows all.
+initiators: [{initiators}]    # parties that may propose jobs (this party itself always may)
+modules: ["*"]
+tables: ["*"]                 # NAMESPACE/NAME
+floors:
+  min_intersection: 50        # rows; a smaller intersection is never used
+  key_length: 1024            # bits of any homomorphic or RSA key
+  batch_rows_per_column: 10   # rows of a mini-batch per feature column, where batch gradients can be seen
+may_cancel: true              # people of this party may cancel jobs of other initiators
+may_rerun: ["*"]              # parties whose reruns are followed
+"""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Floors(_Model):
+    """Least values."""
+
+    min_intersection: int = Field(default=50, ge=1, description="rows")
+    key_length: int = Field(default=1024, ge=1024, description="bits")
+    batch_rows_per_column: float = Field(default=10.0, ge=0, strict=False, description="rows per column")
+
+
+class Policy(_Model):
+    """The rules of one party."""
+
+    initiators: list[str]
+    modules: list[str] = ["*"]
+    tables: list[str] = ["*"]
+    floors: Floors = Floors()
+    may_cancel: bool = True
+    may_rerun: list[str] = ["*"]
+
+    def check(self, plan: JobPlan, catalogue: Catalogue) -> None:
+        """Whether one of this party's members may take part in the job.
+
+        Raises:
+            PolicyError: a rule does not allow it.
+            DataError: a table does not exist here.
+        """
+        initiator = plan.initiator.party
+        if initiator != plan.me.party and not _allowed(initiator, self.initiators):
+            raise _refused("initiators", f"party {initiator} may not start jobs here", self.initiators)
+        for step in plan.steps.values():
+            if not _allowed(step.module, self.modules):
+                raise _refused("modules", f"{step.component}: module {step.module} may not run here", self.modules)
+            for length in _key_lengths(step.params):
+                if length < self.floors.key_length:
+                    raise _floor("key_length", step, f"{length} bits", f"{self.floors.key_length}")
+            self._check_tables(step, catalogue)
+        self._check_batches(plan, catalogue)
+
+    def check_outputs(self, module: str, outputs: bytes) -> None:
+        """Whether the outputs of a step may be used; ``PolicyError`` below a floor."""
+        if module != "Intersection":
+            return
+        found = json.loads(outputs).get("data", {})
+        rows = min((int(data["rows"]) for data in found.values()), default=self.floors.min_intersection)
+        if rows < self.floors.min_intersection:
+            text = f"the intersection has {rows} rows"
+            raise PolicyError(
+                "FED-533", f"policy floors.min_intersection: {text}, at least {self.floors.min_intersection} are needed"
+            )
+
+    def _check_tables(self, step: StepPlan, catalogue: Catalogue) -> None:
+        for table in _tables(step):
+            if not _allowed(str(table), self.tables):
+                raise _refused("tables", f"{step.component}: table {table} may not be used", self.tables)
+            if not catalogue.path(table).is_file():
+                raise DataError("FED-201", f"{step.component}: table {table} does not exist at this party")
+
+    def _check_batches(self, plan: JobPlan, catalogue: Catalogue) -> None:
+        tables = [table for step in plan.steps.values() for table in _tables(step)]
+        columns = max((_feature_columns(catalogue.path(table)) for table in tables), default=0)
+        for step in plan.steps.values():
+            batch = step.params.get("batch_size")
+            open_gradients = step.params.get("protocol", "paillier") != "shared"
+            if not isinstance(batch, int) or batch <= 0 or not open_gradients or len(step.members) < 2:
+                continue
+            if batch < columns * self.floors.batch_rows_per_column:
+                least = f"{self.floors.batch_rows_per_column:g} x {columns} columns"
+                raise _floor("batch_rows_per_column", step, f"batch_size {batch}", least)
+
+
+def default_policy(party: str, peers: Sequence[str]) -> str:
+    """Text of a new party's ``policy.yaml``: its configured peers may start jobs."""
+    return _DEFAULT.format(party=party, initiators=", ".join(json.dumps(peer) for peer in peers))
+
+
+def load_policy(path: Path) -> Policy:
+    """The rules in ``policy.yaml``; ``PolicyError`` names the key that is wrong."""
+    try:
+        return Policy.model_validate(yaml.safe_load(path.read_text()))
+    except FileNotFoundError:
+        raise PolicyError("FED-530", f"{path.name} is missing", "airfed party init writes one") from None
+    except (ValidationError, yaml.YAMLError) as error:
+        raise PolicyError("FED-531", f"{path.name}: {error}") from None
+
+
+def _allowed(value: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(value, pattern) for pattern in patterns)
+
+
+def _refused(rule: str, text: str, allowed: Sequence[str]) -> PolicyError:
+    return PolicyError("FED-532", f"policy {rule}: {text}", f"allowed: {', '.join(allowed) or 'none'}")
+
+
+def _floor(rule: str, step: StepPlan, found: str, least: str) -> PolicyError:
+    return PolicyError("FED-533", f"policy floors.{rule}: {step.component} has {found}, at least {least} is needed")
+
+
+def _tables(step: StepPlan) -> Iterator[TableName]:
+    for references in step.data.values():
+        yield from (reference.table for reference in references if reference.table is not None)
+
+
+def _key_lengths(params: Any) -> Iterator[int]:
+    """Every ``key_length`` in nested parameters."""
+    if not isinstance(params, dict):
+        return
+    for name, value in params.items():
+        if name == "key_length" and isinstance(value, int):
+            yield value
+        yield from _key_lengths(value)
+
+
+def _feature_columns(path: Path) -> int:
+    return len(pq.read_schema(path).names) - 1 if path.is_file() else 0

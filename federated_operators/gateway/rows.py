@@ -1,0 +1,202 @@
+"""Rows of the gateway's database: what is decided, one frozen value per table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+_JOB = ("initiator", "job_id")
+_STEP = (*_JOB, "component", "generation")
+_SEAT = (*_STEP, "member")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: fields are columns, ``KEY`` is the primary key."""
+
+    TABLE: ClassVar[str]
+    KEY: ClassVar[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class JobRow(Row):
+    """A job that this party took part in deciding. ``state``: proposed, running, or the verdict in lower case."""
+
+    TABLE: ClassVar[str] = "jobs"
+    KEY: ClassVar[tuple[str, ...]] = _JOB
+    initiator: str
+    job_id: str
+    pipeline: str
+    proposal: bytes  # the serialised Proposal
+    digest: bytes
+    state: str
+    generation: int
+    created_at: float  # Unix seconds, for people only, like every *_at
+    ended_at: float = 0.0
+
+
+@dataclass(frozen=True)
+class PlanRow(Row):
+    """The plan of one of this party's own members."""
+
+    TABLE: ClassVar[str] = "plans"
+    KEY: ClassVar[tuple[str, ...]] = (*_JOB, "member")
+    initiator: str
+    job_id: str
+    member: str
+    plan: bytes
+
+
+@dataclass(frozen=True)
+class ProposalRow(Row):
+    """A party's answer, at the coordinator; at another party its own."""
+
+    TABLE: ClassVar[str] = "proposals"
+    KEY: ClassVar[tuple[str, ...]] = (*_JOB, "party")
+    initiator: str
+    job_id: str
+    party: str
+    state: int
+    failure: bytes = b""
+    run_url: str = ""
+
+
+@dataclass(frozen=True)
+class StepRow(Row):
+    """A step, at the coordinator."""
+
+    TABLE: ClassVar[str] = "steps"
+    KEY: ClassVar[tuple[str, ...]] = _STEP
+    initiator: str
+    job_id: str
+    component: str
+    generation: int
+    state: int
+    attempt: int = 0  # the newest that was started
+    lost: int = 0  # processes lost so far
+    started_at: float = 0.0
+    ended_at: float = 0.0
+
+
+@dataclass(frozen=True)
+class MemberRow(Row):
+    """A member of a step, as its gateway reported, at the coordinator."""
+
+    TABLE: ClassVar[str] = "member_steps"
+    KEY: ClassVar[tuple[str, ...]] = _SEAT
+    initiator: str
+    job_id: str
+    component: str
+    generation: int
+    member: str
+    state: int
+    conf_digest: bytes = b""
+    version: str = ""
+    outputs_digest: bytes = b""
+
+
+@dataclass(frozen=True)
+class AttemptRow(Row):
+    """An attempt that the coordinator started."""
+
+    TABLE: ClassVar[str] = "attempts"
+    KEY: ClassVar[tuple[str, ...]] = (*_STEP, "attempt")
+    initiator: str
+    job_id: str
+    component: str
+    generation: int
+    attempt: int
+    resume_attempt: int = 0
+    resume_round: int = 0
+    outcome: str = ""  # committed, or why it ended
+
+
+@dataclass(frozen=True)
+class OwnRow(Row):
+    """A step of one of this party's own members, at its gateway."""
+
+    TABLE: ClassVar[str] = "own_steps"
+    KEY: ClassVar[tuple[str, ...]] = _SEAT
+    initiator: str
+    job_id: str
+    component: str
+    generation: int
+    member: str
+    state: int
+    attempt: int = 0  # the newest that was started here
+    ended: int = 0  # the newest that was ended: messages up to it are refused
+    ti_id: str = ""  # the process that fills the seat
+    conf_digest: bytes = b""
+    version: str = ""
+    start: bytes = b""  # the START that was ordered, serialised
+    outputs: bytes = b""  # as PREPARED said them
+
+
+@dataclass(frozen=True)
+class CheckpointRow(Row):
+    """A checkpoint that a member has stored."""
+
+    TABLE: ClassVar[str] = "checkpoints"
+    KEY: ClassVar[tuple[str, ...]] = (*_SEAT, "attempt", "round")
+    initiator: str
+    job_id: str
+    component: str
+    generation: int
+    member: str
+    attempt: int
+    round: int
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class OutputRow(Row):
+    """The current outputs of an own member: the row is the commit, no file moves."""
+
+    TABLE: ClassVar[str] = "outputs"
+    KEY: ClassVar[tuple[str, ...]] = (*_JOB, "component", "member")
+    initiator: str
+    job_id: str
+    component: str
+    member: str
+    generation: int
+    attempt: int
+    outputs: bytes
+
+
+@dataclass(frozen=True)
+class VerdictRow(Row):
+    """The verdict of a generation: decided once by the coordinator, adopted by every other gateway."""
+
+    TABLE: ClassVar[str] = "verdicts"
+    KEY: ClassVar[tuple[str, ...]] = (*_JOB, "generation")
+    initiator: str
+    job_id: str
+    generation: int
+    verdict: int
+    failure: bytes = b""
+    by: str = ""
+
+
+@dataclass(frozen=True)
+class HeardRow(Row):
+    """The newest report of a party's gateway: older ones are repetitions."""
+
+    TABLE: ClassVar[str] = "heard"
+    KEY: ClassVar[tuple[str, ...]] = ("party",)
+    party: str
+    serial: int
+
+
+TABLES: tuple[type[Row], ...] = (
+    JobRow,
+    PlanRow,
+    ProposalRow,
+    StepRow,
+    MemberRow,
+    AttemptRow,
+    OwnRow,
+    CheckpointRow,
+    OutputRow,
+    VerdictRow,
+    HeardRow,
+)

@@ -1,0 +1,88 @@
+"""What the gateway needs of the party's scheduler. ``airflow_client.py`` implements it for Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Run:
+    """A DAG run: its id is the job id."""
+
+    dag_id: str
+    job_id: str
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What the scheduler says of a run.
+
+    Attributes:
+        state: queued, running, success or failed.
+        failed_task: a task that failed, if the run failed.
+        by: the person who ended it, if one did.
+    """
+
+    run: Run
+    state: str
+    failed_task: str = ""
+    by: str = ""
+
+
+class RunControl(Protocol):
+    """Starts, ends and watches runs of this party's own DAGs. ``PeerError`` while the scheduler is not there."""
+
+    async def known(self, dag_id: str, since: float) -> bool:
+        """Whether the DAG can be triggered, parsed after ``since`` (Unix seconds; 0: whenever).
+
+        Raises:
+            DslError: it cannot be parsed, or is paused.
+        """
+        ...
+
+    async def trigger(self, run: Run, digest: str) -> None:
+        """Start the run; one that exists already is the same run."""
+        ...
+
+    async def fail(self, run: Run, note: str) -> None:
+        """Set the run failed, with a note for people. A run that is not there is no error."""
+        ...
+
+    async def states(self, runs: Sequence[Run]) -> list[RunState]:
+        """States of those runs that exist."""
+        ...
+
+    def url(self, run: Run) -> str:
+        """Where people watch the run."""
+        ...
+
+    async def close(self) -> None:
+        """Close connections."""
+        ...
+
+
+class NoRuns:
+    """A party without a scheduler: its workers are started by hand."""
+
+    async def known(self, dag_id: str, since: float) -> bool:
+        """Nothing needs to be parsed."""
+        return True
+
+    async def trigger(self, run: Run, digest: str) -> None:
+        """Nothing is started."""
+
+    async def fail(self, run: Run, note: str) -> None:
+        """Nothing runs."""
+
+    async def states(self, runs: Sequence[Run]) -> list[RunState]:
+        """Nothing runs."""
+        return []
+
+    def url(self, run: Run) -> str:
+        """There is no page."""
+        return ""
+
+    async def close(self) -> None:
+        """Nothing is open."""

@@ -1,0 +1,208 @@
+"""The gateway's process: all parts put together, two sockets opened, served until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from airfed_proto.v1 import job_pb2, job_pb2_grpc, local_pb2_grpc
+from federated_operators.gateway.admission import Admission
+from federated_operators.gateway.agreement import Agreement
+from federated_operators.gateway.airflow_client import AirflowClient
+from federated_operators.gateway.coordinator import COMMAND, VERDICT, Coordinator
+from federated_operators.gateway.courier import Courier
+from federated_operators.gateway.door import FRAME_BYTES, SERVER, VerifyCaller, server_credentials
+from federated_operators.gateway.local_service import LocalService
+from federated_operators.gateway.own_steps import REPORT, OwnSteps
+from federated_operators.gateway.peer_service import PeerService
+from federated_operators.gateway.peers import Peers
+from federated_operators.gateway.plan import JobAcceptor
+from federated_operators.gateway.policy import load_policy
+from federated_operators.gateway.progress import Progress
+from federated_operators.gateway.reconcile import Reconciler
+from federated_operators.gateway.relay import Relay
+from federated_operators.gateway.roster import Roster
+from federated_operators.gateway.runs import RunControl
+from federated_operators.gateway.seats import Seats
+from federated_operators.gateway.show import Show
+from federated_operators.gateway.store import Letter, Store
+from federated_operators.gateway.verdicts import EFFECTS, VerdictHook, Verdicts, no_hook
+from federatedml.errors import PolicyError
+from federatedml.federation.home import PartyHome
+
+RETURN_S = 5.0  # how long after a restart workers have to come back before they are called lost
+DRAIN_S = 3.0
+LOCAL = [("grpc.max_receive_message_length", FRAME_BYTES), ("grpc.max_send_message_length", FRAME_BYTES)]
+log = logging.getLogger(__name__)
+
+
+class Gateway:
+    """One party's gateway."""
+
+    def __init__(self, home: PartyHome, acceptor: JobAcceptor, control: RunControl, hook: VerdictHook) -> None:
+        self._home, self._control = home, control
+        self._party = home.config.party_id
+        load_policy(home.policy)  # a gateway without rules does not start
+        self._store = Store(home.gateway_db)
+        self._roster = Roster(self._store, self._party)
+        self._seats = Seats()
+        self._own = OwnSteps(self._store, self._roster, home, self._seats.tell)
+        self._coordinator = Coordinator(self._store, self._roster)
+        self._peers = Peers(home)
+        self._verdicts = Verdicts(self._store, self._roster, self._own, self._seats, home, control, hook)
+        self._relay = Relay(self._store, self._roster, self._own, self._seats, self._peers)
+        self._agreement = Agreement(self._store, self._roster, home, acceptor, control)
+        self._progress = Progress(self._own.progress, self._tell_progress)
+        self._courier = Courier(self._store, self._deliver)
+
+    async def serve(self, ready: Callable[[], None]) -> None:
+        """Serve until SIGTERM or SIGINT; ``ready`` is called when both doors are open."""
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        servers = [self._peer_server(), self._local_server()]
+        for server in servers:
+            await server.start()
+        self._home.socket.chmod(0o600)
+        tasks = [asyncio.create_task(work) for work in self._work()]
+        self._store.event("ready", party=self._party)
+        ready()
+        failed = asyncio.gather(*tasks)
+        stopped = asyncio.create_task(stop.wait())
+        while not (failed.done() or stopped.done()):
+            await asyncio.wait({failed, stopped}, return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]
+        await asyncio.gather(*(server.stop(DRAIN_S) for server in servers))
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._peers.close()
+        await self._control.close()
+        self._store.event("stopped", party=self._party)
+        self._store.close()
+        if failed.done() and not failed.cancelled():
+            failed.result()
+
+    def _work(self) -> list[Coroutine[Any, Any, None]]:
+        others = sorted(self._home.config.peers)
+        lanes = [self._courier.run(lane) for lane in (*others, self._party, EFFECTS)]
+        relays = [self._relay.run(party) for party in others]
+        reconciler = Reconciler(self._store, self._roster, self._control)
+        return [*lanes, *relays, reconciler.run(), self._progress.run(), self._call_missing()]
+
+    async def _call_missing(self) -> None:
+        """Workers that the store knows and that did not come back after a restart are lost."""
+        before = self._own.seated()
+        await asyncio.sleep(RETURN_S)
+        for seat, ti_id in before:
+            if self._seats.at(seat) is None:
+                self._own.lost(seat, ti_id)
+        await asyncio.Event().wait()
+
+    async def _deliver(self, letter: Letter) -> None:
+        """Tell one letter: to a peer's door, or to the own parts without a socket."""
+        if letter.kind == REPORT:
+            report = job_pb2.StepReport.FromString(letter.body)
+            report.serial = letter.id
+            await self._to(letter.lane, "Report", report, self._take_report)
+        elif letter.kind == COMMAND:
+            await self._to(letter.lane, "Command", job_pb2.StepCommand.FromString(letter.body), self._take_command)
+        elif letter.kind == VERDICT:
+            await self._to(letter.lane, "Conclude", job_pb2.VerdictNotice.FromString(letter.body), self._take_verdict)
+        elif letter.kind == EFFECTS:
+            await self._verdicts.carry_out(job_pb2.VerdictNotice.FromString(letter.body))
+
+    async def _to(self, party: str, method: str, message: Any, own: Callable[[Any], None]) -> None:
+        if party == self._party:
+            own(message)
+        else:
+            await self._peers.call(party, method, message)
+
+    def _take_report(self, report: job_pb2.StepReport) -> None:
+        self._coordinator.report(self._party, report)
+
+    def _take_command(self, command: job_pb2.StepCommand) -> None:
+        self._own.order(command)
+
+    def _take_verdict(self, notice: job_pb2.VerdictNotice) -> None:
+        self._verdicts.adopt(notice)
+
+    async def _tell_progress(self, party: str, report: job_pb2.StepReport) -> None:
+        await self._to(party, "Report", report, self._take_report)
+
+    def _peer_server(self) -> Any:
+        service = PeerService(
+            self._store, self._roster, self._agreement, self._coordinator, self._own, self._verdicts, self._relay
+        )
+        server = grpc.aio.server(interceptors=[VerifyCaller(self._home.pinned(), self._store)], options=SERVER)
+        job_pb2_grpc.add_PeerServicer_to_server(service, server)  # type: ignore[no-untyped-call]
+        config = self._home.config
+        server.add_secure_port(f"{config.host}:{config.ports.gateway}", server_credentials(self._home))
+        return server
+
+    def _local_server(self) -> Any:
+        admission = Admission(self._store, self._agreement, self._coordinator, self._peers, self._party)
+        show = Show(self._store, self._roster, self._coordinator.progress, self._own.progress)
+        service = LocalService(
+            self._roster,
+            self._agreement,
+            admission,
+            self._coordinator,
+            self._own,
+            self._seats,
+            self._relay,
+            show,
+            self._progress,
+        )
+        server = grpc.aio.server(options=LOCAL)
+        local_pb2_grpc.add_LocalServicer_to_server(service, server)  # type: ignore[no-untyped-call]
+        server.add_insecure_port(f"unix:{self._home.socket}")
+        return server
+
+
+async def serve(
+    home: PartyHome, acceptor: JobAcceptor, control: RunControl | None = None, on_verdict: VerdictHook = no_hook
+) -> None:
+    """Run the gateway of ``home`` until SIGTERM.
+
+    When both doors are open, ``HOME/run/gateway.ready`` holds the process id.
+
+    Args:
+        acceptor: validates and installs pipelines.
+        control: the party's scheduler; its own Airflow by default.
+        on_verdict: told of every verdict, for what the gateway does not know of (tracking).
+    """
+    home.run.mkdir(parents=True, exist_ok=True, mode=0o700)
+    home.run.chmod(0o700)
+    lock = _only_one(home.run / "gateway.lock")
+    ready = home.run / "gateway.ready"
+    try:
+        gateway = Gateway(home, acceptor, control or AirflowClient(home), on_verdict)
+        await gateway.serve(lambda: _announce(ready))
+    finally:
+        ready.unlink(missing_ok=True)
+        os.close(lock)
+
+
+def _only_one(path: Path) -> int:
+    """A lock that ends with the process: whoever holds it may replace a stale socket."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise PolicyError("FED-513", f"another gateway already serves {path.parent.parent}") from None
+    (path.parent / "gateway.sock").unlink(missing_ok=True)
+    return lock
+
+
+def _announce(ready: Path) -> None:
+    ready.write_text(f"{os.getpid()}\n")
+    log.info("gateway ready")

@@ -1,0 +1,91 @@
+"""Jobs as people want to see them: the coordinator knows all members, every other party its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from airfed_proto.v1 import common_pb2 as pb
+from airfed_proto.v1 import job_pb2, local_pb2
+from federated_operators.gateway.names import CONCLUDE, Job, Seat, member_pb
+from federated_operators.gateway.plan import JobPlan
+from federated_operators.gateway.roster import Roster
+from federated_operators.gateway.rows import JobRow, MemberRow, OwnRow, ProposalRow, StepRow, VerdictRow
+from federated_operators.gateway.store import Store
+from federatedml.federation.party import Member
+
+Progress = Mapping[Seat, tuple[float, str]]
+State = job_pb2.StepState
+
+
+class Show:
+    """Views of the store."""
+
+    def __init__(self, store: Store, roster: Roster, progress: Progress, own_progress: Progress) -> None:
+        self._store, self._roster = store, roster
+        self._progress, self._own_progress = progress, own_progress
+
+    def jobs(self, query: local_pb2.JobQuery) -> local_pb2.JobViews:
+        """The jobs that the query names, newest first."""
+        where = {"initiator": query.initiator, "job_id": query.job_id}
+        rows = self._store.select(JobRow, **{name: value for name, value in where.items() if value})
+        rows.sort(key=lambda row: row.created_at, reverse=True)
+        return local_pb2.JobViews(jobs=[self._job(row) for row in rows])
+
+    def _job(self, row: JobRow) -> local_pb2.JobView:
+        job = Job(row.initiator, row.job_id)
+        plan = self._roster.plan(job)
+        view = local_pb2.JobView(
+            job=job.key(),
+            pipeline=row.pipeline,
+            state=row.state,
+            steps=[self._step(job, row, plan, component) for component in [*_order(plan), CONCLUDE]],
+            created_at=row.created_at,
+            ended_at=row.ended_at,
+            members=[member_pb(member) for member in plan.members],
+            model_key=plan.model_key,
+        )
+        verdict = self._store.get(VerdictRow, **job.where, generation=row.generation)
+        if verdict:
+            view.by = verdict.by
+            if verdict.failure:
+                view.failure.ParseFromString(verdict.failure)
+        for answer in self._store.select(ProposalRow, **job.where):
+            failure = pb.Failure.FromString(answer.failure) if answer.failure else None
+            known = job_pb2.ProposalAnswer(state=answer.state, failure=failure, run_url=answer.run_url)  # type: ignore[arg-type]
+            view.parties[answer.party].CopyFrom(known)
+        return view
+
+    def _step(self, job: Job, row: JobRow, plan: JobPlan, component: str) -> local_pb2.StepView:
+        where = {**job.where, "component": component, "generation": row.generation}
+        view = local_pb2.StepView(
+            component=component, module=plan.modules.get(component, CONCLUDE), generation=row.generation
+        )
+        step = self._store.get(StepRow, **where)
+        if step:
+            view.state, view.attempt = step.state, step.attempt  # type: ignore[assignment]
+            view.started_at, view.ended_at = step.started_at, step.ended_at
+        known: list[MemberRow] | list[OwnRow] = self._store.select(MemberRow, **where)
+        for own in known or self._store.select(OwnRow, **where):
+            view.members.append(self._member(Seat(job, component, Member.parse(own.member)), own, view.attempt))
+        if not step and view.members:
+            view.state, view.attempt = view.members[0].state, view.members[0].attempt
+        return view
+
+    def _member(self, seat: Seat, row: MemberRow | OwnRow, attempt: int) -> local_pb2.MemberStep:
+        progress = self._progress if isinstance(row, MemberRow) else self._own_progress
+        done, text = progress.get(seat, (0.0, ""))
+        done = 1.0 if row.state == State.COMMITTED else done
+        tried = attempt if isinstance(row, MemberRow) else row.attempt
+        return local_pb2.MemberStep(
+            member=member_pb(seat.member),
+            state=row.state,  # type: ignore[arg-type]
+            attempt=tried,
+            progress=done,
+            text=text,
+        )
+
+
+def _order(plan: JobPlan) -> list[str]:
+    """Components in the order of the DSL, as people wrote it."""
+    written = list(plan.dsl.get("components", {}))
+    return sorted(plan.all_steps, key=lambda name: written.index(name) if name in written else len(written))

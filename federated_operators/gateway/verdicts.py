@@ -1,0 +1,132 @@
+"""What a gateway does when a job's verdict is known: adopt it, dismiss workers, end the own run, tidy up.
+
+Adoption is a transaction; the rest is a letter to the own party, repeated until done and harmless when repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from airfed_proto.v1 import common_pb2 as pb
+from airfed_proto.v1 import job_pb2
+from federated_operators.gateway.names import Job, failure_pb, words
+from federated_operators.gateway.own_steps import OwnSteps
+from federated_operators.gateway.plan import JobPlan
+from federated_operators.gateway.roster import Roster
+from federated_operators.gateway.rows import JobRow, OutputRow, VerdictRow
+from federated_operators.gateway.runs import Run, RunControl
+from federated_operators.gateway.seats import Seats
+from federated_operators.gateway.store import Store
+from federatedml.errors import PeerError, ProtocolError
+from federatedml.federation.home import PartyHome
+
+EFFECTS = "effects"  # lane and kind of what remains to be done here
+STATES = {
+    job_pb2.SUCCEEDED: "succeeded",
+    job_pb2.JOB_FAILED: "failed",
+    job_pb2.CANCELLED: "cancelled",
+    job_pb2.TIMED_OUT: "timed_out",
+}
+LEAVE_S = 5.0  # how long workers of an ended job have to go before their files are removed
+
+
+class VerdictHook(Protocol):
+    """Told of every verdict, once per own member, at least once; a retryable ``FedError`` asks to be told again."""
+
+    def __call__(self, plan: JobPlan, verdict: int, failure: pb.Failure | None) -> None:
+        """Runs in a thread of its own."""
+        ...
+
+
+def no_hook(plan: JobPlan, verdict: int, failure: pb.Failure | None) -> None:
+    """Nobody wants to know."""
+
+
+class Verdicts:
+    """Verdicts as this party carries them out."""
+
+    def __init__(
+        self,
+        store: Store,
+        roster: Roster,
+        own: OwnSteps,
+        seats: Seats,
+        home: PartyHome,
+        control: RunControl,
+        hook: VerdictHook,
+    ) -> None:
+        self._store, self._roster, self._own, self._seats = store, roster, own, seats
+        self._home, self._control, self._hook = home, control, hook
+
+    def adopt(self, notice: job_pb2.VerdictNotice) -> None:
+        """Take over the coordinator's verdict; the first one stands."""
+        job = Job.of(notice.job)
+        failure = notice.failure.SerializeToString() if notice.HasField("failure") else b""
+        verdict = VerdictRow(job.initiator, job.job_id, notice.generation, notice.verdict, failure, notice.by[:200])
+        if notice.verdict not in STATES:
+            raise ProtocolError("FED-351", f"verdict {notice.verdict} is not known")
+        with self._store.transaction():
+            row = self._store.get(JobRow, **job.where)
+            if row is None or row.state in STATES.values():
+                return  # refused here, or repeated
+            known = self._store.get(VerdictRow, **job.where, generation=notice.generation)
+            if known and known.verdict != notice.verdict:
+                raise ProtocolError("FED-352", f"job {job.job_id} has another verdict already")
+            self._store.put(verdict)
+            self._store.put(replace(row, state=STATES[notice.verdict], ended_at=time.time()))
+            self._store.event("verdict adopted", job, party=self._roster.party, reason=_note(notice))
+            self._store.post(EFFECTS, EFFECTS, notice.SerializeToString())
+        if notice.verdict != job_pb2.SUCCEEDED:
+            self._own.dismiss(job, _failure(notice))
+
+    async def carry_out(self, notice: job_pb2.VerdictNotice) -> None:
+        """What the verdict means here. Repeatable."""
+        job = Job.of(notice.job)
+        plans = self._roster.plans(job)
+        if notice.verdict != job_pb2.SUCCEEDED:
+            for plan in plans:
+                await self._control.fail(Run(plan.dag_id, job.job_id), _note(notice))
+            await self._workers_gone(job)
+            for plan in plans:
+                await asyncio.to_thread(_remove, self._uncommitted(plan))
+        failure = _failure(notice) if notice.verdict != job_pb2.SUCCEEDED else None
+        for plan in plans:
+            await asyncio.to_thread(self._hook, plan, notice.verdict, failure)
+        self._store.event("verdict carried out", job, party=self._roster.party)
+        self._roster.forget(job)
+
+    async def _workers_gone(self, job: Job) -> None:
+        deadline = time.monotonic() + LEAVE_S
+        while self._seats.of(job) and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
+
+    def _uncommitted(self, plan: JobPlan) -> list[Path]:
+        """Attempt folders of one member that no row calls current."""
+        rows = self._store.select(OutputRow, initiator=plan.initiator.party, job_id=plan.job_id, member=str(plan.me))
+        current = {(row.component, f"g{row.generation}", f"a{row.attempt}") for row in rows}
+        folder = self._home.job_dir(plan.initiator.party, plan.job_id)
+        attempts = folder.glob(f"*/{plan.me.role}/g*/a*")
+        return [path for path in attempts if (path.parts[-4], path.parts[-2], path.parts[-1]) not in current]
+
+
+def _remove(folders: list[Path]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _failure(notice: job_pb2.VerdictNotice) -> pb.Failure:
+    if notice.HasField("failure"):
+        return notice.failure
+    return failure_pb(PeerError("FED-405", f"the job was {STATES[notice.verdict]} by {notice.by or 'somebody'}"))
+
+
+def _note(notice: job_pb2.VerdictNotice) -> str:
+    """The note that people read beside the run."""
+    by = f" by {notice.by}" if notice.by else ""
+    why = f": {words(notice.failure)}" if notice.HasField("failure") else ""
+    return f"{STATES[notice.verdict]}{by}{why}"

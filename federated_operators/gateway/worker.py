@@ -1,0 +1,239 @@
+"""A task process in its step: joins, gets its start, exchanges messages, commits. Blocking, over the gateway's socket.
+
+A restart of the gateway is a reconnect: the session comes back with the attempt that it is in, and says again what was
+not acknowledged. Make it after the fork.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+
+from airfed_proto.v1 import common_pb2 as pb
+from airfed_proto.v1 import job_pb2, local_pb2, local_pb2_grpc
+from federated_operators.gateway.client import GatewayClient, open_channel
+from federated_operators.gateway.mailbox import Mailbox
+from federated_operators.gateway.names import Seat, member_pb
+from federatedml.errors import AttemptEnded, FedError, PeerError, ProtocolError
+from federatedml.federation.box import Transport
+from federatedml.federation.checkpoint import Checkpoint
+
+__all__ = ["GatewayClient", "WorkerSession"]
+
+Frame = local_pb2.WorkerFrame
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
+FAREWELL_S = 10.0
+
+
+class WorkerSession:
+    """One process in one seat of a step.
+
+    Args:
+        socket: the gateway's Unix socket.
+        join: who this is; its generation and attempt are filled in here.
+        patience: seconds for which a gateway that is not there is tried again.
+    """
+
+    def __init__(self, socket: Path, join: local_pb2.Join, patience: float = 60.0) -> None:
+        self._socket, self._join, self._patience = socket, join, patience
+        self._seat = Seat.of(pb.StepKey(job=join.job, component=join.component), join.member)
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._channel: grpc.Channel | None = None
+        self._outgoing: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
+        self._closing = False
+        self._step: pb.StepKey | None = None
+        self._mailbox: Mailbox | None = None
+        self._answer: local_pb2.Start | local_pb2.Committed | None = None
+        self._ended: str | None = None  # why the attempt that the process was in ended
+        self._failure: FedError | None = None
+        self._said: list[Frame] = []  # of this attempt; said again after a reconnect
+
+    def join(self) -> local_pb2.Start | local_pb2.Committed:
+        """Be present and wait: for the start of an attempt, or for what was committed already.
+
+        Raises:
+            FedError: the job or the step failed; nothing is tried again.
+        """
+        with self._changed:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=f"gateway {self._seat.component}", daemon=True)
+                self._thread.start()
+            elif self._ended is not None:
+                self._ended = None
+                self._outgoing.put(Frame(rejoin=local_pb2.Rejoin()))
+            self._changed.wait_for(lambda: self._answer is not None or self._failure is not None)
+            if self._failure is not None:
+                raise self._failure
+            answer, self._answer = self._answer, None
+        if answer is None:
+            raise ProtocolError("FED-355", "woken without an answer")
+        return answer
+
+    @property
+    def transport(self) -> Transport:
+        """Messages of the attempt that ``join`` started."""
+        if self._mailbox is None:
+            raise ProtocolError("FED-356", "no attempt has started")
+        return self._mailbox
+
+    def checkpoint(self, stored: Checkpoint) -> None:
+        """Tell that a checkpoint is on disk."""
+        reference = job_pb2.CheckpointRef(attempt=stored.attempt, round=stored.round, digest=stored.digest)
+        self._say(Frame(checkpoint=reference))
+
+    def progress(self, done: float, text: str) -> None:
+        """Tell people how far the component is, 0 to 1."""
+        self._outgoing.put(Frame(progress=local_pb2.Progress(done=done, text=text)))
+
+    def prepared(self, outputs: bytes) -> local_pb2.Committed:
+        """The outputs are stored and synced; wait until all members' are.
+
+        Raises:
+            AttemptEnded: join again.
+            FedError: the job failed.
+        """
+        self._say(Frame(prepared=local_pb2.Prepared(outputs=outputs)))
+        with self._changed:
+            self._changed.wait_for(
+                lambda: isinstance(self._answer, local_pb2.Committed) or self._failure or self._ended is not None
+            )
+            if isinstance(self._answer, local_pb2.Committed):
+                return self._answer
+            if self._failure is not None:
+                raise self._failure
+            raise AttemptEnded(self._ended or "")
+
+    def failed(self, code: str, message: str) -> None:
+        """Tell that the role function failed for good, and wait until the job's end is known."""
+        member = member_pb(self._seat.member)
+        self._say(Frame(failed=pb.Failure(code=code, message=message, member=member, component=self._seat.component)))
+        with self._changed:
+            self._changed.wait_for(lambda: self._failure is not None, FAREWELL_S)
+
+    def done(self) -> None:
+        """Say farewell: the process ends as it should."""
+        self._closing = True
+        self._outgoing.put(Frame(done=local_pb2.Done()))
+        self._outgoing.put(None)
+        if self._thread is not None:
+            self._thread.join(FAREWELL_S)
+
+    def close(self) -> None:
+        """Drop the connection. Without ``done`` before it, the process counts as lost."""
+        self._closing = True
+        if self._mailbox is not None:
+            self._mailbox.end(AttemptEnded("the session was closed"))
+        self._outgoing.put(None)
+        if self._channel is not None:
+            self._channel.close()
+        if self._thread is not None:
+            self._thread.join(FAREWELL_S)
+
+    def _say(self, frame: Frame) -> None:
+        with self._changed:
+            self._said.append(frame)
+            self._outgoing.put(frame)
+
+    def _push(self, content: pb.Chunk | pb.Receipt) -> None:
+        frame = Frame(chunk=content) if isinstance(content, pb.Chunk) else Frame(receipt=content)
+        self._outgoing.put(frame)
+
+    # The channel's thread
+
+    def _run(self) -> None:
+        self._channel = open_channel(self._socket)
+        stub = local_pb2_grpc.LocalStub(self._channel)  # type: ignore[no-untyped-call]
+        pause, heard = FIRST_PAUSE_S, time.monotonic()
+        while not self._closing and self._failure is None:
+            try:
+                for frame in stub.Attach(_until_none(self._greet())):
+                    pause, heard = FIRST_PAUSE_S, time.monotonic()
+                    self._on(frame)
+            except (grpc.RpcError, ValueError) as error:
+                if isinstance(error, ValueError) and not self._closing:  # the channel is closed
+                    raise
+            self._outgoing.put(None)
+            if time.monotonic() - heard > self._patience:
+                self._fail(PeerError("FED-430", f"the gateway did not answer for {self._patience:g} s"))
+            if not self._closing and self._failure is None:
+                time.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE_S)
+
+    def _greet(self) -> queue.SimpleQueue[Frame | None]:
+        """The first frames of a stream: who this is, in which attempt, and what was said in it."""
+        with self._changed:
+            join = local_pb2.Join()
+            join.CopyFrom(self._join)
+            if self._step is not None:
+                join.generation, join.attempt = self._step.generation, self._step.attempt
+            self._outgoing = queue.SimpleQueue()
+            for frame in [Frame(join=join), *self._said]:
+                self._outgoing.put(frame)
+            if self._step is not None and self._mailbox is not None:
+                self._mailbox.resend()
+            return self._outgoing
+
+    def _on(self, frame: local_pb2.GatewayFrame) -> None:
+        kind = frame.WhichOneof("frame")
+        if kind == "chunk" and self._mailbox is not None:
+            self._mailbox.chunk(frame.chunk)
+        elif kind == "receipt" and self._mailbox is not None:
+            self._mailbox.receipt(frame.receipt)
+        elif kind == "start":
+            self._on_start(frame.start)
+        elif kind == "committed":
+            self._tell(frame.committed)
+        elif kind == "end_attempt":
+            self._on_end(frame.end_attempt)
+        elif kind in ("failed", "skipped"):
+            failure = frame.failed if kind == "failed" else frame.skipped
+            self._fail(FedError(failure.code, _words(failure)))
+
+    def _on_start(self, start: local_pb2.Start) -> None:
+        if start.step == self._step:
+            return
+        with self._changed:
+            self._step, self._said = start.step, []
+            self._mailbox = Mailbox(self._seat, start.step, self._push)
+        self._tell(start)
+
+    def _on_end(self, end: local_pb2.EndAttempt) -> None:
+        with self._changed:
+            if self._step is None:  # joined where another process's outputs waited, and that attempt ended
+                self._outgoing.put(Frame(rejoin=local_pb2.Rejoin()))
+                return
+            self._step, self._said, self._answer = None, [], None
+            self._ended = end.failure.message or "the attempt ended"
+            if self._mailbox is not None:
+                self._mailbox.end(AttemptEnded(self._ended))
+            self._changed.notify_all()
+
+    def _tell(self, answer: local_pb2.Start | local_pb2.Committed) -> None:
+        with self._changed:
+            self._answer = answer
+            self._changed.notify_all()
+
+    def _fail(self, error: FedError) -> None:
+        with self._changed:
+            self._failure = self._failure or error
+            if self._mailbox is not None:
+                self._mailbox.end(self._failure)
+            self._changed.notify_all()
+
+
+def _until_none(frames: queue.SimpleQueue[Frame | None]) -> Iterator[Frame]:
+    while (frame := frames.get()) is not None:
+        yield frame
+
+
+def _words(failure: pb.Failure) -> str:
+    where = ", ".join(
+        part for part in (f"{failure.member.role} {failure.member.party_id}".strip(), failure.component) if part
+    )
+    return f"{where}: {failure.message}" if where else failure.message
