@@ -80,7 +80,8 @@ def federate(home: PartyHome, pipeline: Pipeline, dag_id: str, job_id: str, para
         dag_id=dag_id,
         spec_digest=pipeline.spec_digest,
     )
-    _follow(GatewayClient(home.socket).federate(request))
+    with GatewayClient(home.socket) as gateway:
+        _follow(gateway.federate(request))
     return _started(home, initiator.party, job_id, initiator)
 
 
@@ -95,7 +96,8 @@ def enrol(home: PartyHome, initiator: str, member: Member, dag_id: str, job_id: 
         raise DslError("FED-137", f"run {job_id[:60]!r} belongs to no job", where)
     request = local_pb2.EnrolRequest(initiator=initiator, job_id=job_id, dag_id=dag_id, spec_digest=spec_digest)
     try:
-        _follow(GatewayClient(home.socket).enrol(request))
+        with GatewayClient(home.socket) as gateway:
+            _follow(gateway.enrol(request))
     except FedError as error:
         if error.retryable:
             raise

@@ -20,6 +20,7 @@ from federated_operators.gateway.plan import DataRef, ModelRef, StepPlan
 from federatedml.component import Inputs, ModelBuffers, Outputs, component
 from federatedml.data import table as tables
 from federatedml.data.catalogue import Catalogue
+from federatedml.data.durable import written
 from federatedml.data.table import Table
 from federatedml.errors import DataError, ModelError
 
@@ -163,14 +164,9 @@ class JobStore:
 
 
 def write_file(path: Path, body: bytes) -> None:
-    """Write durably and whole: temporary file, sync, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
+    """Write durably and whole."""
+    with written(path) as file:
         file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
 
 
 def _committed(step: StepPlan, name: str, committed: Mapping[str, StepOutputs]) -> StepOutputs:

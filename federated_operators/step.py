@@ -228,6 +228,7 @@ def run_component(seat: Seat, on_session: Callable[[WorkerSession], None], on_ru
         work.show_run()
         session.done()
     finally:
+        tracker.stop()
         session.close()
     log.info("seconds: %s", ", ".join(f"{name} {seconds:.3f}" for name, seconds in clock.seconds.items()))
     return {"outputs": xcom(outputs), "seconds": clock.seconds}

@@ -18,14 +18,12 @@ from federatedml.federation.home import PartyHome
 
 log = logging.getLogger(__name__)
 
-STATUS = {job_pb2.JOB_FAILED: "FAILED", job_pb2.CANCELLED: "KILLED", job_pb2.TIMED_OUT: "KILLED"}
+STATUS: dict[int, str] = {job_pb2.JOB_FAILED: "FAILED", job_pb2.CANCELLED: "KILLED", job_pb2.TIMED_OUT: "KILLED"}
 ENDED = ("FINISHED", "FAILED", "KILLED")
 PAUSE = 1.0
 
 
-def close_runs(
-    home: PartyHome, plan: JobPlan, verdict: job_pb2.Verdict, failure: common_pb2.Failure | None = None
-) -> None:
+def close_runs(home: PartyHome, plan: JobPlan, verdict: int, failure: common_pb2.Failure | None = None) -> None:
     """End a job's open runs with its verdict and reason. Blocking; may be repeated; nothing to do for a success.
 
     Raises:

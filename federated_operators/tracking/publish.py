@@ -72,12 +72,10 @@ def publish_job(runs: JobRuns) -> None:
     write_file(done, run.run_id.encode())
 
 
-def finish_job(runs: JobRuns, committed: Mapping[str, StepOutputs]) -> None:
+def finish_job(runs: JobRuns, summary: Mapping[str, Mapping[str, float]]) -> None:
     """End the job's run as FINISHED, with the summaries of its components; a name that only one has, also by itself."""
     run = runs.parent()
-    summaries = [
-        (component, name, value) for component, out in committed.items() for name, value in out.summary.items()
-    ]
+    summaries = [(component, name, value) for component, own in summary.items() for name, value in own.items()]
     names = [name for _, name, _ in summaries]
     numbers = {f"{component}/{name}": value for component, name, value in summaries}
     numbers |= {name: value for _, name, value in summaries if names.count(name) == 1}

@@ -39,6 +39,7 @@ class StepTracker:
         self._outbox: Outbox | None = None
         self._generation = 0
         self._outputs: StepOutputs | None = None
+        self._complete = False
         self._hurry = threading.Event()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
@@ -68,9 +69,19 @@ class StepTracker:
             self.begin(self.job_dir / outputs.folder)
         self._outputs = outputs
         self._hurry.set()
-        return self._over.wait(wait)
+        self._over.wait(wait)
+        return self._complete
+
+    def stop(self) -> None:
+        """Track no more; the thread ends by itself."""
+        self._over.set()
+        self._hurry.set()
 
     def _work(self) -> None:
+        with self.runs.rest:
+            self._until_over()
+
+    def _until_over(self) -> None:
         pause, run = INTERVAL, None
         while not self._over.is_set():
             try:
@@ -95,6 +106,7 @@ class StepTracker:
                 introduce(self.runs, self.step, run)
         if outputs is not None:
             publish_step(self.runs, self.step, outputs, self.job_dir)
+            self._complete = True
             self._over.set()
         elif self._outbox is not None:
             target = run.run_id

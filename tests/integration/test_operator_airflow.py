@@ -1,0 +1,125 @@
+"""What the operators owe to Airflow, without a gateway."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+
+def python(code: str, **environ: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **environ})
+
+
+def gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_importing_the_operators_costs_no_more_than_airflows_sdk(tmp_path: Path) -> None:
+    code = """
+        import json, sys
+        import airflow.sdk
+        before = set(sys.modules)
+        import federated_operators.operator
+        print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - before})))
+    """
+    with python(code, AIRFLOW_HOME=str(tmp_path)) as process:
+        out, _ = process.communicate(timeout=60)
+    assert set(json.loads(out)) <= {"airflow", "federated_operators", "ctypes"}
+
+
+def test_a_task_dies_with_its_supervisor(tmp_path: Path) -> None:
+    code = """
+        import os, time
+        from federated_operators.operator import die_with_parent
+        if child := os.fork():
+            os.waitpid(child, 0)
+        else:
+            die_with_parent()
+            print(os.getpid(), flush=True)
+            time.sleep(300)
+    """
+    with python(code, AIRFLOW_HOME=str(tmp_path)) as supervisor:
+        assert supervisor.stdout is not None
+        task = int(supervisor.stdout.readline())
+        os.kill(supervisor.pid, signal.SIGKILL)
+        supervisor.wait()
+        until = time.monotonic() + 10
+        while not gone(task):
+            assert time.monotonic() < until, "the task outlived its supervisor"
+            time.sleep(0.01)
+
+
+TASKS = """
+    import json, os
+    from pathlib import Path
+    from airflow.sdk import DAG
+    from airflow.sdk.exceptions import AirflowFailException
+    from federated_operators import operator
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    parties = {"initiator": {"role": "guest", "party_id": "9999"}, "role": {"guest": ["9999"]}}
+    with DAG("credit.guest_9999") as dag:
+        first = operator.FederateOperator(
+            task_id="federate", pipeline="credit", dsl={}, parties=parties, conf={}, spec_digest="00"
+        )
+        enrol = operator.EnrolOperator(task_id="enrol", initiator="9999", member="host_10000", spec_digest="00")
+        lr = operator.FederatedOperator(
+            task_id="lr_0", component="lr_0", module="HeteroLR", member="guest_9999", initiator="9999"
+        )
+    class Task:
+        id, try_number = "ti", 1
+        def xcom_push(self, key, value): pass
+"""
+
+
+def run(code: str, tmp_path: Path) -> str:
+    with python(textwrap.dedent(TASKS) + textwrap.dedent(code), AIRFLOW_HOME=str(tmp_path)) as process:
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    return out
+
+
+def test_airflow_shows_the_module_and_the_button(tmp_path: Path) -> None:
+    code = "print(json.dumps([t['__var'] for t in DagSerialization.to_dict(dag)['dag']['tasks']], default=str))"
+    tasks = {task["task_id"]: task for task in json.loads(run(code, tmp_path))}
+    assert tasks["lr_0"]["_operator_name"] == "HeteroLR"
+    assert tasks["lr_0"]["_operator_extra_links"] == {"MLflow run": "_link_MlflowRunLink"}
+
+
+@pytest.mark.parametrize(
+    ("task", "words"), [("first", "typed by hand is refused"), ("enrol", "is started by party 9999")]
+)
+def test_a_run_id_that_is_no_job_id_fails_for_good(tmp_path: Path, task: str, words: str) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    code = f"""
+    os.environ["AIRFED_HOME"] = {str(home)!r}
+    try:
+        {task}.execute({{"run_id": "manual__2026", "params": {{}}, "ti": Task()}})
+    except AirflowFailException as error:
+        print(error)
+    """
+    assert words in run(code, tmp_path)
+
+
+def test_a_component_of_a_job_that_was_not_admitted_fails_for_good(tmp_path: Path) -> None:
+    code = f"""
+    os.environ["AIRFED_HOME"] = {str(tmp_path)!r}
+    try:
+        lr.execute({{"run_id": "202601010000000000001", "ti": Task()}})
+    except AirflowFailException as error:
+        print(error)
+    """
+    assert "was not admitted for guest_9999" in run(code, tmp_path)
