@@ -69,13 +69,18 @@ def simulate(
 ) -> None:
     """Run a whole pipeline in this process: all parties, no Airflow, no network."""
     with readable_errors(as_json):
-        from dags_generator.parse import parse_paths
         from dags_generator.simulate import simulate
 
-        found = simulate(parse_paths(dsl, conf), data)
+        found = simulate(dsl, conf, data).summaries()
     if as_json:
         return show_json(found)
-    return print(found)
+    rows = [
+        [component, member, name, f"{value:g}"]
+        for component, members in found.items()
+        for member, summary in members.items()
+        for name, value in summary.items()
+    ]
+    return show_rows(["component", "member", "result", ""], rows)
 
 
 def _rows(found: local_pb2.JobView) -> list[list[str]]:

@@ -93,7 +93,7 @@ def status(home: Home, as_json: AsJson = False) -> None:
     if as_json:
         return show_json(found)
     head = ["process", "state", "pid", "age s", "MiB", "ports", "restarts"]
-    return show_rows(head, [_cells(row) for row in found["processes"]])  # type: ignore[union-attr,arg-type]
+    return show_rows(head, [_cells(row) for row in found["processes"]])  # type: ignore[arg-type]
 
 
 def _cells(row: dict[str, object]) -> list[str]:

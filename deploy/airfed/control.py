@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from airfed import guard, proc, state
@@ -36,7 +36,15 @@ class Status:
     ready_after: float | None
 
 
-def spawn(home: PartyHome, with_parent: bool) -> subprocess.Popen[bytes]:
+@dataclass(frozen=True)
+class Starting:
+    """A party whose supervisor this process has started."""
+
+    home: PartyHome
+    child: subprocess.Popen[bytes]
+
+
+def spawn(home: PartyHome, with_parent: bool) -> Starting:
     """Start the supervisor as a child process; its words go to ``logs/supervisor.log``.
 
     Args:
@@ -45,51 +53,55 @@ def spawn(home: PartyHome, with_parent: bool) -> subprocess.Popen[bytes]:
     home.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
     command = [sys.executable, "-m", "airfed", "party", "start", str(home.root)]
     with (home.logs / "supervisor.log").open("wb") as log:
-        return subprocess.Popen(
+        child = subprocess.Popen(
             dying_with_parent(command, signal.SIGTERM) if with_parent else command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
+    return Starting(home, child)
 
 
 def wait_ready(
-    home: PartyHome,
-    child: subprocess.Popen[bytes],
-    look: Callable[[Supervision], None] = lambda _: None,
+    parties: Sequence[Starting],
+    look: Callable[[PartyHome, Supervision], None] = lambda *_: None,
     timeout: float = READY_TIMEOUT,
-) -> Supervision:
-    """Wait until everything is ready; ``look`` is called with every state on the way.
+) -> None:
+    """Wait until everything of all parties is ready; ``look`` is called with every state on the way.
 
     Raises:
-        FedError: the supervisor ended, a process keeps dying, or it takes too long; with the end of the log.
+        FedError: a supervisor ended, a process keeps dying, or it takes too long; with the end of the log.
     """
     deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        found = state.read(home)
-        mine = found.pid == child.pid
-        if mine:
-            look(found)
-        if mine and found.records and found.ready:
-            return found
-        if child.poll() is not None:
-            raise FedError("FED-912", f"the supervisor of {home.root} ended: {tail(home, 'supervisor')}")
-        dying = [r.name for r in found.records if mine and r.restarts >= TOO_MANY_RESTARTS]
-        if dying:
-            raise FedError("FED-913", f"{dying[0]} of {home.root} does not start: {tail(home, dying[0])}")
+    while late := [party for party in parties if not _ready(party, look)]:
+        if time.monotonic() > deadline:
+            names = [r.name for r in state.read(late[0].home).records if r.condition is not Condition.READY]
+            raise FedError("FED-914", f"{late[0].home.root} is not ready after {timeout:.0f} s: {', '.join(names)}")
         time.sleep(0.2)
-    late = ", ".join(r.name for r in found.records if r.condition is not Condition.READY)
-    raise FedError("FED-914", f"{home.root} was not ready after {timeout:.0f} s; still waiting for {late}")
+
+
+def _ready(party: Starting, look: Callable[[PartyHome, Supervision], None]) -> bool:
+    home, found = party.home, state.read(party.home)
+    if party.child.poll() is not None:
+        raise FedError("FED-912", f"the supervisor of {home.root} ended: {tail(home, 'supervisor')}")
+    if found.pid != party.child.pid:
+        return False
+    look(home, found)
+    for record in found.records:
+        if record.restarts >= TOO_MANY_RESTARTS:
+            raise FedError("FED-913", f"{record.name} of {home.root} does not start: {tail(home, record.name)}")
+    return found.ready
 
 
 def start_detached(home: PartyHome) -> Supervision:
     """Start a party that goes on when this process has ended; returns when it is ready, or stops it and raises."""
     if state.read(home).alive:
         raise FedError("FED-910", f"{home.root} is already run by process {state.read(home).pid}", "airfed party stop")
-    child = spawn(home, with_parent=False)
+    starting = spawn(home, with_parent=False)
     try:
-        return wait_ready(home, child)
+        wait_ready([starting])
+        return state.read(home)
     except BaseException:
         stop(home)
         raise

@@ -1,4 +1,4 @@
-"""``python -m airfed.gateway``: the gateway of the party whose home is AIRFED_HOME, with the acceptor it needs."""
+"""``python -m airfed.gateway``: the gateway of the party whose home is AIRFED_HOME, put together from the packages."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import asyncio
 import logging
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
-from federated_operators.gateway.server import serve
-
 from dags_generator.acceptor import DslAcceptor
+from federated_operators.gateway.server import serve
+from federated_operators.tracking.close import close_runs
 from federatedml.errors import FedError
 from federatedml.federation.home import PartyHome
 
@@ -20,7 +21,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         home = PartyHome(Path(os.environ["AIRFED_HOME"]))
-        asyncio.run(serve(home, DslAcceptor(home)))
+        asyncio.run(serve(home, DslAcceptor(home), on_verdict=partial(close_runs, home)))
     except KeyError:
         sys.exit("AIRFED_HOME is not set: it names the party's home")
     except FedError as error:

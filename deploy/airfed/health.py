@@ -9,6 +9,8 @@ from functools import cache
 
 import httpx
 
+from federated_operators.gateway.client import GatewayClient
+from federatedml.errors import PeerError
 from federatedml.federation.home import PartyHome
 
 Ready = Callable[[PartyHome, float], Awaitable[bool]]  # (home, Unix time of the start) -> is it ready?
@@ -50,16 +52,12 @@ async def gateway(home: PartyHome, _since: float) -> bool:
 
 
 def _gateway_answers(home: PartyHome) -> bool:
-    import grpc
-
-    from airfed_proto.v1 import local_pb2, local_pb2_grpc
-
     if not home.socket.exists():
         return False
     try:
-        with grpc.insecure_channel(f"unix:{home.socket}") as channel:
-            local_pb2_grpc.LocalStub(channel).Show(local_pb2.JobQuery(), timeout=5, wait_for_ready=False)
-    except grpc.RpcError:
+        with GatewayClient(home.socket, patience=0.0) as client:
+            client.show(job_id="none", timeout=5.0)
+    except PeerError:
         return False
     return True
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from federated_operators.gateway.worker import GatewayClient
 from google.protobuf.json_format import MessageToDict
 
 from airfed.airflow_config import SERVICE_USER
@@ -17,6 +16,7 @@ from airfed.party import passwords
 from airfed_proto.v1 import local_pb2
 from dags_generator.parse import CONF_SUFFIX, DSL_SUFFIX, parse_paths
 from dags_generator.spec import dag_id
+from federated_operators.gateway.client import GatewayClient
 from federatedml.errors import DslError, FedError
 from federatedml.federation.home import PartyHome
 
@@ -66,11 +66,8 @@ def drop(home: PartyHome, pipeline: str, dsl: Path, conf: Path) -> None:
 
 def view(home: PartyHome, job_id: str) -> local_pb2.JobView:
     """A job as this party's gateway sees it; ``FedError`` if it has none of that id."""
-    client = GatewayClient(home.socket)
-    try:
+    with GatewayClient(home.socket) as client:
         found = client.show(job_id=job_id).jobs
-    finally:
-        client.close()
     if not found:
         raise FedError("FED-924", f"party {home.config.party_id} has no job {job_id!r}")
     return found[0]

@@ -79,8 +79,13 @@ def trust(home: PartyHome, party_id: str, ca: bytes, peer: Peer) -> None:
         raise PolicyError("FED-501", f"{party_id[:64]!r} is not the id of a peer")
     _check_ca(party_id, ca)
     write_private(home.root / "pki" / "peers" / f"{party_id}.pem", ca.decode("ascii"))
-    _write_config(home, home.config.model_copy(update={"peers": {**home.config.peers, party_id: peer}}))
-    del home.config  # read again at the next use
+    rewrite(home, home.config.model_copy(update={"peers": {**home.config.peers, party_id: peer}}))
+
+
+def rewrite(home: PartyHome, config: PartyConfig) -> None:
+    """Give a party that does not run another ``party.yaml``."""
+    _write_config(home, config)
+    home.__dict__.pop("config", None)  # read again at the next use
 
 
 def ca_of(home: PartyHome) -> bytes:

@@ -51,7 +51,7 @@ class Supervision:
     @property
     def ready(self) -> bool:
         """Whether everything runs and is ready."""
-        return self.alive and all(r.condition is Condition.READY for r in self.records)
+        return self.alive and bool(self.records) and all(r.condition is Condition.READY for r in self.records)
 
 
 def path(home: PartyHome) -> Path:
