@@ -103,7 +103,8 @@ def read(path: Path) -> Table:
         DataError: no such file, not Parquet, two columns of one name, or ids that are null, repeated or not exact.
     """
     try:
-        arrow = pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            arrow = file.read()
     except FileNotFoundError:
         raise DataError("FED-201", f"no table at {path.name}") from None
     except (pa.ArrowException, OSError) as error:

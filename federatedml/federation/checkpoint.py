@@ -81,7 +81,7 @@ def _pack(state: State) -> bytes:
             if value.dtype.str not in DTYPES:
                 raise ProtocolError("FED-321", f"state {name!r} has type {value.dtype}, allowed: {sorted(DTYPES)}")
             member = io.BytesIO()
-            np.lib.format.write_array(member, np.ascontiguousarray(value), allow_pickle=False)
+            np.lib.format.write_array(member, np.asarray(value, order="C"), allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue())
         archive.writestr(zipfile.ZipInfo("plain.json"), json.dumps(plain, sort_keys=True))
     return buffer.getvalue()

@@ -54,7 +54,7 @@ class Tensors:
             raise ProtocolError("FED-310", f"arrays {sorted(value)} are not the declared {sorted(self.fields)}")
         payload = pb.Payload()
         for name, (dtype, ndim) in self.fields.items():
-            array = np.ascontiguousarray(value[name])
+            array = np.asarray(value[name], order="C")
             _check(name, array, dtype, ndim)
             tensor = payload.tensors[name]
             tensor.dtype, tensor.data = dtype, array.tobytes()

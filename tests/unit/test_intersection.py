@@ -1,0 +1,258 @@
+"""Intersection: common ids, aligned rows, minimum sizes, hostile peers."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from federatedml.component import Inputs
+from federatedml.components import intersection
+from federatedml.components.intersection import GUEST_IDS, HOST_IDS, INTERSECTION, MATCHES, POSITIONS, IntersectParams
+from federatedml.data.table import Table, aligned
+from federatedml.errors import DataError, FedError, ProtocolError
+from federatedml.federation.local import LocalNetwork, StepResult
+from federatedml.federation.party import Member
+from tests.conformance import Case, chart, conforms
+from tests.members import GUEST, HOST, OTHER_HOST, table
+
+ONE = IntersectParams(min_intersection=1)
+
+
+def own(ids: Sequence[str], member: Member) -> Table:
+    """A table whose one column tells its rows apart."""
+    column = [float(zlib.crc32(f"{member}{i}".encode())) for i in ids]
+    label = "y" if member == GUEST else None
+    return table(list(ids), label, **{"y" if label else f"x_{member.party}": column})
+
+
+def case(ids: dict[Member, Sequence[str]], p: IntersectParams = ONE, **others: Any) -> Case:
+    return Case(
+        INTERSECTION,
+        {member: others.get(str(member), p) for member in ids},
+        {member: Inputs({"data": [own(found, member)]}) for member, found in ids.items()},
+        "intersection_0",
+    )
+
+
+def tables(result: StepResult) -> dict[Member, Table]:
+    return {member: outputs.data for member, outputs in result.outputs.items()}
+
+
+def test_both_parties_get_their_rows_of_the_common_ids_in_one_order(tmp_path: Path) -> None:
+    ids = {GUEST: ["c", "a", "e", "b"], HOST: ["b", "x", "c", "y", "z"]}
+    result = case(ids).run(tmp_path)
+    found = tables(result)
+    assert list(found[GUEST].ids) == ["b", "c"]
+    assert aligned(list(found.values()))
+    for member, one in found.items():
+        before = own(ids[member], member)
+        for name, column in one.columns.items():
+            values = dict(zip(before.ids, before.columns[name], strict=True))
+            assert column.tolist() == [values[i] for i in one.ids]
+    assert found[GUEST].label == "y"
+    assert found[HOST].origin == "intersection_0"
+    assert result.outputs[GUEST].summary == {"intersect_count": 2.0, "intersect_rate": 0.5}
+    assert result.outputs[HOST].summary == {"intersect_count": 2.0, "intersect_rate": 0.4}
+    assert [(p.namespace, p.name, p.value) for p in result.metrics[HOST]] == [
+        ("train", "intersect_count", 2.0),
+        ("train", "intersect_rate", 0.4),
+    ]
+    assert [view.metric_type for view in result.outputs[HOST].views] == ["INTERSECTION"]
+
+
+@given(*[st.lists(st.text(max_size=3), max_size=12, unique=True) for _ in range(2)])
+@settings(max_examples=25, deadline=None)
+def test_any_two_sets_meet_in_their_intersection(tmp_path_factory: Any, ours: list[str], theirs: list[str]) -> None:
+    normal = [{intersection.normalised(i) for i in ids} for ids in (ours, theirs)]
+    expected = sorted(normal[0] & normal[1])
+    step = case({GUEST: ours, HOST: theirs})
+    if [len(ids) for ids in normal] != [len(ours), len(theirs)] or not expected:
+        with pytest.raises(DataError, match=r"FED-22[01]"):
+            step.run(tmp_path_factory.mktemp("step"))
+    else:
+        found = tables(step.run(tmp_path_factory.mktemp("step")))
+        assert [list(one.ids) for one in found.values()] == [expected, expected]
+
+
+def test_with_several_hosts_only_ids_of_all_remain(tmp_path: Path) -> None:
+    ids = {GUEST: list("abcdefg"), HOST: list("gfedx"), OTHER_HOST: list("cdegy")}
+    result = case(ids).run(tmp_path)
+    found = tables(result)
+    assert list(found[GUEST].ids) == list("deg")
+    assert aligned(list(found.values()))
+
+
+def test_an_id_is_the_same_in_any_unicode_spelling(tmp_path: Path) -> None:
+    found = tables(case({GUEST: ["Zoe\u0308", "b"], HOST: ["Zo\u00eb", "c"]}).run(tmp_path))
+    assert list(found[GUEST].ids) == list(found[HOST].ids) == ["Zo\u00eb"]
+
+
+def test_two_spellings_of_one_id_in_a_table_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="FED-220"):
+        case({GUEST: ["Zoe\u0308", "Zo\u00eb"], HOST: ["a"]}).run(tmp_path)
+
+
+def test_only_ids_on_request(tmp_path: Path) -> None:
+    p = IntersectParams(min_intersection=1, only_output_key=True)
+    found = tables(case({GUEST: ["a"], HOST: ["a"]}, p).run(tmp_path))
+    assert (list(found[GUEST].ids), dict(found[GUEST].columns), found[GUEST].label) == (["a"], {}, None)
+
+
+@pytest.mark.parametrize("careful", ["guest_9999", "host_10000"])
+def test_below_a_partys_minimum_only_the_refusal_is_told(tmp_path: Path, careful: str) -> None:
+    common = [f"u{i}" for i in range(4)]
+    strict = case({GUEST: [*common, "g"], HOST: [*common, "h"]}, **{careful: IntersectParams(min_intersection=5)})
+    network = LocalNetwork(tmp_path)
+    with pytest.raises(DataError, match="FED-221") as caught:
+        network.run(strict.component, strict.params, strict.inputs)
+    assert "4" not in caught.value.message.replace("FED-221", "")
+    sent = {message.key.topic for message in network.sent}
+    assert "positions" not in sent  # the guest never learns which of its ids matched
+    if careful == "guest_9999":
+        assert "matches" not in sent  # nor the host which of its own
+
+
+def test_the_smallest_allowed_intersection_passes(tmp_path: Path) -> None:
+    ids = [f"u{i}" for i in range(10)]
+    found = tables(case({GUEST: ids, HOST: ids}, IntersectParams()).run(tmp_path))
+    assert len(found[HOST]) == 10
+
+
+def test_no_id_and_no_order_of_a_table_is_on_the_wire(tmp_path: Path) -> None:
+    ids = [f"customer-{i:04}" for i in range(40)]
+    sent = case({GUEST: ids, HOST: ids}).run(tmp_path).sent
+    assert not any(b"customer" in message.body for message in sent)
+    by_topic = {message.key.topic: message.body for message in sent}
+    positions = POSITIONS.codec.decode(by_topic["positions"]).tolist()
+    assert sorted(positions) == list(range(40)) != positions
+    at_host = MATCHES.codec.decode(by_topic["matches"])["host"].tolist()
+    assert sorted(at_host) == list(range(40)) != at_host
+
+
+def test_two_runs_on_the_same_tables_share_no_blinded_id(tmp_path: Path) -> None:
+    blinded = []
+    for run in ("first", "second"):
+        sent = case({GUEST: ["a", "b"], HOST: ["a", "b"]}).run(tmp_path / run).sent
+        body = next(message.body for message in sent if message.key.topic == "host_ids")
+        lists = HOST_IDS.codec.decode(body)
+        blinded.append({bytes(point) for points in lists.values() for point in points})
+    assert not blinded[0] & blinded[1]
+
+
+def point(u: int) -> list[int]:
+    return list(u.to_bytes(32, "little"))
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        np.array([point(2)], np.uint8),  # on the twist
+        np.array([point(0)], np.uint8),
+        np.array([point(1)], np.uint8),  # small order
+        np.array([point(9), point(9)], np.uint8),
+        np.zeros((3, 16), np.uint8),
+    ],
+    ids=["twist", "zero", "small order", "repeated", "width"],
+)
+def test_points_of_a_hostile_guest_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hostile: np.ndarray
+) -> None:
+    def send_hostile(p: Any, box: Any, inputs: Inputs) -> None:
+        box.send(GUEST_IDS, hostile)
+        box.recv(HOST_IDS)
+
+    monkeypatch.setitem(INTERSECTION.roles, GUEST.role, send_hostile)
+    with pytest.raises(ProtocolError, match=r"FED-33[01]"):
+        case({GUEST: ["a"], HOST: ["a"]}).run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "matches",
+    [([0, 0], [0, 1]), ([0, 2], [0, 1]), ([0, 1], [1, 1]), ([0, 1], [0, 2]), ([0, 1], [0])],
+    ids=["host repeated", "host outside", "guest repeated", "guest outside", "lengths"],
+)
+def test_positions_of_a_hostile_guest_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, matches: tuple[list[int], list[int]]
+) -> None:
+    claim = {"host": np.array(matches[0], "<u4"), "guest": np.array(matches[1], "<u4")}
+    monkeypatch.setattr(intersection, "_matches", lambda *_: claim)
+    with pytest.raises(ProtocolError, match="FED-332"):
+        case({GUEST: ["a", "b"], HOST: ["a", "b"]}).run(tmp_path)
+
+
+def test_a_host_that_returns_another_number_of_points_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(p: Any, box: Any, inputs: Inputs) -> None:
+        points = box.recv(GUEST_IDS)
+        box.send(HOST_IDS, {"host": points, "guest": points[:1]})
+        box.recv(MATCHES)
+
+    monkeypatch.setitem(INTERSECTION.roles, HOST.role, short)
+    with pytest.raises(ProtocolError, match="FED-330"):
+        case({GUEST: ["a", "b"], HOST: ["a"]}).run(tmp_path)
+
+
+def test_more_ids_than_fit_are_refused_before_anything_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intersection, "MAX_IDS", 3)
+    network = LocalNetwork(tmp_path)
+    large = case({GUEST: list("abcd"), HOST: list("abcd")})
+    with pytest.raises(FedError, match=r"FED-222.*4 ids, at most 3"):
+        network.run(large.component, large.params, large.inputs)
+    assert not network.sent
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"intersect_method": "rsa"}, "'rsa' is not offered"),
+        ({"intersect_method": "raw"}, "'raw' is not offered"),
+        ({"intersect_method": "kkrt"}, "'auto' or 'ecdh'"),
+        ({"is_send_intersect_ids": False}, "align"),
+        ({"is_get_intersect_ids": False}, "align"),
+        ({"min_intersection": 0}, "greater than or equal to 1"),
+        ({"run_cache": True}, "Extra inputs"),
+    ],
+)
+def test_what_is_not_offered_is_refused_by_name(given: dict, words: str) -> None:
+    with pytest.raises(ValidationError, match=words) as caught:
+        IntersectParams.model_validate(given)
+    assert next(iter(given)) in str(caught.value)
+
+
+def test_fates_parameters_are_accepted_and_auto_is_settled() -> None:
+    conf = (
+        '{"intersect_method": "auto", "random_bit": 128, "join_role": "host", "with_encode": true,'
+        ' "encode_params": {"salt": "s", "encode_method": "md5", "base64": true}, "only_output_key": false}'
+    )
+    p = IntersectParams.model_validate_json(conf)
+    settled = INTERSECTION.settle({GUEST: p, HOST: IntersectParams()})
+    assert [one.intersect_method for one in settled.values()] == ["ecdh", "ecdh"]
+    assert settled[GUEST].encode_params.salt == "s"
+    again = IntersectParams.model_validate_json(settled[GUEST].model_dump_json())
+    assert again == settled[GUEST]
+
+
+def test_component_conforms(tmp_path: Path) -> None:
+    ids = {GUEST: list("abcdef"), HOST: list("fedxyz"), OTHER_HOST: list("edcw")}
+    result = conforms(case(ids), tmp_path)
+    pairs = [
+        (topic, source, destination)
+        for host in ("host_10000", "host_10002")
+        for topic, source, destination in [
+            ("guest_ids", "guest_9999", host),
+            ("host_ids", host, "guest_9999"),
+            ("matches", "guest_9999", host),
+            ("positions", host, "guest_9999"),
+            ("common", "guest_9999", host),
+        ]
+    ]
+    assert chart(result) == sorted((topic, 0, source, destination) for topic, source, destination in pairs)

@@ -1,0 +1,139 @@
+"""The wire format: what was declared arrives bit for bit, everything else is refused before use."""
+
+from __future__ import annotations
+
+import contextlib
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from airfed_proto.v1 import common_pb2 as pb
+from airfed_proto.v1 import model_pb2
+from federatedml.errors import ProtocolError
+from federatedml.federation.wire import DTYPES, Protobuf, Tensors, Vector
+
+FLOATS = Vector("<f8", 2)
+PAIR = Tensors({"a": ("<f8", 1), "b": ("|u1", 2)})
+GOOD = PAIR.encode({"a": np.array([1.5, -2.0]), "b": np.zeros((2, 3), np.uint8)})
+
+
+def payload(**tensors: pb.Tensor) -> bytes:
+    return pb.Payload(tensors=tensors).SerializeToString()
+
+
+@given(st.sampled_from(sorted(DTYPES)), st.data())
+@settings(max_examples=100)
+def test_arrays_arrive_bit_for_bit(dtype: str, data: st.DataObject) -> None:
+    shape = data.draw(hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
+    elements = {"allow_nan": False, "allow_infinity": False} if dtype == "<f8" else {}
+    array = data.draw(hnp.arrays(np.dtype(dtype), shape, elements=hnp.from_dtype(np.dtype(dtype), **elements)))
+    codec = Vector(dtype, len(shape))
+    found = codec.decode(codec.encode(array))
+    assert (found.dtype.str, found.shape, found.tobytes()) == (dtype, array.shape, array.tobytes())
+    assert not found.flags.writeable
+
+
+def test_arrays_of_any_memory_layout_are_sent_in_c_order() -> None:
+    array = np.arange(6, dtype=np.float64).reshape(2, 3).T[::-1]
+    assert FLOATS.decode(FLOATS.encode(array)).tolist() == array.tolist()
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        ({"a": np.zeros(1)}, "FED-310"),
+        ({"a": np.zeros(1), "b": np.zeros((1, 1), np.uint8), "c": np.zeros(1)}, "FED-310"),
+        ({"a": np.zeros(1, np.float32), "b": np.zeros((1, 1), np.uint8)}, "FED-312"),
+        ({"a": np.zeros((1, 1)), "b": np.zeros((1, 1), np.uint8)}, "FED-312"),
+        ({"a": np.array([np.nan]), "b": np.zeros((1, 1), np.uint8)}, "FED-313"),
+        ({"a": np.array([-np.inf]), "b": np.zeros((1, 1), np.uint8)}, "FED-313"),
+        ({"a": np.array([None]), "b": np.zeros((1, 1), np.uint8)}, "FED-312"),
+    ],
+)
+def test_what_was_not_declared_is_not_sent(value: dict, code: str) -> None:
+    with pytest.raises(ProtocolError, match=code):
+        PAIR.encode(value)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "code"),
+    [
+        (pb.Tensor(dtype="<f8", shape=[2], data=bytes(16)), "FED-312"),
+        (pb.Tensor(dtype="<u8", shape=[1, 2], data=bytes(16)), "FED-312"),
+        (pb.Tensor(dtype="|O", shape=[1, 2], data=bytes(16)), "FED-312"),
+        (pb.Tensor(dtype="x" * 10_000, shape=[1, 2], data=bytes(16)), "FED-312"),
+        (pb.Tensor(dtype="<f8", shape=[2, 2], data=bytes(16)), "FED-312"),
+        (pb.Tensor(dtype="<f8", shape=[1, 2], data=bytes(17)), "FED-312"),
+        (pb.Tensor(dtype="<f8", shape=[2**63, 2**63], data=bytes(16)), "FED-312"),
+        (pb.Tensor(dtype="<f8", shape=[0, 2**64 - 1], data=b""), "FED-312"),
+        (pb.Tensor(dtype="<f8", shape=[1, 1], data=np.array([np.nan]).tobytes()), "FED-313"),
+        (pb.Tensor(dtype="<f8", shape=[1, 1], data=np.array([np.inf]).tobytes()), "FED-313"),
+    ],
+)
+def test_arrays_that_are_not_what_was_declared_are_refused(tensor: pb.Tensor, code: str) -> None:
+    with pytest.raises(ProtocolError, match=code) as caught:
+        FLOATS.decode(payload(x=tensor))
+    assert len(caught.value.message) < 300
+
+
+def test_further_missing_and_mixed_content_is_refused() -> None:
+    tensor = pb.Tensor(dtype="<f8", shape=[0, 0])
+    mixed = pb.Payload(tensors={"x": tensor}, message=b"\x08\x01").SerializeToString()
+    for body in (payload(), payload(x=tensor, y=tensor), payload(y=tensor), mixed):
+        with pytest.raises(ProtocolError, match="FED-310"):
+            FLOATS.decode(body)
+    with pytest.raises(ProtocolError, match="FED-310"):
+        Protobuf(model_pb2.LRModelParam).decode(mixed)
+
+
+def test_a_huge_claimed_shape_costs_no_memory() -> None:
+    body = payload(x=pb.Tensor(dtype="<f8", shape=[2**30, 2**30], data=bytes(8)))
+    tracemalloc.start()
+    with pytest.raises(ProtocolError):
+        FLOATS.decode(body)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=300)
+def test_any_bytes_are_refused_or_decoded(body: bytes) -> None:
+    for codec in (PAIR, FLOATS, Vector("|u1", 0), Protobuf(model_pb2.DataIOParam)):
+        with contextlib.suppress(ProtocolError):
+            codec.decode(body)
+
+
+@given(st.integers(0, len(GOOD) - 1), st.integers(1, 255))
+@settings(max_examples=300)
+def test_any_changed_byte_is_refused_or_another_valid_value(at: int, flip: int) -> None:
+    damaged = bytes([*GOOD[:at], GOOD[at] ^ flip, *GOOD[at + 1 :]])
+    try:
+        found = PAIR.decode(damaged)
+    except ProtocolError:
+        return
+    assert np.isfinite(found["a"]).all()
+    assert found["b"].ndim == 2
+
+
+@pytest.mark.parametrize("cut", range(len(GOOD)))
+def test_every_truncation_is_refused(cut: int) -> None:
+    with pytest.raises(ProtocolError):
+        PAIR.decode(GOOD[:cut])
+
+
+def test_messages_arrive_and_others_are_not_sent() -> None:
+    codec = Protobuf(model_pb2.LRModelParam)
+    sent = model_pb2.LRModelParam(iters=3, weight={"x": 0.5})
+    assert codec.decode(codec.encode(sent)) == sent
+    with pytest.raises(ProtocolError, match="FED-310"):
+        codec.encode(model_pb2.LRModelMeta())
+
+
+def test_only_listed_types_can_be_declared() -> None:
+    with pytest.raises(ValueError, match=r"\|O is not one of"):
+        Tensors({"x": ("|O", 1)})
