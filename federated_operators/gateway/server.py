@@ -75,20 +75,22 @@ class Gateway:
         tasks = [asyncio.create_task(work) for work in self._work()]
         self._store.event("ready", party=self._party)
         ready()
-        failed = asyncio.gather(*tasks)
         stopped = asyncio.create_task(stop.wait())
-        while not (failed.done() or stopped.done()):
-            await asyncio.wait({failed, stopped}, return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]
+        done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
         await asyncio.gather(*(server.stop(DRAIN_S) for server in servers))
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._close()
+        for task in tasks:
+            if task in done:
+                task.result()  # none of them ever ends: what ended one ends the gateway
+
+    async def _close(self) -> None:
         await self._peers.close()
         await self._control.close()
         self._store.event("stopped", party=self._party)
         self._store.close()
-        if failed.done() and not failed.cancelled():
-            failed.result()
 
     def _work(self) -> list[Coroutine[Any, Any, None]]:
         others = sorted(self._home.config.peers)
