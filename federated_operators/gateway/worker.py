@@ -82,6 +82,11 @@ class WorkerSession:
             raise ProtocolError("FED-356", "no attempt has started")
         return self._mailbox
 
+    @property
+    def failure(self) -> FedError | None:
+        """What ended the step for this process, if it was decided elsewhere."""
+        return self._failure
+
     def checkpoint(self, stored: Checkpoint) -> None:
         """Tell that a checkpoint is on disk."""
         reference = job_pb2.CheckpointRef(attempt=stored.attempt, round=stored.round, digest=stored.digest)
