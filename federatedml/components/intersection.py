@@ -144,9 +144,9 @@ class _Own:
     def of(cls, table: Table, box: Box) -> _Own:
         names = [normalised(sample_id) for sample_id in table.ids]
         if len(set(names)) != len(names):
-            raise DataError("FED-220", f"{box.me}: {len(names) - len(set(names))} ids are equal in Unicode's form NFC")
+            raise DataError("FED-240", f"{box.me}: {len(names) - len(set(names))} ids are equal in Unicode's form NFC")
         if len(names) > MAX_IDS:
-            raise DataError("FED-222", f"{box.me}: {len(names)} ids, at most {MAX_IDS} can be intersected at once")
+            raise DataError("FED-242", f"{box.me}: {len(names)} ids, at most {MAX_IDS} can be intersected at once")
         rows, blinding = shuffled(len(names)), Blinding()
         ids = np.array(names, dtype=object)[rows]
         points = hash_to_curve((sample_id.encode() for sample_id in ids), box.attempt.context())
@@ -209,7 +209,7 @@ def _positions(values: Positions, limit: int, count: int | None = None) -> Posit
     wrong_count = count is not None and count != len(values)
     if wrong_count or len(np.unique(values)) != len(values) or (values >= limit).any():
         raise ProtocolError(
-            "FED-332", f"{len(values)} positions that are not {count or 'any number of'} different ones below {limit}"
+            "FED-372", f"{len(values)} positions that are not {count or 'any number of'} different ones below {limit}"
         )
     return values
 
@@ -223,7 +223,7 @@ def _places(wanted: Positions, positions: Positions) -> Positions:
 def _enough(count: int, p: IntersectParams, box: Box) -> None:
     if count < p.min_intersection:
         raise DataError(
-            "FED-221",
+            "FED-241",
             f"fewer ids are common than {box.me} allows ({p.min_intersection}); nothing else is told",
             "check that the parties' tables hold the same kind of ids",
         )

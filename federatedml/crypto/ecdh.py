@@ -65,7 +65,7 @@ class Blinding:
         try:
             blinded = b"".join(self._secret.exchange(X25519PublicKey.from_public_bytes(row)) for row in rows)
         except ValueError:
-            raise ProtocolError("FED-331", "a point of small order among the blinded ids") from None
+            raise ProtocolError("FED-371", "a point of small order among the blinded ids") from None
         return np.frombuffer(blinded, np.uint8).reshape(-1, POINT_BYTES)
 
 
@@ -81,14 +81,14 @@ def checked(points: Points, count: int | None = None) -> Points:
     """
     if points.shape[1] != POINT_BYTES or count not in (None, len(points)):
         raise ProtocolError(
-            "FED-330", f"blinded ids of shape {points.shape}, expected ({'n' if count is None else count}, 32)"
+            "FED-370", f"blinded ids of shape {points.shape}, expected ({'n' if count is None else count}, 32)"
         )
     body = points.tobytes()
     rows = {body[at : at + POINT_BYTES] for at in range(0, len(body), POINT_BYTES)}
     if len(rows) != len(points):
-        raise ProtocolError("FED-330", "a blinded id came twice")
+        raise ProtocolError("FED-370", "a blinded id came twice")
     if not all(_on_curve(int.from_bytes(row, "little")) for row in rows):
-        raise ProtocolError("FED-330", "a blinded id is not a point of the curve")
+        raise ProtocolError("FED-370", "a blinded id is not a point of the curve")
     return points
 
 

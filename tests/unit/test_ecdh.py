@@ -92,13 +92,13 @@ def test_hashes_lie_on_the_curve() -> None:
     ids=["twist", "zero", "repeated", "not canonical", "high bit", "count", "width", "none"],
 )
 def test_points_that_are_not_on_the_curve_are_refused(hostile: np.ndarray, count: int) -> None:
-    with pytest.raises(ProtocolError, match="FED-330"):
+    with pytest.raises(ProtocolError, match="FED-370"):
         checked(hostile, count)
 
 
 @pytest.mark.parametrize("coordinate", SMALL_ORDER)
 def test_points_of_small_order_are_refused(coordinate: int) -> None:
-    with pytest.raises(ProtocolError, match="FED-331"):
+    with pytest.raises(ProtocolError, match="FED-371"):
         Blinding().apply(points(9, coordinate))
 
 
