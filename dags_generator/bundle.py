@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import dags_generator.dag  # noqa: F401 - what the DAG processor has imported, i
 from dags_generator.dropin import Compiled, Source, compiled, scan
 from dags_generator.store import BundleStore
 from federatedml.federation.home import PartyHome
+
+GLANCE = 0.25  # seconds between two looks at a file that is new
 
 
 class DslDagBundle(BaseDagBundle):
@@ -53,23 +56,36 @@ class DslDagBundle(BaseDagBundle):
     def refresh(self) -> None:
         """Take up what changed.
 
-        What people drop in counts when it was the same at two refreshes: it may still be being copied. What the
-        gateway installs is whole as soon as it is there.
+        What people drop in may still be being copied: it counts when it is valid and the same at a second glance, or
+        the same at two refreshes. What the gateway installs is whole as soon as it is there.
         """
         if self.version:
             raise RuntimeError("a version of a bundle does not change")
         with self.lock():
-            before, self._seen = self._seen, scan(self.home)
-            self._take_up(self._seen, before)
+            pipelines = self.store.pipelines() if self._pipelines is None else self._pipelines
+            before, found = self._seen, scan(self.home)
+            ready = self._ready(found, before or {})
+            gone = {key for key in pipelines if before is not None and key not in found and key not in before}
+            if ready or gone:
+                pipelines = {key: pipeline for key, pipeline in pipelines.items() if key not in gone} | ready
+                self.store.publish(pipelines)
+            self._sources = {key: source for key, source in self._sources.items() if key not in gone}
+            self._seen, self._pipelines = found, pipelines
 
-    def _take_up(self, found: Mapping[str, Source], before: Mapping[str, Source] | None) -> None:
-        pipelines = self.store.pipelines() if self._pipelines is None else self._pipelines
-        steady = {key: s for key, s in found.items() if s.installed or (before is not None and before.get(key) == s)}
-        changed = {key: source for key, source in steady.items() if self._sources.get(key) != source}
-        gone = [key for key in pipelines if before is not None and key not in found and key not in before]
-        pipelines = {key: pipeline for key, pipeline in pipelines.items() if key not in gone}
-        pipelines |= {key: compiled(source, self.home.config.party_id) for key, source in changed.items()}
-        if changed or gone:
-            self.store.publish(pipelines)
-        self._sources |= changed
-        self._pipelines = pipelines
+    def _ready(self, found: Mapping[str, Source], before: Mapping[str, Source]) -> dict[str, Compiled]:
+        """What is new and may be taken up; remembers from which files it was made."""
+        new = {key: source for key, source in found.items() if self._sources.get(key) != source}
+        steady = {key for key, source in new.items() if source.installed or before.get(key) == source}
+        glanced = self._glanced() if len(steady) < len(new) else {}
+        ready = {}
+        for key, source in new.items():
+            if key not in steady and glanced.get(key) != source:
+                continue
+            pipeline = compiled(source, self.home.config.party_id)
+            if key in steady or pipeline.valid:
+                ready[key], self._sources[key] = pipeline, source
+        return ready
+
+    def _glanced(self) -> Mapping[str, Source]:
+        time.sleep(GLANCE)
+        return scan(self.home)

@@ -48,6 +48,11 @@ class Compiled:
     body: bytes
     spec_digest: str
 
+    @property
+    def valid(self) -> bool:
+        """Whether there are DAGs, not an error."""
+        return bool(self.spec_digest)
+
 
 def scan(home: PartyHome) -> dict[str, Source]:
     """All pipelines by key. Only the names and states of files are read; anything but ``.json`` is passed over."""

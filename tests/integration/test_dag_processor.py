@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -20,6 +21,9 @@ import yaml
 
 from airfed.airflow_config import configure
 from airfed.databases import AIRFLOW, prepared
+from dags_generator.acceptor import DslAcceptor
+from federated_operators.gateway.plan import ProposedJob
+from federatedml.canonical import canonical_json
 from federatedml.federation.home import PartyHome
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "hetero_lr"
@@ -47,7 +51,6 @@ class Party:
         configure(self.home)
         shutil.copy(prepared(AIRFLOW), self.home.airflow / "airflow.db")
         self.home.dropin.mkdir(mode=0o700)
-        self.home.installed.mkdir(mode=0o700)
         self.environment = {**os.environ, "AIRFLOW_HOME": str(self.home.airflow), "AIRFED_HOME": str(root)}
 
     def airflow(self, *arguments: str) -> subprocess.Popen[bytes]:
@@ -87,22 +90,85 @@ class Party:
 @pytest.fixture(scope="module")
 def party(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Party]:
     party = Party(tmp_path_factory.mktemp("guest"))
+    party.drop("first")
     processor = party.airflow("dag-processor")
     try:
-        eventually((party.home.bundle / "version").exists)
+        eventually(lambda: party.dag("first.guest_9999"))
         yield party
     finally:
         os.killpg(processor.pid, signal.SIGKILL)
         processor.wait()
 
 
-def test_a_dropped_pair_becomes_a_dag_and_a_changed_one_a_new_version(party: Party) -> None:
+def test_a_dropped_pair_becomes_a_dag_and_a_run_keeps_the_version_that_it_started_with(party: Party) -> None:
     saved = party.drop()
     first = eventually(lambda: party.dag(DAG))
-    print(f"saved -> visible {time.monotonic() - saved:.2f} s")
+    print(f"pair saved -> DAG visible {time.monotonic() - saved:.2f} s")
     assert party.errors() == {}
 
+    assert party.airflow("dags", "trigger", DAG).wait() == 0
     saved = party.drop(edit=lambda conf: conf["algorithm_parameters"]["hetero_lr_0"].update(max_iter=7))
     second = eventually(lambda: (version := party.dag(DAG)) != first and version)
-    print(f"changed -> visible {time.monotonic() - saved:.2f} s")
-    assert second != first
+    print(f"change saved -> new version visible {time.monotonic() - saved:.2f} s")
+
+    ((run_id, pinned),) = party.rows("select run_id, bundle_version from dag_run where dag_id = ?", DAG)
+    assert re.fullmatch(JOB_ID, run_id)
+    assert pinned == first
+    assert max_iter(party, first) == 30
+    assert max_iter(party, second) == 7
+    assert party.dag("first.guest_9999") not in (first, second), "what did not change was not parsed again"
+
+
+def test_broken_files_show_one_error_each_and_harm_nothing_else(party: Party) -> None:
+    party.drop("short", edit=lambda conf: conf["role"].update(host=[10000, 10002]))
+    (party.home.dropin / "torn.json").write_text('{"dsl": {"components"')
+    (party.home.dropin / "linked.json").symlink_to(EXAMPLE / "hetero_lr_dsl.json")
+    errors = eventually(lambda: len(found := party.errors()) == 3 and found)
+    assert {Path(file).name: text.strip() for file, text in errors.items()} == {
+        "short.py": "[FED-131] looped_conf.json: role_parameters.host.dataio_0.with_label: "
+        "1 values for 2 host parties (one for each of 10000, 10002)",
+        "torn.py": "[FED-100] torn.json: not JSON at line 1, column 22: Expecting ':' delimiter",
+        "linked.py": "[FED-160] linked.json cannot be read: Too many levels of symbolic links "
+        "(a regular file is expected)",
+    }
+    assert party.dag(DAG)
+
+    for file in party.home.dropin.glob("*"):
+        if file.name.startswith(("short", "torn", "linked")):
+            file.unlink()
+    eventually(lambda: not party.errors())
+
+
+def test_what_another_party_proposes_is_installed_as_a_dag_that_waits_for_it(party: Party) -> None:
+    dsl = json.loads((EXAMPLE / "hetero_lr_dsl.json").read_text())
+    conf = json.loads((EXAMPLE / "hetero_lr_conf.json").read_text())
+    conf["initiator"]["party_id"], conf["role"]["guest"], conf["role"]["host"] = 8888, [8888], [9999]
+    job = ProposedJob("8888", "2" * 21, "hetero_lr", canonical_json(dsl), canonical_json(conf))
+    acceptor = DslAcceptor(party.home)
+    (plan,) = acceptor.plans(job, "9999")
+    assert plan.dag_id == "8888.hetero_lr.host_9999"
+    assert not acceptor.installed(plan)
+    acceptor.install(plan)
+    saved = time.monotonic()
+    version = eventually(lambda: party.dag(plan.dag_id))
+    print(f"installed -> DAG visible {time.monotonic() - saved:.2f} s")
+    assert acceptor.installed(plan)
+    assert acceptor.installed(plan, version)
+    (tags,) = party.rows(
+        "select group_concat(name, ' ') from (select name from dag_tag where dag_id = ? order by 1)", plan.dag_id
+    )
+    assert tags == ("fed party:9999 pipeline:hetero_lr role:host",)
+
+
+def max_iter(party: Party, version: str) -> int:
+    """What the DAG of a bundle version proposes, read as a task's process does."""
+    script = (
+        "import sys; from pathlib import Path; from dags_generator.bundle import DslDagBundle\n"
+        "bundle = DslDagBundle(name='dsl', home=sys.argv[1], version=sys.argv[2]); bundle.initialize()\n"
+        "from dags_generator.dag import dags_of\n"
+        f"dag = dags_of(str(bundle.path / 'hetero_lr.py'))['{DAG}']\n"
+        "print(dag.get_task('federate').conf['algorithm_parameters']['hetero_lr_0']['max_iter'])"
+    )
+    command = [sys.executable, "-c", script, str(party.home.root), version]
+    done = subprocess.run(command, env=party.environment, capture_output=True, text=True, check=True)
+    return int(done.stdout.splitlines()[-1])
