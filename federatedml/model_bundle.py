@@ -170,7 +170,7 @@ class ModelBundle:
         """
         manifest = _verified(files, digest)
         try:
-            me, members = Member.parse(manifest.me), [Member.parse(member) for member in manifest.members]
+            me, members = Member.parse(manifest.me), tuple(map(Member.parse, manifest.members))
         except DslError as error:
             raise ModelError("FED-603", f"{MANIFEST}: {error.message}") from None
         components = {

@@ -5,6 +5,7 @@ A blocking client for task processes and for serving's loader; keeps connections
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
@@ -32,6 +33,7 @@ ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 BATCH_METRICS, BATCH_PARAMS, BATCH_TAGS = 800, 100, 100  # together MLflow's limit of one call
 PAUSES = (0.1, 0.4)  # seconds before the second and the third try
 MAX_MESSAGE = 400
+FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,199}")
 
 
 class MlflowRest:
@@ -143,11 +145,11 @@ class MlflowRest:
 
     def upload(self, artifact_uri: str, path: str, body: bytes) -> None:
         """Store a file below the URI, through the server."""
-        self._call("PUT", f"{_proxied(artifact_uri)}/{quote(path)}", content=body)
+        self._call("PUT", f"{_proxied(artifact_uri)}/{_plain(path)}", content=body)
 
     def download(self, artifact_uri: str, path: str, max_bytes: int = 256 << 20) -> bytes:
         """A file below the URI; more than ``max_bytes`` is an error."""
-        return self._call("GET", f"{_proxied(artifact_uri)}/{quote(path)}", max_bytes=max_bytes)
+        return self._call("GET", f"{_proxied(artifact_uri)}/{_plain(path)}", max_bytes=max_bytes)
 
     def files(self, artifact_uri: str) -> dict[str, int]:
         """Path -> size of all files below the URI."""
@@ -155,7 +157,7 @@ class MlflowRest:
         return dict(sorted(self._walk(base, "")))
 
     def _walk(self, base: str, folder: str) -> Iterator[tuple[str, int]]:
-        path = f"{base}/{quote(folder)}".rstrip("/")
+        path = f"{base}/{_plain(folder)}" if folder else base
         listed = _json(self._call("GET", f"{ARTIFACTS}?path={quote(path, safe='/%')}"))
         for entry in listed.get("files", []):
             name = f"{folder}/{entry['path']}".lstrip("/")
@@ -356,6 +358,14 @@ def _proxied(artifact_uri: str) -> str:
             "FED-614", f"MLflow keeps artifacts at {artifact_uri[:80]!r}", "start its server with --serve-artifacts"
         )
     return f"{ARTIFACTS}/{quote(parts.path.strip('/'))}"
+
+
+def _plain(path: str) -> str:
+    """A file's path for a URL; names that could lead out of their folder are refused here, whatever the server does."""
+    for name in path.split("/"):
+        if not FILE_NAME.fullmatch(name):
+            raise ModelError("FED-618", f"{path[:80]!r} is not a path of an artifact", "letters, digits, ' ', '_.-'")
+    return quote(path)
 
 
 def _short(path: str) -> str:
