@@ -144,11 +144,11 @@ class Coordinator:
         self._store.put(done)
         self._close_attempt(seat, step, "committed")
         self._note(seat.job, "commit", "", step)
-        if seat.component == CONCLUDE:
-            self.end(seat.job, job_pb2.SUCCEEDED)
         for member in self._members(seat, step):
             self._store.put(replace(member, state=State.COMMITTED))
             self._order(replace_member(seat, member), done, job_pb2.StepCommand.COMMIT)
+        if seat.component == CONCLUDE:
+            self.end(seat.job, job_pb2.SUCCEEDED)
 
     def _lost(self, seat: Seat, step: StepRow, row: MemberRow, report: Report) -> None:
         if step.state == State.COMMITTED or 0 < report.step.attempt < step.attempt:

@@ -7,11 +7,12 @@ not the role function has asked for it; large bodies go to an unlinked file.
 from __future__ import annotations
 
 import hashlib
+import io
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import IO
 
 from airfed_proto.v1 import common_pb2 as pb
@@ -40,12 +41,19 @@ class _Sent:
 
 @dataclass
 class _Arriving:
-    """A message whose chunks come in."""
+    """A message whose chunks come in, in memory or, if it is large, in an unlinked file."""
 
     digest: bytes
     count: int
-    file: IO[bytes] = field(default_factory=lambda: tempfile.SpooledTemporaryFile(IN_MEMORY))  # noqa: SIM115
-    missing: set[int] = field(default_factory=set)
+    file: IO[bytes]
+    missing: set[int]
+
+    @classmethod
+    def of(cls, chunk: pb.Chunk) -> _Arriving:
+        """Room for the message that ``chunk`` is a piece of."""
+        large = chunk.count * CHUNK_BYTES > IN_MEMORY
+        file: IO[bytes] = tempfile.TemporaryFile() if large else io.BytesIO()  # noqa: SIM115 - closed by recv or end
+        return cls(chunk.sha256, chunk.count, file, set(range(chunk.count)))
 
 
 class Mailbox:
@@ -97,6 +105,10 @@ class Mailbox:
         with self._changed:
             self._over = self._over or reason
             self._sent.clear()
+            for message in (*self._arriving.values(), *self._arrived.values()):
+                message.file.close()
+            self._arriving.clear()
+            self._arrived.clear()
             self._changed.notify_all()
 
     def _check(self) -> None:
@@ -138,6 +150,8 @@ class Mailbox:
             return self._push(pb.Receipt(key=chunk.key, outcome=pb.Receipt.REFUSED, reason=f"{OVER} another attempt"))
         try:
             with self._changed:
+                if self._over is not None:
+                    return None
                 complete = self._take(_message_key(chunk.key), chunk)
         except FedError as error:
             self.end(error)
@@ -154,7 +168,9 @@ class Mailbox:
             raise ProtocolError("FED-305", f"{key.topic!r} of round {key.round} came twice with different bodies")
         if key in self._taken or key in self._arrived:
             return True
-        arriving = self._arriving.setdefault(key, _Arriving(chunk.sha256, chunk.count, missing=set(range(chunk.count))))
+        if known is None:
+            self._arriving[key] = _Arriving.of(chunk)
+        arriving = self._arriving[key]
         if chunk.index not in arriving.missing:
             return False
         arriving.file.seek(chunk.index * CHUNK_BYTES)
@@ -166,7 +182,8 @@ class Mailbox:
 
     def _complete(self, key: MessageKey, arriving: _Arriving) -> None:
         arriving.file.seek(0)
-        if hashlib.file_digest(arriving.file, "sha256").digest() != arriving.digest:  # type: ignore[arg-type]
+        found = hashlib.file_digest(arriving.file, "sha256").digest()  # type: ignore[arg-type]
+        if found != arriving.digest:
             raise ProtocolError("FED-308", f"{key.topic!r} of round {key.round} is not what its digest says")
         del self._arriving[key]
         self._arrived[key] = arriving

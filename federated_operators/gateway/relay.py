@@ -152,6 +152,11 @@ class Relay:
         if self._outbound[party].open.pop(_name(receipt.key), None) is not None:
             self._to_source(receipt)
 
+    def stop(self) -> None:
+        """Close the streams that peers opened."""
+        for receipts in self._receipts.values():
+            receipts.put_nowait(None)
+
     async def run(self, party: str) -> None:
         """Keep one stream to ``party``, from the first message on."""
         lane = self._outbound.setdefault(party, _Outbound())

@@ -48,6 +48,13 @@ class Seats:
 
     def __init__(self) -> None:
         self._taken: dict[Seat, Attachment] = {}
+        self._stopping = False
+
+    def stop(self) -> None:
+        """This gateway ends: close all streams. The workers are not lost, they come back to the next one."""
+        self._stopping = True
+        for attachment in self._taken.values():
+            attachment.close()
 
     def take(self, seat: Seat, ti_id: str) -> Attachment:
         """Seat a worker; one that sat there is told to go."""
@@ -62,8 +69,8 @@ class Seats:
         return self._taken[seat]
 
     def leave(self, attachment: Attachment) -> bool:
-        """The stream is over; whether its seat is empty now."""
-        if self._taken.get(attachment.seat) is not attachment:
+        """The stream is over; whether its worker is gone."""
+        if self._stopping or self._taken.get(attachment.seat) is not attachment:
             return False
         del self._taken[attachment.seat]
         return True

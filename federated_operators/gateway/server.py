@@ -77,6 +77,8 @@ class Gateway:
         ready()
         stopped = asyncio.create_task(stop.wait())
         done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+        self._seats.stop()
+        self._relay.stop()
         await asyncio.gather(*(server.stop(DRAIN_S) for server in servers))
         for task in tasks:
             task.cancel()

@@ -124,6 +124,7 @@ class WorkerSession:
     def done(self) -> None:
         """Say farewell: the process ends as it should."""
         self._closing = True
+        self._end_mailbox("the session is done")
         self._outgoing.put(Frame(done=local_pb2.Done()))
         self._outgoing.put(None)
         if self._thread is not None:
@@ -132,13 +133,16 @@ class WorkerSession:
     def close(self) -> None:
         """Drop the connection. Without ``done`` before it, the process counts as lost."""
         self._closing = True
-        if self._mailbox is not None:
-            self._mailbox.end(AttemptEnded("the session was closed"))
+        self._end_mailbox("the session was closed")
         self._outgoing.put(None)
         if self._channel is not None:
             self._channel.close()
         if self._thread is not None:
             self._thread.join(FAREWELL_S)
+
+    def _end_mailbox(self, reason: str) -> None:
+        if self._mailbox is not None:
+            self._mailbox.end(AttemptEnded(reason))
 
     def _say(self, frame: Frame) -> None:
         with self._changed:
@@ -215,8 +219,7 @@ class WorkerSession:
                 return
             self._step, self._said, self._answer = None, [], None
             self._ended = end.failure.message or "the attempt ended"
-            if self._mailbox is not None:
-                self._mailbox.end(AttemptEnded(self._ended))
+            self._end_mailbox(self._ended)
             self._changed.notify_all()
 
     def _tell(self, answer: local_pb2.Start | local_pb2.Committed) -> None:

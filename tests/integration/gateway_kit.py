@@ -1,6 +1,6 @@
 """Three parties with gateways of their own, over real sockets: homes, certificates, a toy component and its workers.
 
-``python gateway_kit.py serve HOME`` is a gateway, ``python gateway_kit.py work HOME JOB COMPONENT MEMBER`` a task process.
+``python gateway_kit.py serve HOME [DIE]`` is a gateway, ``... work HOME JOB COMPONENT MEMBER STOP`` a task process.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from federated_operators.gateway.names import CONCLUDE, Job, member_pb
 from federated_operators.gateway.plan import DataRef, JobPlan, ProposedJob, StepPlan
 from federated_operators.gateway.policy import default_policy
 from federated_operators.gateway.runs import NoRuns
+from federated_operators.gateway.store import Store
 from federated_operators.gateway.worker import GatewayClient, WorkerSession
 from federatedml.component import Component, Inputs, Outputs, Params
 from federatedml.data.catalogue import TableName
@@ -152,7 +154,7 @@ class ToyAcceptor:
             spec_digest=hashlib.sha256(job.dsl).hexdigest(),
             dag_id=own if me == GUEST else f"{job.initiator}.{own}",
             steps=steps,
-            all_steps={name: MEMBERS for name in components},
+            all_steps=dict.fromkeys(components, MEMBERS),
             modules={name: entry["module"] for name, entry in components.items()},
             dsl=json.loads(job.dsl),
             conf=json.loads(job.conf),
@@ -174,7 +176,7 @@ def until(what: Callable[[], Any], seconds: float = 30.0) -> Any:
 
 def make_home(root: Path, party: str, port: int, peers: Mapping[str, int]) -> PartyHome:
     root.mkdir(mode=0o700, parents=True)
-    ports = {name: 1 for name in ("airflow", "worker_log", "trigger_log", "mlflow", "serving_http", "serving_grpc")}
+    ports = dict.fromkeys(("airflow", "worker_log", "trigger_log", "mlflow", "serving_http", "serving_grpc"), 1)
     config = {
         "party_id": party,
         "name": f"p{party}",
@@ -217,16 +219,19 @@ class Parties:
             for peer in others:
                 (home.root / f"pki/peers/{peer}.pem").write_bytes(self.cas[peer].certificate)
 
-    def start(self, *parties: str) -> None:
+    def start(self, *parties: str, die: str = "") -> None:
         for party in parties or self.homes:
-            command = [sys.executable, __file__, "serve", str(self.homes[party].root)]
+            command = [sys.executable, __file__, "serve", str(self.homes[party].root), die]
             self.processes[party] = subprocess.Popen(command)
         for party in parties or self.homes:
             until((self.homes[party].run / "gateway.ready").exists)
 
     def kill(self, party: str) -> None:
         self.processes[party].kill()
-        self.processes[party].wait()
+        self.died(party)
+
+    def died(self, party: str) -> None:
+        assert self.processes[party].wait(30) == -signal.SIGKILL
         (self.homes[party].run / "gateway.ready").unlink(missing_ok=True)
 
     def stop(self) -> None:
@@ -245,8 +250,8 @@ class Parties:
             jobs = client.show(job_id=job_id).jobs
         return jobs[0] if jobs else None
 
-    def state(self, party: str = GUEST.party) -> str:
-        view = self.view(party)
+    def state(self, party: str = GUEST.party, job_id: str = JOB_ID) -> str:
+        view = self.view(party, job_id)
         return view.state if view else ""
 
     def worker(self, member: Member, component: str = SUM, **options: Any) -> Worker:
@@ -338,7 +343,10 @@ class Worker(threading.Thread):
         if self.component == CONCLUDE:
             return b'{"model": "registered"}'
         plan = json.loads((Path(start.attempt_dir).parents[3] / self.member.role / "plan.json").read_text())
-        params = SumParams.model_validate(plan["steps"][self.component]["params"])
+        try:
+            params = SumParams.model_validate(plan["steps"][self.component]["params"])
+        except ValueError as error:
+            raise DslError("FED-130", str(error)) from None
         outputs = TOY.roles[self.member.role](params, self._box(start), Inputs())
         (Path(start.attempt_dir) / "out.json").write_text(json.dumps(outputs.summary))
         return json.dumps({"summary": outputs.summary}).encode()
@@ -382,8 +390,31 @@ def work(home: PartyHome, job_id: str, component: str, member: Member, stop_at: 
     print(worker.error or worker.total(), flush=True)
 
 
+class DyingStore(Store):
+    """Kills its process at a decision: "EVENT before" its transaction is written, or right "after"."""
+
+    decision, when = "", ""
+    reached = False
+
+    def event(self, event: str, *args: Any, **kwargs: Any) -> None:
+        super().event(event, *args, **kwargs)
+        self.reached = self.reached or event == self.decision
+        if self.reached and self.when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with super().transaction():
+            yield
+        if self.reached and self._depth == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
+        if sys.argv[3]:
+            DyingStore.decision, _, DyingStore.when = sys.argv[3].rpartition(" ")
+            server.Store = DyingStore  # type: ignore[misc]
         chosen = PartyHome(Path(sys.argv[2]))
         asyncio.run(server.serve(chosen, ToyAcceptor(chosen), NoRuns()))
     else:

@@ -1,50 +1,172 @@
-"""A job over three gateways, from the proposal to the verdict."""
+"""A job over three gateways, from the proposal to the verdict, and everything that ends it early."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
-from gateway_kit import ARBITER, EXPECTED, GUEST, HOST, JOB_ID, MEMBERS, SUM, Parties, until
+from gateway_kit import EXPECTED, GUEST, HOST, MEMBERS, SUM, Parties, Worker, federate_request, until
 
-from airfed_proto.v1 import job_pb2
-from federated_operators.gateway.names import CONCLUDE
+from airfed_proto.v1 import job_pb2, local_pb2
+from federated_operators.gateway.names import CONCLUDE, Job
+from federated_operators.gateway.worker import GatewayClient
+from federatedml.federation.party import Member
+
+IDS = count(20260728120000000001)
 
 
-@pytest.fixture
-def parties(tmp_path: Path) -> Iterator[Parties]:
-    made = Parties(tmp_path)
+@pytest.fixture(scope="module")
+def parties(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parties]:
+    made = Parties(tmp_path_factory.mktemp("p"))
     made.start()
     yield made
     made.stop()
 
 
-def run(parties: Parties, component: str) -> None:
-    workers = [parties.worker(member, component) for member in MEMBERS]
-    for worker in workers:
+@pytest.fixture
+def job_id() -> str:
+    return str(next(IDS))
+
+
+def ended(parties: Parties, job_id: str, state: str) -> list[local_pb2.JobView]:
+    """The job as every party shows it, once all have the verdict."""
+    for member in MEMBERS:
+        until(lambda party=member.party: parties.state(party, job_id) not in ("proposed", "running"))
+    views = [view for member in MEMBERS if (view := parties.view(member.party, job_id))]
+    assert [view.state for view in views] == [state] * len(MEMBERS)
+    return views
+
+
+def run_step(parties: Parties, job_id: str, component: str = SUM) -> dict[Member, Worker]:
+    workers = {member: parties.worker(member, component, job_id=job_id) for member in MEMBERS}
+    for worker in workers.values():
         worker.join(30)
         assert worker.committed is not None, worker.error
+    return workers
 
 
-def test_a_job_runs_from_the_proposal_to_the_same_verdict_everywhere(parties: Parties) -> None:
-    news = parties.federate()
+def test_a_job_runs_from_the_proposal_to_the_same_verdict_everywhere(parties: Parties, job_id: str) -> None:
+    news = parties.federate(job_id)
     assert not news.HasField("failure"), news
     assert {party: answer.state for party, answer in news.answers.items()} == {
         member.party: job_pb2.ENROLLED for member in MEMBERS
     }
-    assert json.loads((Path(news.job_dir) / "guest/plan.json").read_text())["job_id"] == JOB_ID
-    workers = {member: parties.worker(member) for member in MEMBERS}
-    for worker in workers.values():
+    job_dir = Path(news.job_dir)
+    assert json.loads((job_dir / "guest/plan.json").read_text())["job_id"] == job_id
+    assert (job_dir / "job.json").stat().st_mode & 0o777 == 0o600
+    workers = run_step(parties, job_id)
+    assert [worker.total() for worker in workers.values()] == [EXPECTED] * 3
+    run_step(parties, job_id, CONCLUDE)
+    view, *_ = ended(parties, job_id, "succeeded")
+    steps = {step.component: (step.state, step.attempt) for step in view.steps}
+    assert steps == {SUM: (job_pb2.COMMITTED, 1), CONCLUDE: (job_pb2.COMMITTED, 1)}
+    assert list(job_dir.glob("sum_0/guest/g1/a1/out.json")), "committed outputs stay"
+
+
+def test_a_process_that_comes_after_the_commit_gets_what_was_committed(parties: Parties, job_id: str) -> None:
+    parties.federate(job_id)
+    run_step(parties, job_id)
+    again = parties.worker(HOST, job_id=job_id)
+    again.join(10)
+    assert again.total() == EXPECTED
+    assert again.starts == []
+    assert again.committed is not None
+    assert not again.committed.computed
+
+
+def test_a_failed_role_function_ends_the_job_everywhere_with_its_reason(parties: Parties, job_id: str) -> None:
+    news = parties.federate(job_id, params={"rounds": "three"})
+    workers = [parties.worker(member, job_id=job_id) for member in MEMBERS]
+    for worker in workers:
         worker.join(30)
-        assert worker.total() == EXPECTED
-    run(parties, CONCLUDE)
-    for member in MEMBERS:
-        until(lambda member=member: parties.state(member.party) == "succeeded")
-    view = parties.view()
-    assert view is not None
-    assert [(step.component, step.state, step.attempt) for step in view.steps] == [
-        (SUM, job_pb2.COMMITTED, 1),
-        (CONCLUDE, job_pb2.COMMITTED, 1),
-    ]
+        assert worker.error is not None
+    for view in ended(parties, job_id, "failed"):
+        assert view.failure.component == SUM
+        assert "rounds" in view.failure.message
+    until(lambda: not list(Path(news.job_dir).glob("*/*/g*/a*")))
+
+
+def test_different_confs_end_the_job_with_both_values(parties: Parties, job_id: str) -> None:
+    parties.federate(job_id)
+    for member, digest in zip(MEMBERS, (b"\x11", b"\x11", b"\x22"), strict=True):
+        parties.worker(member, job_id=job_id, digest=digest)
+    view, *_ = ended(parties, job_id, "failed")
+    assert "guest_9999 11" in view.failure.message or "arbiter_10001 11" in view.failure.message
+    assert "host_10000 22" in view.failure.message
+
+
+@pytest.mark.parametrize("member", [GUEST, HOST])
+def test_people_of_any_party_can_cancel(parties: Parties, job_id: str, member: Member) -> None:
+    parties.federate(job_id)
+    waiting = parties.worker(GUEST, job_id=job_id)
+    with GatewayClient(parties.homes[member.party].socket) as client:
+        client.end_job(local_pb2.EndJobRequest(job=Job(GUEST.party, job_id).key(), by="ada", reason="wrong table"))
+    for view in ended(parties, job_id, "cancelled"):
+        assert f"party {member.party}" in view.by
+        assert "cancelled by ada: wrong table" in view.failure.message
+    waiting.join(10)
+    assert waiting.error is not None
+
+
+@pytest.mark.parametrize(
+    ("component", "reason"),
+    [
+        ({"table": {"host_10000": ["bank", "missing"]}}, "host 10000: .*table bank/missing does not exist"),
+        ({"module": "Diff"}, "module 'Diff' is not installed"),
+    ],
+)
+def test_a_refusal_stops_the_job_and_leaves_nothing(
+    parties: Parties, job_id: str, component: dict[str, str], reason: str
+) -> None:
+    news = parties.federate(job_id, **component)
+    assert news.HasField("failure")
+    failure = news.failure
+    assert re.search(reason, f"{failure.member.role} {failure.member.party_id}: {failure.message}")
+    for member in MEMBERS[0], HOST:
+        until(lambda party=member.party: parties.state(party, job_id) in ("", "failed"))
+        home = parties.homes[member.party]
+        assert not home.job_dir(GUEST.party, job_id).exists()
+    assert parties.view(HOST.party, job_id) is None
+
+
+@pytest.mark.parametrize("job_id", ["manual__2026-07-28T12:00:00", "../../etc", "7", ""])
+def test_a_run_with_a_hand_typed_id_is_refused(parties: Parties, job_id: str) -> None:
+    news = parties.federate(job_id)
+    assert "is not a job id" in news.failure.message
+
+
+def test_a_run_that_was_started_at_a_peer_says_where_to_start_it(parties: Parties, job_id: str) -> None:
+    request = local_pb2.EnrolRequest(initiator=GUEST.party, job_id=job_id, dag_id="9999.toy.host_10000")
+    with GatewayClient(parties.homes[HOST.party].socket) as client:
+        (news,) = client.enrol(request)
+    assert "start it at the initiator" in news.failure.message
+
+
+def test_an_agreed_run_is_let_in(parties: Parties, job_id: str) -> None:
+    parties.federate(job_id)
+    digest = federate_request(job_id).spec_digest
+    request = local_pb2.EnrolRequest(
+        initiator=GUEST.party, job_id=job_id, dag_id="9999.toy.host_10000", spec_digest=digest
+    )
+    with GatewayClient(parties.homes[HOST.party].socket) as client:
+        (news,) = client.enrol(request)
+    assert not news.HasField("failure")
+    assert (Path(news.job_dir) / "host/plan.json").is_file()
+
+
+def test_the_same_id_with_another_content_is_refused(parties: Parties, job_id: str) -> None:
+    assert not parties.federate(job_id).HasField("failure")
+    assert not parties.federate(job_id).HasField("failure"), "asked again, the same answer"
+    assert "another content" in parties.federate(job_id, params={"rounds": 1}).failure.message
+
+
+def test_bodies_of_three_windows_pass_before_anybody_receives(parties: Parties, job_id: str) -> None:
+    parties.federate(job_id, params={"rounds": 1, "size": 7 * 2**20})  # 56 MiB each way, 112 MiB at the host
+    workers = [parties.worker(member, job_id=job_id) for member in MEMBERS]
+    for worker in workers:
+        worker.join(60)
+        assert worker.total() == 2.0
