@@ -30,7 +30,7 @@ from typing import cast
 import numpy as np
 
 from airfed_proto.v1 import model_pb2
-from federatedml.component import Component, Inputs, ModelBuffers, ModelSpec, Outputs, Scorer
+from federatedml.component import Component, Inputs, MemberParams, ModelBuffers, ModelSpec, Outputs, Scorer
 from federatedml.components.linear_model import (
     binary_labels,
     checked_features,
@@ -177,7 +177,6 @@ def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     """Train on the labels, or predict; gives predictions of all rows and the guest's part of the model."""
     if not p.need_run:
         return Outputs(data=inputs.one("train_data", "data", "eval_data"))
-    _one_host(box)
     if inputs.model is not None:
         table = inputs.one("data", "eval_data", "train_data")
         return Outputs(data=_predict(box, inputs.model, table, 0, "predict"), model=inputs.model)
@@ -197,7 +196,6 @@ def host(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     """Train, or predict; gives the host's part of the model."""
     if not p.need_run:
         return Outputs(data=inputs.one("train_data", "data", "eval_data"))
-    _one_host(box)
     if inputs.model is not None:
         _send_partial(box, inputs.model, inputs.one("data", "eval_data", "train_data"), 0)
         return Outputs(model=inputs.model)
@@ -420,7 +418,6 @@ def _keep(box: Box, side: Side, history: History) -> None:
 
 def _predict(box: Box, model: ModelBuffers, table: Table, round: int, kind: str) -> Table:
     """At the guest: predictions of all rows, from its own part and the host's."""
-    box.send(PREDICTED, np.frombuffer(ids_digest(table.ids), "|u1"), round)
     _same_rows(box, table, round)
     theirs = _expect(box.recv(PARTIAL, round), len(table))
     scores = logistic(model, partial_of(model, table), [theirs])
@@ -430,13 +427,14 @@ def _predict(box: Box, model: ModelBuffers, table: Table, round: int, kind: str)
 
 def _send_partial(box: Box, model: ModelBuffers, table: Table, round: int) -> None:
     """At the host: its part of the predictor of every row, after both agree on the rows."""
-    box.send(PREDICTED, np.frombuffer(ids_digest(table.ids), "|u1"), round)
     _same_rows(box, table, round)
     box.send(PARTIAL, partial_of(model, table), round)
 
 
 def _same_rows(box: Box, table: Table, round: int) -> None:
-    if box.recv(PREDICTED, round).tobytes() != ids_digest(table.ids):
+    digest = ids_digest(table.ids)
+    box.send(PREDICTED, np.frombuffer(digest, "|u1"), round)
+    if box.recv(PREDICTED, round).tobytes() != digest:
         raise DataError("FED-251", "guest and host do not predict the same samples in the same order")
 
 
@@ -456,10 +454,16 @@ def _expect(array: Array, *shape: int) -> Array:
     return array
 
 
-def _one_host(box: Box) -> None:
-    hosts = [str(m) for m in box.members if m.role is Role.HOST]
-    if len(hosts) != 1:
-        raise DslError("FED-151", f"HeteroLR with protocol 'shared' has hosts {', '.join(hosts)}", "one host so far")
+def _settle(submitted: MemberParams) -> MemberParams:
+    """``DslError`` unless one guest, one host and one arbiter have the same parameters (``predict_param`` aside)."""
+    roles = sorted(member.role for member in submitted)
+    if roles != sorted(Role):
+        raise DslError(
+            "FED-151", f"HeteroLR with protocol 'shared' runs with {', '.join(map(str, roles))}", "one of each role"
+        )
+    if len({_params_digest(cast(LogisticParams, p)).tobytes() for p in submitted.values()}) > 1:
+        raise DslError("FED-150", "parameters of HeteroLR differ between parties", "only predict_param may")
+    return submitted
 
 
 def _model(p: LogisticParams, table: Table, weights: Array, history: History) -> ModelBuffers:
@@ -557,4 +561,5 @@ HETERO_LR = Component(
     model=ModelSpec({META: model_pb2.LRModelMeta, PARAM: model_pb2.LRModelParam}),
     scorer=Scorer(partial=partial_of, merge=logistic),
     reproducible=2.0**-10,
+    settle=_settle,
 )

@@ -14,6 +14,7 @@ Correctness: X v = X (v - b) + (X - A) b + A b, and the dealer's c are shares of
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 
 import numpy as np
@@ -196,7 +197,7 @@ def batch_order(ids: NDArray[np.object_]) -> NDArray[np.int64]:
 
 def ids_digest(ids: NDArray[np.object_]) -> bytes:
     """SHA-256 of the ids in their order."""
-    return hashlib.sha256(b"".join(len(i := str(v).encode()).to_bytes(4, "big") + i for v in ids)).digest()
+    return hashlib.sha256(json.dumps(ids.tolist()).encode()).digest()
 
 
 def batch_sizes(rows: int, size: int) -> tuple[int, ...]:

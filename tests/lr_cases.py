@@ -1,0 +1,131 @@
+"""Data, runs and the reference in clear for tests of HeteroLR."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.datasets import load_breast_cancer
+
+from airfed_proto.v1 import model_pb2
+from federatedml.component import Inputs, Outputs
+from federatedml.components.hetero_lr import HETERO_LR, PARAM
+from federatedml.components.lr_params import LogisticParams
+from federatedml.crypto.shared_linear import batch_order, batch_sizes
+from federatedml.data.table import Table
+from federatedml.federation.local import StepResult
+from tests.conformance import Case
+from tests.members import ARBITER, GUEST, HOST
+
+Floats = NDArray[np.float64]
+
+
+def params(**given: Any) -> LogisticParams:
+    """Parameters of a short training from zeros, changed by ``given``."""
+    usual: dict[str, Any] = {"penalty": "NONE", "learning_rate": 0.15, "max_iter": 3, "eps": 1e-12}
+    return LogisticParams.model_validate({**usual, "init_param": {"init_method": "zeros"}, **given})
+
+
+def table(ids: NDArray[np.object_], features: Floats, prefix: str, labels: Any = None) -> Table:
+    columns: dict[str, Any] = {} if labels is None else {"y": labels}
+    columns |= {f"{prefix}{j}": features[:, j] for j in range(features.shape[1])}
+    return Table(ids, columns, None if labels is None else "y")
+
+
+@cache
+def breast() -> tuple[Table, Table]:
+    """569 rows: label and 10 columns at the guest, 20 at the host, standardised."""
+    data = load_breast_cancer()
+    x = (data.data - data.data.mean(0)) / data.data.std(0)
+    ids = np.array([f"patient{i}" for i in range(len(x))], dtype=object)
+    return table(ids, x[:, :10], "x", data.target), table(ids, x[:, 10:], "x")
+
+
+def small(rows: int = 50, guest: int = 2, host: int = 3, seed: int = 0) -> tuple[Table, Table]:
+    """Noisy logistic data."""
+    random = np.random.default_rng(seed)
+    x = random.standard_normal((rows, guest + host))
+    y = (x.sum(1) + random.standard_normal(rows) > 0).astype(np.int64)
+    ids = np.array([f"row{i}" for i in range(rows)], dtype=object)
+    return table(ids, x[:, :guest], "g", y), table(ids, x[:, guest:], "h")
+
+
+def case(p: LogisticParams, tables: tuple[Table, Table], evaluated: tuple[Table, Table] | None = None) -> Case:
+    guest: dict[str, Any] = {"train_data": [tables[0]]}
+    host: dict[str, Any] = {"train_data": [tables[1]]}
+    if evaluated is not None:
+        guest["eval_data"], host["eval_data"] = [evaluated[0]], [evaluated[1]]
+    inputs = {GUEST: Inputs(guest), HOST: Inputs(host), ARBITER: Inputs()}
+    return Case(HETERO_LR, dict.fromkeys(inputs, p), inputs, "hetero_lr_0")
+
+
+def param(outputs: Outputs) -> model_pb2.LRModelParam:
+    assert outputs.model is not None
+    return cast(model_pb2.LRModelParam, outputs.model[PARAM])
+
+
+def weights(outputs: Mapping[Any, Outputs]) -> Floats:
+    """Guest's weights and intercept, then the host's."""
+    guest, host = param(outputs[GUEST]), param(outputs[HOST])
+    return np.array([*(guest.weight[n] for n in guest.header), guest.intercept, *(host.weight[n] for n in host.header)])
+
+
+@dataclass(frozen=True)
+class Clear:
+    """The same steps on pooled data with the exact sigmoid."""
+
+    weights: Floats
+    loss: float
+    scores: Floats
+
+
+def in_clear(p: LogisticParams, guest: Table, host: Table, start: Floats | None = None) -> Clear:
+    positive = (guest.labels() == guest.labels().max()).astype(float)
+    ones = np.ones((len(guest), int(p.init_param.fit_intercept)))
+    pooled = np.column_stack([guest.features(), ones, host.features()])
+    order = batch_order(guest.ids)
+    x, y = pooled[order], positive[order]
+    w = np.zeros(x.shape[1]) if start is None else start.copy()
+    shrinks = np.ones(len(w))
+    if p.init_param.fit_intercept:
+        shrinks[len(guest.header)] = 0
+    cuts = np.cumsum(batch_sizes(len(y), p.batch_size))[:-1]
+    for _ in range(p.max_iter):
+        for xb, yb in zip(np.split(x, cuts), np.split(y, cuts), strict=True):
+            residual = 1 / (1 + np.exp(-xb @ w)) - yb
+            w = w - p.learning_rate * xb.T @ residual / len(yb) - p.decay * shrinks * w
+    z = pooled @ w
+    return Clear(w, float(np.mean(np.logaddexp(0, z) - positive * z)), 1 / (1 + np.exp(-z)))
+
+
+def same_model(expected: Outputs, found: Outputs) -> None:
+    """Equal within the declared tolerance of the weights."""
+    tolerance = float(HETERO_LR.reproducible)
+    if expected.model is None:
+        assert (expected.data, expected.summary) == (found.data, found.summary)
+        return
+    one, other = param(expected), param(found)
+    assert (one.header, one.iters, one.is_converged) == (other.header, other.iters, other.is_converged)
+    assert one.intercept == float_near(other.intercept, tolerance)
+    assert all(one.weight[name] == float_near(other.weight[name], tolerance) for name in one.header)
+    assert np.allclose(one.loss_history, other.loss_history, atol=tolerance)
+    assert (expected.data is None) == (found.data is None)
+    if expected.data is not None and found.data is not None:
+        assert list(expected.data.ids) == list(found.data.ids)
+        pairs = (t.columns["predict_score"] for t in (expected.data, found.data))
+        assert np.allclose(*pairs, atol=2 * tolerance)
+
+
+def float_near(value: float, tolerance: float) -> Any:
+    """Compares equal to what is within ``tolerance``."""
+    return pytest.approx(value, abs=tolerance)
+
+
+def bodies(result: StepResult, topic: str) -> list[bytes]:
+    """Messages of a topic in the order in which they were sent."""
+    return [m.body for m in result.sent if m.key.topic == topic]

@@ -1,0 +1,367 @@
+"""HeteroLR under protocol ``shared``: the result is that of the same steps in clear."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+
+from federatedml.component import Inputs
+from federatedml.components.hetero_lr import HETERO_LR, META, PARAM
+from federatedml.components.linear_model import initial_weights
+from federatedml.data.table import Kind, Table, read, write
+from federatedml.errors import DataError, DslError, FedError, ProtocolError
+from federatedml.federation.box import Box
+from federatedml.federation.local import LocalNetwork
+from federatedml.federation.party import Role
+from tests.conformance import Case
+from tests.lr_cases import breast, case, in_clear, param, params, small, table, weights
+from tests.members import ARBITER, GUEST, HOST, OTHER_HOST
+
+
+def guest_data(result: Any) -> Table:
+    data = result.outputs[GUEST].data
+    assert data is not None
+    return data
+
+
+@pytest.mark.parametrize("penalty", ["NONE", "L2"])
+def test_weights_and_scores_are_those_of_the_same_steps_in_clear(penalty: str, tmp_path: Path) -> None:
+    p, (guest, host) = params(penalty=penalty, max_iter=30), breast()
+    result, clear = case(p, (guest, host)).run(tmp_path), in_clear(p, guest, host)
+    assert np.abs(weights(result.outputs) - clear.weights).max() < 0.003
+    data = guest_data(result)
+    auc = roc_auc_score(data.columns["label"], data.columns["predict_score"])
+    assert abs(auc - roc_auc_score(guest.labels(), clear.scores)) < 0.001
+    assert abs(result.outputs[GUEST].summary["loss"] - clear.loss) < 1e-3
+    assert abs(param(result.outputs[GUEST]).loss_history[-1] - clear.loss) < 0.01
+
+
+def test_auc_is_near_converged_scikit_learn(tmp_path: Path) -> None:
+    guest, host = breast()
+    data = guest_data(case(params(max_iter=30), (guest, host)).run(tmp_path))
+    x, y = np.column_stack([guest.features(), host.features()]), guest.labels()
+    pooled = LogisticRegression(C=1, max_iter=1000).fit(x, y).predict_proba(x)[:, 1]
+    assert abs(roc_auc_score(y, pooled) - roc_auc_score(y, data.columns["predict_score"])) < 0.005
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"batch_size": -1},
+        {"batch_size": 16},
+        {"batch_size": 1000},
+        {"max_iter": 120, "batch_size": -1},
+        {"learning_rate": 1.0, "penalty": "L2", "alpha": 0.1},
+        {"init_param": {"init_method": "zeros", "fit_intercept": False}},
+        {"init_param": {"init_method": "zeros", "fit_intercept": False}, "penalty": "L2", "alpha": 1.0},
+        {"learning_rate": 1e-4, "batch_size": -1},
+    ],
+)
+def test_batches_series_intercept_and_small_steps_follow_the_reference(given: dict[str, Any], tmp_path: Path) -> None:
+    p, tables = params(**given), small()
+    result, clear = case(p, tables).run(tmp_path), in_clear(p, *tables)
+    found = weights(result.outputs)
+    if not p.init_param.fit_intercept:
+        assert found[2] == 0.0
+        found = np.delete(found, 2)
+    assert np.abs(found - clear.weights).max() < 1e-4 + 0.02 * p.learning_rate
+
+
+@pytest.mark.parametrize("method", ["random_normal", "random_uniform", "ones", "const"])
+def test_first_weights_are_drawn_by_each_party_and_repeatable(method: str, tmp_path: Path) -> None:
+    init = {"init_method": method, "init_const": -0.5, "random_seed": 7}
+    p, tables = params(init_param=init), small()
+    start = np.concatenate([initial_weights(p.init_param, n, str(role)) for n, role in [(3, "guest"), (3, "host")]])
+    found = weights(case(p, tables).run(tmp_path / "one").outputs)
+    assert np.abs(found - in_clear(p, *tables, start).weights).max() < 0.003
+    again = weights(case(p, tables).run(tmp_path / "two").outputs)
+    assert np.abs(found - again).max() < HETERO_LR.reproducible
+
+
+def test_random_first_weights_differ_between_parties_and_seeds() -> None:
+    inits = [params(init_param={"random_seed": seed}).init_param for seed in (1, 2)]
+    drawn = {tuple(initial_weights(init, 3, role)) for init in inits for role in ("guest", "host")}
+    assert len(drawn) == 4
+
+
+def test_a_guest_with_the_label_only_fits_the_intercept(tmp_path: Path) -> None:
+    guest, host = small()
+    only_label = replace(guest, columns={"y": guest.columns["y"]})
+    result = case(params(), (only_label, host)).run(tmp_path)
+    assert np.abs(weights(result.outputs) - in_clear(params(), only_label, host).weights).max() < 0.003
+
+
+@pytest.mark.parametrize("labels", [(0, 1), (-1, 1), (3.0, 7.5), (-1, 0)])
+def test_any_two_label_values_become_0_and_1(labels: tuple[float, float], tmp_path: Path) -> None:
+    guest, host = small()
+    named = replace(guest, columns={**guest.columns, "y": np.array(labels)[guest.columns["y"]]})
+    result = case(params(), (named, host)).run(tmp_path)
+    assert guest_data(result).columns["label"].tolist() == guest.columns["y"].tolist()
+    assert np.abs(weights(result.outputs) - in_clear(params(), guest, host).weights).max() < 0.003
+
+
+def test_each_party_keeps_its_own_weights_only(tmp_path: Path) -> None:
+    guest, host = small()
+    outputs = case(params(penalty="L2"), (guest, host)).run(tmp_path).outputs
+    assert (set(param(outputs[GUEST]).weight), list(param(outputs[GUEST]).header)) == ({"g0", "g1"}, ["g0", "g1"])
+    assert (set(param(outputs[HOST]).weight), param(outputs[HOST]).intercept) == ({"h0", "h1", "h2"}, 0.0)
+    assert outputs[HOST].data is None
+    assert (outputs[ARBITER].model, outputs[ARBITER].data) == (None, None)
+    meta = outputs[GUEST].model[META]
+    assert (meta.penalty, meta.alpha, meta.protocol, meta.threshold) == ("L2", 0.01, "shared", 0.5)
+
+
+def test_predictions_hold_result_score_and_detail(tmp_path: Path) -> None:
+    p = params(predict_param={"threshold": 0.7})
+    data = guest_data(case(p, small()).run(tmp_path))
+    assert (data.kind, data.label, data.origin) == (Kind.PREDICTIONS, "label", "hetero_lr_0")
+    assert list(data.columns) == ["label", "predict_result", "predict_score", "predict_detail", "type"]
+    scores = data.columns["predict_score"]
+    assert data.columns["predict_result"].tolist() == (scores > 0.7).astype(int).tolist()
+    assert set(data.columns["type"]) == {"train"}
+    for text, score in zip(data.columns["predict_detail"], scores, strict=True):
+        assert json.loads(text) == {"0": pytest.approx(1 - score), "1": score}
+    write(data, tmp_path / "predictions.parquet")
+    assert read(tmp_path / "predictions.parquet").digest() == data.digest()
+
+
+def test_evaluation_rows_come_after_training_rows(tmp_path: Path) -> None:
+    guest, host = small(80)
+    halves = [np.arange(0, 50), np.arange(50, 80)]
+    train, held_out = [(guest.take(h), host.take(h)) for h in halves]
+    data = guest_data(case(params(), train, held_out).run(tmp_path))
+    assert list(data.ids) == list(guest.ids)
+    assert data.columns["type"].tolist() == ["train"] * 50 + ["validate"] * 30
+    assert data.columns["label"].tolist() == guest.columns["y"].tolist()
+
+
+def test_evaluation_on_the_training_rows_keeps_ids_unique(tmp_path: Path) -> None:
+    tables = small(30)
+    data = guest_data(case(params(), tables, tables).run(tmp_path))
+    assert len(set(data.ids)) == 60
+    assert data.ids[30] == "row0.validate"
+    scores = data.columns["predict_score"]
+    assert np.array_equal(scores[:30], scores[30:])
+
+
+def predict_case(models: Any, tables: tuple[Table, Table]) -> Case:
+    inputs = {
+        GUEST: Inputs({"eval_data": [tables[0]]}, model=models[GUEST].model),
+        HOST: Inputs({"eval_data": [tables[1]]}, model=models[HOST].model),
+        ARBITER: Inputs(),
+    }
+    inputs[ARBITER] = Inputs(model={})
+    return Case(HETERO_LR, dict.fromkeys(inputs, params()), inputs, "hetero_lr_1")
+
+
+def test_a_model_predicts_other_rows_without_training(tmp_path: Path) -> None:
+    trained = case(params(), small()).run(tmp_path / "train")
+    result = predict_case(trained.outputs, small()).run(tmp_path / "predict")
+    data, before = guest_data(result), guest_data(trained)
+    assert set(data.columns["type"]) == {"predict"}
+    assert np.array_equal(data.columns["predict_score"], before.columns["predict_score"])
+    assert {m.key.topic for m in result.sent} == {"predicted_rows", "partial_scores"}
+
+
+def test_rows_without_label_are_predicted(tmp_path: Path) -> None:
+    trained = case(params(), small()).run(tmp_path / "train")
+    guest, host = small()
+    unlabelled = replace(guest, columns={k: v for k, v in guest.columns.items() if k != "y"}, label=None)
+    data = guest_data(predict_case(trained.outputs, (unlabelled, host)).run(tmp_path / "predict"))
+    assert data.label is None
+    assert "label" not in data.columns
+
+
+def test_one_row_and_a_batch_score_alike_to_the_last_bit(tmp_path: Path) -> None:
+    guest, host = breast()
+    outputs = case(params(), (guest, host)).run(tmp_path).outputs
+    partial, merge = HETERO_LR.scorer.partial, HETERO_LR.scorer.merge
+    models = outputs[GUEST].model, outputs[HOST].model
+    batch = guest_data(case(params(), (guest, host)).run(tmp_path / "again")).columns["predict_score"]
+    batch = merge(models[0], partial(models[0], guest), [partial(models[1], host)])
+    for i in range(0, len(guest), 7):
+        one = np.array([i])
+        row = merge(models[0], partial(models[0], guest.take(one)), [partial(models[1], host.take(one))])
+        assert row[0] == batch[i]
+
+
+def test_batch_prediction_is_the_scorer(tmp_path: Path) -> None:
+    guest, host = small()
+    result = case(params(), (guest, host)).run(tmp_path)
+    models = [result.outputs[m].model for m in (GUEST, HOST)]
+    partials = [HETERO_LR.scorer.partial(m, t) for m, t in zip(models, (guest, host), strict=True)]
+    scores = HETERO_LR.scorer.merge(models[0], partials[0], partials[1:])
+    assert np.array_equal(scores, guest_data(result).columns["predict_score"])
+
+
+def test_columns_are_found_by_name_and_a_missing_one_is_named(tmp_path: Path) -> None:
+    guest, host = small()
+    model = case(params(), (guest, host)).run(tmp_path).outputs[HOST].model
+    turned = replace(host, columns=dict(reversed(host.columns.items())))
+    assert np.array_equal(HETERO_LR.scorer.partial(model, host), HETERO_LR.scorer.partial(model, turned))
+    lacking = replace(host, columns={k: v for k, v in host.columns.items() if k != "h1"})
+    with pytest.raises(DataError, match="'h1' is missing"):
+        HETERO_LR.scorer.partial(model, lacking)
+
+
+def test_extreme_scores_do_not_overflow() -> None:
+    scores = HETERO_LR.scorer.merge({}, np.array([-1e4, 0.0, 1e4]), [])
+    assert scores.tolist() == [0.0, 0.5, 1.0]
+
+
+def test_need_run_false_passes_data_through(tmp_path: Path) -> None:
+    guest, host = small()
+    result = case(params(need_run=False), (guest, host)).run(tmp_path)
+    assert result.outputs[GUEST].data is guest
+    assert result.outputs[HOST].data is host
+    assert result.sent == []
+
+
+def test_training_stops_when_the_loss_stands_still(tmp_path: Path) -> None:
+    result = case(params(max_iter=100, eps=1e-3), small(200)).run(tmp_path)
+    history = param(result.outputs[GUEST])
+    assert 3 < history.iters < 100
+    assert history.is_converged
+    assert param(result.outputs[HOST]).is_converged
+    assert abs(history.loss_history[-1] - history.loss_history[-2]) < 1e-3
+    summary = result.outputs[GUEST].summary
+    assert (summary["epochs"], summary["is_converged"]) == (history.iters, 1.0)
+
+
+def test_abs_convergence_looks_at_the_loss_itself(tmp_path: Path) -> None:
+    result = case(params(converge_func="abs", eps=0.6, max_iter=50), small(200)).run(tmp_path)
+    history = list(param(result.outputs[GUEST]).loss_history)
+    assert history[-1] < 0.6 <= min(history[:-1])
+
+
+def test_loss_is_reported_once_an_epoch_and_drawn(tmp_path: Path) -> None:
+    told: list[tuple[Any, float, str]] = []
+    the_case = case(params(max_iter=4), small())
+    network = LocalNetwork(tmp_path)
+    result = network.run(HETERO_LR, the_case.params, the_case.inputs, "lr", on_progress=lambda *news: told.append(news))
+    points = result.metrics[GUEST]
+    assert [(p.namespace, p.name, p.key, p.round) for p in points] == [("train", "loss", i, i) for i in range(1, 5)]
+    assert [p.value for p in points] == list(param(result.outputs[GUEST]).loss_history)
+    assert np.allclose([p.value for p in result.metrics[HOST]], [p.value for p in points], atol=5.1e-5)
+    assert result.metrics[ARBITER] == []
+    (view,) = result.outputs[GUEST].views
+    assert (view.metric_type, view.meta["unit_name"], view.series[0].x) == ("LOSS", "iters", [1, 2, 3, 4])
+    assert {member for member, *_ in told} == {GUEST, HOST, ARBITER}
+    assert max(done for _, done, _ in told) == 1.0
+
+
+def spoiled(side: int, **columns: Any) -> tuple[Table, Table]:
+    tables = list(small())
+    changed = {**tables[side].columns, **{k: np.asarray(v) for k, v in columns.items()}}
+    tables[side] = replace(tables[side], columns=changed)
+    return tables[0], tables[1]
+
+
+RAMP = np.linspace(-1, 1, 50)
+
+
+@pytest.mark.parametrize(
+    ("tables", "error"),
+    [
+        (spoiled(0, g1=np.where(np.arange(50) == 3, np.nan, RAMP)), "'g1' holds values that are not finite"),
+        (spoiled(1, h2=RAMP * 1e5), "'h2' is not scaled"),
+        (spoiled(1, h0=RAMP * 1e200), "'h0' is not scaled"),
+        (spoiled(1, h1=(np.arange(50) < 9).astype(float)), "'h1' is not zero in 9 rows"),
+        (spoiled(0, g0=np.array(["a"] * 50, dtype=object)), "'g0' is not numeric"),
+        (spoiled(0, y=np.arange(50) % 3), "'y' has 3 classes"),
+        (spoiled(0, y=np.ones(50)), "'y' has 1 classes"),
+        (spoiled(0, y=np.array(["yes", "no"] * 25, dtype=object)), "'y' is not numeric"),
+        ((small()[0], small(seed=1)[1].take(np.arange(50)[::-1])), "the same samples in the same order"),
+        ((small()[1], small()[1]), "no label"),
+        ((small()[0], replace(small()[1], columns={})), "0 host columns"),
+    ],
+)
+def test_data_that_cannot_be_used_is_refused_by_name(tables: tuple[Table, Table], error: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=error):
+        case(params(), tables).run(tmp_path)
+
+
+def test_running_away_is_noticed(tmp_path: Path) -> None:
+    shifted = spoiled(1, h0=small()[1].columns["h0"] + 40)
+    with pytest.raises(DataError, match=r"FED-256.*runs away"):
+        case(params(learning_rate=0.5, max_iter=20), shifted).run(tmp_path)
+
+
+def test_columns_that_start_beyond_the_range_are_noticed(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="FED-256"):
+        case(params(init_param={"init_method": "const", "init_const": 30.0}), small()).run(tmp_path)
+
+
+@pytest.mark.parametrize("member", [HOST, ARBITER])
+def test_parameters_that_differ_are_refused_at_run_time(member: Any, tmp_path: Path) -> None:
+    the_case = case(params(), small())
+    given = {**the_case.params, member: params(learning_rate=0.2)}
+    with pytest.raises(DslError, match="FED-150"):
+        replace(the_case, params=given).run(tmp_path)
+
+
+def test_members_are_settled_before_anything_runs() -> None:
+    good = dict.fromkeys((GUEST, HOST, ARBITER), params())
+    assert HETERO_LR.settle(good) == good
+    other_threshold = {**good, HOST: params(predict_param={"threshold": 0.1})}
+    assert HETERO_LR.settle(other_threshold) == other_threshold
+    with pytest.raises(DslError, match="guest, host, host"):
+        HETERO_LR.settle({**good, OTHER_HOST: params()})
+    with pytest.raises(DslError, match="differ between parties"):
+        HETERO_LR.settle({**good, HOST: params(max_iter=5)})
+
+
+@pytest.mark.parametrize(
+    "topic", ["masked_features", "masked_predictor", "masked_step", "epoch_sums", "partial_scores"]
+)
+def test_a_message_of_another_shape_is_refused(topic: str, tmp_path: Path) -> None:
+    class Cutting:
+        """The host's transport, which shortens what it encodes for one topic."""
+
+        def __init__(self, box: Box) -> None:
+            self.send_whole, self.box = box.send, box
+
+        def send(self, sent: Any, value: Any, *rest: Any, **named: Any) -> None:
+            if sent.name == topic:
+                value = {k: v[:-1] for k, v in value.items()} if isinstance(value, dict) else value[:-1]
+            self.send_whole(sent, value, *rest, **named)
+
+    def host(p: Any, box: Box, inputs: Inputs) -> Any:
+        box.send = Cutting(box).send  # type: ignore[method-assign]
+        return HETERO_LR.roles[Role.HOST](p, box, inputs)
+
+    hostile = replace(HETERO_LR, roles={**HETERO_LR.roles, Role.HOST: host})
+    with pytest.raises(ProtocolError, match="FED-331"):
+        replace(case(params(), small()), component=hostile).run(tmp_path)
+
+
+def test_rows_are_batched_by_their_ids_not_by_their_place(tmp_path: Path) -> None:
+    guest, host = small()
+    renamed = np.array([f"other{i}" for i in range(50)], dtype=object)
+    tables = [
+        table(ids, t.features(), p, t.columns.get("y")) for ids, t, p in [(renamed, guest, "g"), (renamed, host, "h")]
+    ]
+    p = params(batch_size=10)
+    one, other = (
+        weights(case(p, t).run(tmp_path / n).outputs) for n, t in [("a", (guest, host)), ("b", tuple(tables))]
+    )
+    assert np.abs(one - other).max() > 0.003
+
+
+def test_errors_never_hold_values(tmp_path: Path) -> None:
+    with pytest.raises(FedError) as caught:
+        case(params(), spoiled(1, h2=RAMP * 123456.0)).run(tmp_path)
+    assert "123456" not in str(caught.value)
+
+
+def test_buffers_parse_back(tmp_path: Path) -> None:
+    model = case(params(), small()).run(tmp_path).outputs[GUEST].model
+    stored = {name: message.SerializeToString() for name, message in model.items()}
+    assert HETERO_LR.model.parse(stored)[PARAM] == model[PARAM]

@@ -1,0 +1,220 @@
+"""What each party of HeteroLR sees: the arbiter shapes, the others uniform words; and which conditions that needs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from federatedml.components.hetero_lr import HETERO_LR
+from federatedml.crypto.dealer import feature_mask
+from federatedml.crypto.encoding import WEIGHT_BITS
+from federatedml.crypto.ring import Words, decode, encode
+from federatedml.crypto.shared_linear import batch_order
+from federatedml.crypto.stream import Stream
+from federatedml.federation.box import AttemptKey
+from federatedml.federation.checkpoint import CheckpointStore
+from federatedml.federation.local import Faults, Sent, StepResult
+from federatedml.federation.party import Member, Role
+from federatedml.federation.topic import Carries
+from tests.lr_cases import bodies, breast, case, param, params, small, table, weights
+from tests.members import ARBITER, GUEST, HOST
+
+TOPICS = HETERO_LR.topic_table()
+FEATURE_BITS = 14
+CONTEXT = AttemptKey("", "simulation", "hetero_lr_0", 1, 1).context()
+
+
+def words(messages: Iterable[Sent]) -> Words:
+    """All words of messages, in order."""
+    arrays: list[Any] = []
+    for message in messages:
+        value = TOPICS[message.key.topic].codec.decode(message.body)
+        arrays += value.values() if isinstance(value, dict) else [value]
+    return np.concatenate([np.ravel(a) for a in arrays])
+
+
+def of(result: StepResult, topic: str, source: Member) -> list[Sent]:
+    return [m for m in result.sent if m.key.topic == topic and m.key.source == source]
+
+
+def looks_uniform(found: Words, places: int = 8) -> bool:
+    """Chi-squared of the bytes at each of the lower places of a word, six standard deviations wide."""
+    table_ = found.reshape(-1, 1).view(np.uint8)[:, :places]
+    counts = np.array([np.bincount(column, minlength=256) for column in table_.T])
+    expected = len(found) / 256
+    assert expected > 3, "too few words to tell"
+    chi2 = ((counts - expected) ** 2 / expected).sum(1)
+    return bool((np.abs(chi2 - 255) < 6 * np.sqrt(2 * 255)).all())
+
+
+def constant(rows: int = 1000) -> Any:
+    """Two tables without any randomness: what is uniform in a run on them is uniform by its masks."""
+    ids = np.array([f"row{i}" for i in range(rows)], dtype=object)
+    labels = (np.arange(rows) < rows // 2).astype(int)
+    return table(ids, np.ones((rows, 4)), "g", labels), table(ids, np.ones((rows, 4)), "h")
+
+
+@pytest.mark.parametrize("penalty", ["NONE", "L2"])
+def test_the_arbiter_gets_the_same_bytes_whatever_the_data_are(penalty: str, tmp_path: Path) -> None:
+    seen = []
+    for seed in (0, 1):
+        guest, host = small(seed=seed)
+        run = case(params(penalty=penalty), (guest, replace(host, ids=guest.ids))).run(tmp_path / str(seed))
+        seen.append({(m.key, m.body) for m in run.sent if m.key.destination == ARBITER})
+    assert seen[0] == seen[1]
+    assert {key.topic for key, _ in seen[0]} == {"shape", "stop"}
+
+
+@pytest.mark.parametrize("penalty", ["NONE", "L2"])
+def test_masked_messages_are_uniform_even_on_constant_data(penalty: str, tmp_path: Path) -> None:
+    result = case(params(penalty=penalty, max_iter=4, batch_size=500), constant()).run(tmp_path)
+    tried = set()
+    for topic in TOPICS.values():
+        for source in (GUEST, HOST):
+            sent = of(result, topic.name, source)
+            if topic.carries is not Carries.MASKED or not sent or topic.name == "masked_predictor":
+                continue
+            found = words(sent)
+            if len(found) >= 1000:
+                assert looks_uniform(found), (topic.name, source)
+                tried.add(topic.name)
+    assert {"masked_features", "masked_labels", "masked_rounding"} <= tried
+    assert looks_uniform(words(of(result, "corrections", ARBITER)))
+    assert looks_uniform(
+        np.concatenate([TOPICS["epoch_sums"].codec.decode(b)["linear"] for b in bodies(result, "epoch_sums")])
+    )
+
+
+def test_of_the_predictor_only_the_low_bits_travel_and_they_are_uniform(tmp_path: Path) -> None:
+    result = case(params(max_iter=4, batch_size=500), constant()).run(tmp_path)
+    for source in (GUEST, HOST):
+        found = words(of(result, "masked_predictor", source))
+        assert int(found.max()) < 2**43
+        assert looks_uniform(found, 5)
+
+
+@pytest.mark.parametrize("topic", ["masked_rounding", "masked_step", "masked_predictor"])
+def test_no_mask_is_used_twice_over_epochs(topic: str, tmp_path: Path) -> None:
+    """Steps are tiny: under one mask the messages of two epochs would differ by small numbers."""
+    result = case(params(max_iter=4, learning_rate=1e-4, batch_size=-1), constant()).run(tmp_path)
+    for source in (GUEST, HOST):
+        values = [TOPICS[topic].codec.decode(m.body) for m in of(result, topic, source)]
+        epochs = [v["residual"] if isinstance(v, dict) else v for v in values]
+        differences = np.concatenate([later - before for before, later in pairwise(epochs)])
+        assert looks_uniform(differences, 5 if topic == "masked_predictor" else 8)
+
+
+def test_one_mask_for_two_matrices_would_tell_their_difference() -> None:
+    """The attack that fresh keys prevent: E_1 - E_2 = X_1 - X_2 under the same seed, context and batch."""
+    stream = Stream(bytes(32), CONTEXT)
+    mask = feature_mask(stream, 0, 5, 3)
+    one, other = (encode(np.random.default_rng(i).standard_normal((5, 3)), FEATURE_BITS) for i in (1, 2))
+    assert np.array_equal((one - mask) - (other - mask), one - other)
+    fresh = feature_mask(Stream(bytes(32), AttemptKey("", "simulation", "hetero_lr_0", 1, 2).context()), 0, 5, 3)
+    assert not ((one - mask) - (other - fresh) == one - other).any()
+
+
+def test_a_resumed_attempt_masks_the_same_features_anew(tmp_path: Path) -> None:
+    the_case = case(params(batch_size=-1), constant())
+    late = the_case.calls(tmp_path / "counted")[GUEST] // 2
+    result = the_case.run(tmp_path / "killed", Faults(kill={GUEST: late}))
+    for source in (GUEST, HOST):
+        first, second = (words([m]) for m in of(result, "masked_features", source))
+        assert looks_uniform(first - second)
+        assert not (first == second).any()
+    assert len(set(bodies(result, "seed"))) == 4
+
+
+def test_two_jobs_on_changed_rows_do_not_tell_the_change(tmp_path: Path) -> None:
+    guest, host = constant()
+    changed = replace(host, columns={**host.columns, "h0": host.columns["h0"] * 2})
+    sent = [
+        words(of(case(params(batch_size=-1), (guest, h)).run(tmp_path / name), "masked_features", HOST))
+        for name, h in (("one", host), ("two", changed))
+    ]
+    assert looks_uniform(sent[0] - sent[1])
+
+
+def seeds(result: StepResult) -> dict[Member, bytes]:
+    return {
+        m.key.destination: TOPICS["seed"].codec.decode(m.body).tobytes() for m in result.sent if m.key.topic == "seed"
+    }
+
+
+def unmasked(result: StepResult, owner: Member, seed: bytes) -> Any:
+    """Features of ``owner`` as somebody with ``seed`` reads them off the wire between guest and host."""
+    (body,) = (m.body for m in of(result, "masked_features", owner))
+    hidden = TOPICS["masked_features"].codec.decode(body)
+    return decode(hidden + feature_mask(Stream(seed, CONTEXT), 0, *hidden.shape), FEATURE_BITS)
+
+
+def test_the_arbiter_could_read_features_if_it_saw_the_wire_between_guest_and_host(tmp_path: Path) -> None:
+    """The condition that the disclosure states: that wire is encrypted end to end against the arbiter."""
+    guest, host = small()
+    result = case(params(batch_size=-1), (guest, host)).run(tmp_path)
+    plain = host.features()[batch_order(host.ids)]
+    known = seeds(result)
+    assert np.abs(unmasked(result, HOST, known[HOST]) - plain).max() < 2.0**-14
+    assert np.abs(unmasked(result, HOST, known[GUEST]) - plain).min() > 1  # the guest cannot
+    texts = HETERO_LR.disclosure()["outputs"]
+    assert "encrypted end to end" in " ".join(texts["arbiter"])
+    assert all("must not collude" in " ".join(texts[role]) for role in ("guest", "host"))
+
+
+def test_own_final_weights_are_equations_in_the_labels(tmp_path: Path) -> None:
+    """After one step over all rows w_h = (rate / n) X_h^T (y - 1/2): declared, one equation per column and model."""
+    guest, host = small()
+    p = params(batch_size=-1, max_iter=1)
+    found = weights(case(p, (guest, host)).run(tmp_path).outputs)[3:]
+    told = host.features().T @ (guest.labels() - 0.5) * p.learning_rate / len(host)
+    assert np.abs(found - told).max() < 1e-3
+    assert "equations in the labels" in HETERO_LR.disclosure()["outputs"]["host"][0]
+
+
+def test_checkpoints_hold_shares_that_are_nothing_alone(tmp_path: Path) -> None:
+    guest, host = breast()
+    result = case(params(penalty="L2"), (guest, host)).run(tmp_path)
+    states = {}
+    for member in (GUEST, HOST):
+        path = tmp_path / "hetero_lr_0" / str(member)
+        body = (path / "a1" / "ckpt" / "3").read_bytes()
+        states[member] = CheckpointStore(path).load(1, 3, hashlib.sha256(body).digest()).state
+    own = param(result.outputs[HOST])
+    expected = np.array([own.weight[name] for name in own.header])
+    mine, theirs = states[HOST]["own"], states[GUEST]["peer"]
+    assert np.array_equal(decode(mine + theirs, WEIGHT_BITS), expected)
+    for alone in (mine, theirs):
+        assert np.abs(decode(alone, WEIGHT_BITS)).min() > 1e6
+
+
+def test_the_host_hears_of_the_loss_in_four_digits(tmp_path: Path) -> None:
+    result = case(params(), small()).run(tmp_path)
+    for body in bodies(result, "decision"):
+        (loss,) = TOPICS["decision"].codec.decode(body)["loss"]
+        assert loss == round(loss, 4)
+
+
+def test_what_is_not_masked_is_declared() -> None:
+    plain = {t.name for t in HETERO_LR.topics if t.carries not in (Carries.MASKED, Carries.RANDOMNESS)}
+    assert plain == {
+        "agreement",
+        "shape",
+        "epoch_sums",
+        "decision",
+        "stop",
+        "final_shares",
+        "predicted_rows",
+        "partial_scores",
+    }
+    for topic in HETERO_LR.topics:
+        if Role.ARBITER in topic.to:
+            assert topic.carries is Carries.CONTROL
+        if topic.carries is Carries.MASKED:
+            assert topic.learns.startswith("nothing: uniform")

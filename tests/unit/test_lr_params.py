@@ -1,0 +1,107 @@
+"""FATE's parameters of logistic regression: its defaults, and names for what cannot run yet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from federatedml.components.lr_params import LogisticParams
+
+
+def test_defaults_are_those_that_take_effect_in_fate() -> None:
+    p = LogisticParams()
+    assert (p.penalty, p.eps, p.alpha, p.optimizer, p.batch_size) == ("L2", 1e-5, 0.01, "sgd", 320)
+    assert (p.learning_rate, p.max_iter, p.converge_func, p.re_encrypt_batches) == (0.01, 100, "diff", 2)
+    assert (p.init_param.init_method, p.init_param.fit_intercept) == ("random_normal", True)
+    assert (p.predict_param.threshold, p.cv_param.n_splits, p.party_weight) == (0.5, 5, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "path", "names"),
+    [
+        ({"optimizer": "rmsprop"}, "optimizer", ["'rmsprop'", "'sgd'"]),
+        ({"optimizer": "nesterov_momentum_sgd"}, "optimizer", ["'nesterov_momentum_sgd'", "'sgd'"]),
+        ({"penalty": "l1"}, "penalty", ["'L1'", "'L2'", "'NONE'"]),
+        ({"converge_func": "weight_diff"}, "converge_func", ["'weight_diff'", "'diff'"]),
+        ({"protocol": "paillier"}, "protocol", ["'paillier'", "'shared'"]),
+        ({"cv_param": {"need_cv": True}}, "cv_param.need_cv", ["True", "False"]),
+        ({"one_vs_rest_param": {"need_one_vs_rest": True}}, "one_vs_rest_param.need_one_vs_rest", ["True", "False"]),
+        ({"predict_param": {"with_proba": False}}, "predict_param.with_proba", ["False", "True"]),
+        ({"party_weight": 0.5}, "party_weight", ["0.5", "1"]),
+        ({"batch_size": 9}, "batch_size", ["9", "-1", "10"]),
+    ],
+)
+def test_what_cannot_run_is_refused_by_name_with_what_can(given: dict[str, Any], path: str, names: list[str]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        LogisticParams.model_validate(given)
+    (error,) = caught.value.errors()
+    assert ".".join(map(str, error["loc"])) == path
+    assert all(name in error["msg"] for name in names)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"learning_rate": 0},
+        {"learning_rate": "0.1"},
+        {"max_iter": 0},
+        {"max_iter": 3.0},
+        {"eps": float("nan")},
+        {"alpha": -1},
+        {"penalty": "l3"},
+        {"need_run": 1},
+        {"unknown": 1},
+        {"init_param": {"init_const": 1e6}},
+        {"predict_param": {"threshold": 1.5}},
+        {"learning_rate": 1.0, "alpha": 2.0},
+    ],
+)
+def test_what_is_not_valid_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        LogisticParams.model_validate(given)
+
+
+@pytest.mark.parametrize(("given", "means"), [("l2", "L2"), ("None", "NONE"), (None, "NONE"), ("NONE", "NONE")])
+def test_penalties_are_read_in_any_case(given: str | None, means: str) -> None:
+    assert LogisticParams.model_validate({"penalty": given}).penalty == means
+
+
+def test_numbers_may_be_integers() -> None:
+    assert LogisticParams.model_validate({"learning_rate": 1, "eps": 1, "alpha": 0}).decay == 0
+
+
+def test_auto_is_shared_unless_an_encryption_is_chosen() -> None:
+    assert LogisticParams().protocol == "shared"
+    assert (
+        LogisticParams.model_validate({"protocol": "auto", "encrypt_param": {"key_length": 1024}}).protocol == "shared"
+    )
+    with pytest.raises(ValidationError, match=r"encrypt_param\.method is set"):
+        LogisticParams.model_validate({"encrypt_param": {"method": "Paillier"}})
+    explicit = {"protocol": "shared", "encrypt_param": {"method": "Paillier"}}
+    assert LogisticParams.model_validate(explicit).protocol == "shared"
+
+
+def test_effective_parameters_are_valid_again() -> None:
+    p = LogisticParams.model_validate({"learning_rate": 0.15})
+    assert LogisticParams.model_validate(p.model_dump(mode="json")) == p
+
+
+def test_the_form_offers_what_can_run() -> None:
+    properties = LogisticParams.model_json_schema()["properties"]
+    assert properties["optimizer"]["enum"] == ["sgd"]
+    assert properties["penalty"]["enum"] == ["L2", "NONE"]
+    assert properties["protocol"] | {"description": ""} == {
+        "default": "auto",
+        "description": "",
+        "enum": ["auto", "shared"],
+        "title": "Protocol",
+        "type": "string",
+    }
+    assert all(field.get("description") for field in properties.values())
+
+
+def test_decay_is_rate_times_alpha_under_l2_only() -> None:
+    assert LogisticParams.model_validate({"learning_rate": 0.5, "alpha": 0.1}).decay == 0.05
+    assert LogisticParams.model_validate({"penalty": "NONE", "alpha": 0.1}).decay == 0

@@ -1,0 +1,118 @@
+"""The logistic function from sines: accuracy, and the same bits whatever computes it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from federatedml.crypto.encoding import MAX_ROWS, choose
+from federatedml.crypto.series import COS, SIN, TURN, series, waves
+from federatedml.crypto.stream import Stream
+from federatedml.errors import DataError
+
+RANGES = [(64, 16), (128, 32)]
+BITS = 43
+
+
+def angles(half: int, terms: int, z: np.ndarray) -> np.ndarray:
+    return np.arange(1, 2 * terms, 2)[:, None] * np.pi * z / half
+
+
+@pytest.mark.parametrize(("half", "terms"), RANGES)
+def test_the_three_series_are_near_their_functions(half: int, terms: int) -> None:
+    z = np.linspace(-0.45 * half, 0.45 * half, 4001)
+    a, s = angles(half, terms, z), series(half, terms)
+    sigmoid = 1 / (1 + np.exp(-z))
+    assert np.abs(0.5 + (s.sigmoid * np.sin(a)).sum(0) - sigmoid).max() < 0.0045
+    assert np.abs((s.linear * np.sin(a)).sum(0) - z / 2)[np.abs(z) < 20].max() < 0.011
+    assert np.abs(s.constant - (s.even * np.cos(a)).sum(0) - (np.logaddexp(0, z) - z / 2)).max() < 0.0026
+
+
+def test_beyond_the_range_the_sign_flips() -> None:
+    s = series(64, 16)
+    assert (s.sigmoid * np.sin(angles(64, 16, np.array([80.0])))).sum() < -0.4
+
+
+@pytest.mark.parametrize(("doublings", "terms"), [(4, 16), (3, 32), (0, 1)])
+def test_waves_are_sines_and_cosines(doublings: int, terms: int) -> None:
+    words = Stream(bytes(32), b"waves").words("w", 0, 500)
+    turns = (words & np.uint64(2**BITS - 1)) / 2.0**BITS
+    fast = 2 * np.pi * ((turns * 2**doublings) % 1.0)
+    a = np.vstack([np.outer(np.arange(1, 2 * terms, 2), fast), 2 * np.pi * turns])
+    wave = waves(words, BITS, doublings, terms)
+    assert wave.shape == (2, terms + 1, 500)
+    assert np.abs(wave - [np.sin(a), np.cos(a)]).max() < 1e-12
+
+
+def test_waves_hold_at_quarter_turns() -> None:
+    quarters = np.array([0, 1, 2, 3], np.uint64) << np.uint64(BITS - 2)
+    wave = waves(quarters, BITS, 0, 1)
+    assert np.array_equal(wave[:, 0], [[0, 1, 0, -1], [1, 0, -1, 0]])
+
+
+def scalar_waves(word: int, doublings: int, terms: int) -> list[tuple[float, float]]:
+    """The same formula on Python's floats, one operation at a time: IEEE 754 doubles without fused operations."""
+    turns = (word % 2**BITS) / 2.0**BITS
+    quarter = float(round(4 * turns))
+    angle = (turns - quarter / 4) * TURN
+    square = angle * angle
+    sine, cosine = horner(SIN, square) * angle, horner(COS, square)
+    qs, qc = [(0.0, 1.0), (1.0, 0.0), (0.0, -1.0), (-1.0, 0.0)][int(quarter) % 4]
+    slow = s, c = qs * cosine + qc * sine, qc * cosine - qs * sine
+    for _ in range(doublings):
+        s, c = 2 * s * c, 1 - 2 * s * s
+    found, turn = [(s, c)], (2 * s * c, 1 - 2 * s * s)
+    while len(found) < terms:
+        found += [(s * turn[1] + c * turn[0], c * turn[1] - s * turn[0]) for s, c in found]
+        turn = 2 * turn[0] * turn[1], 1 - 2 * turn[0] * turn[0]
+    return [*found, slow]
+
+
+def horner(coefficients: list[float], x: float) -> float:
+    value = coefficients[-1]
+    for c in reversed(coefficients[:-1]):
+        value = value * x
+        value = value + c
+    return value
+
+
+@pytest.mark.parametrize("count", [1, 7, 320])
+def test_waves_are_the_same_bits_one_by_one_and_in_vectors(count: int) -> None:
+    words = Stream(bytes(32), b"bits").words("w", 0, count)
+    wave = waves(words, BITS, 4, 16)
+    for i, word in enumerate(words.tolist()):
+        assert list(zip(*wave[:, :, i].tolist(), strict=True)) == scalar_waves(word, 4, 16)
+
+
+def test_coefficients_agree_with_library_functions() -> None:
+    for half, terms in RANGES:
+        for m, b in enumerate(series(half, terms).sigmoid[:, 0]):
+            assert b == pytest.approx(2 * math.pi / half / math.sinh((2 * m + 1) * math.pi**2 / half), rel=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("rate", "rows", "batch", "epochs"),
+    [(0.15, 569, 320, 30), (0.01, 30_000, 30_000, 100), (10.0, 20, 10, 300), (0.15, MAX_ROWS, 320, 3)],
+)
+def test_the_bits_of_an_encoding_fit(rate: float, rows: int, batch: int, epochs: int) -> None:
+    e = choose(rate, rows, batch, epochs)
+    assert 64 - e.gradient_bits >= e.angle_bits  # weights still determine the angle
+    assert e.angle_bits <= 53  # exact as a double
+    assert 1 <= e.dropped_bits(rate / batch) <= 62
+    assert rate / batch * 2.0**e.residual_bits >= 16
+    biggest = 2 * e.series.even.sum() + e.series.half / 2
+    assert rows * biggest * 2.0 ** (e.loss_bits + 20) < 2.0**63
+
+
+def test_long_or_fast_training_takes_the_wide_series() -> None:
+    assert choose(0.15, 500, 100, 100).series.half == 64
+    assert choose(0.15, 500, 100, 101).series.half == choose(1.0, 500, 100, 3).series.half == 128
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(DataError, match="1048577 rows"):
+        choose(0.15, MAX_ROWS + 1, 320, 3)
+    with pytest.raises(DataError, match="learning_rate 1e-07 over batches of 320 rows"):
+        choose(1e-7, 1000, 320, 3)
