@@ -65,15 +65,20 @@ def _in_parties(homes: Mapping[str, PartyHome], data: DemoData, screen: Screen, 
         ) as board:
             stack.enter_context(running(homes, lambda home, found: board.show(_started(home, found))))
         screen.say(f"  all ready after {time.monotonic() - begun:.0f} s")
-        screen.heading("Dropping examples/hetero_lr into the guest's folder")
-        finished = run_job(homes["guest"], example_folder(), screen)
-        good = _verdict(finished, screen) and _compare(homes["guest"], data, finished, screen)
-        _where_to_look(homes, screen)
-        good = good and _score(homes["guest"], data, finished, screen)
+        _, good = main_job(homes, data, screen)
         if not once:
             screen.say("\nrunning until Ctrl-C")
             signal.pause()
     return good
+
+
+def main_job(homes: Mapping[str, PartyHome], data: DemoData, screen: Screen) -> tuple[Finished, bool]:
+    """From the DSL file to the score, at parties that are ready; the job, and whether all was as it should be."""
+    screen.heading("Dropping examples/hetero_lr into the guest's folder")
+    finished = run_job(homes["guest"], example_folder(), screen)
+    good = _verdict(finished, screen) and _compare(homes["guest"], data, finished, screen)
+    _where_to_look(homes, screen)
+    return finished, good and _score(homes["guest"], data, finished, screen)
 
 
 def _verdict(finished: Finished, screen: Screen) -> bool:

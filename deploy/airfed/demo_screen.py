@@ -48,7 +48,7 @@ class Screen:
 
     def heading(self, text: str) -> None:
         """What comes next."""
-        self._console.print(f"\n{text}", style="bold", highlight=False)
+        self._console.print(f"\n{text}", style="bold", highlight=False, soft_wrap=True)
 
     @contextmanager
     def board(self, title: str, columns: Sequence[str]) -> Iterator[Board]:

@@ -103,7 +103,7 @@ class _Child:
 
     def __init__(self, home: PartyHome, program: Program, changed: Callable[[], None]) -> None:
         self._home, self._program, self._changed = home, program, changed
-        self.record = Record(program.name, ports=tuple(program.ports))
+        self.record = Record(program.name, Condition.STARTING, ports=tuple(program.ports))
 
     async def keep(self) -> None:
         """Run the program again whenever it ends, until cancelled."""

@@ -1,0 +1,171 @@
+"""Three whole parties: the demo's job, a job that cannot work, and what they leave behind."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airfed import proc
+from airfed.airflow_config import PEOPLE
+from airfed.airflow_rest import AirflowRest
+from airfed.demo import main_job
+from airfed.demo_data import breast
+from airfed.demo_job import Finished, run_job
+from airfed.demo_parties import make_homes, put_tables, running
+from airfed.demo_score import example_folder
+from airfed.demo_screen import Screen
+from airfed.party import passwords
+from airfed_proto.v1 import job_pb2
+from dags_generator.spec import dag_id
+from federated_operators.registry.rest import MlflowRest
+from federatedml.federation.home import PartyHome
+from federatedml.federation.party import Member, party_model_id
+from tests.e2e.footprints import Footprints
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+BASE_PORT, OTHER_BASE_PORT = 25400, 25500
+AGREE = 30.0  # seconds for final states to reach all parties
+
+
+@dataclass(frozen=True)
+class Done:
+    """What the parties did; they still run."""
+
+    homes: dict[str, PartyHome]
+    good: bool
+    job: Finished
+    failed: Finished
+    steps: Footprints
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
+    root = tmp_path_factory.mktemp("demo")
+    homes, data, screen = make_homes(root, BASE_PORT), breast(), Screen()
+    put_tables(homes, data)
+    with running(homes, lambda *_: None):
+        with Footprints(homes) as steps:
+            job, good = main_job(homes, data, screen)
+            failed = run_job(homes["guest"], without_a_column(root / "broken"), screen)
+        yield Done(homes, good, job, failed, steps)
+    assert not [process for home in homes.values() for process in proc.of_home(home.root)]
+
+
+def without_a_column(folder: Path) -> Path:
+    """The example, with a column at the host that its table does not have."""
+    folder.mkdir()
+    dsl, conf = (json.loads((example_folder() / f"hetero_lr_{part}.json").read_text()) for part in ("dsl", "conf"))
+    conf["role_parameters"]["host"]["dataio_0"]["columns"] = [["x0", "no_such_column"]]
+    conf["job_parameters"]["model_key"] = "broken"
+    (folder / "broken_dsl.json").write_text(json.dumps(dsl))
+    (folder / "broken_conf.json").write_text(json.dumps(conf))
+    return folder
+
+
+def until(condition: Callable[[], bool], what: str, patience: float = AGREE) -> None:
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, f"waited for: {what}"
+        time.sleep(0.1)
+
+
+def runs_of(done: Done, job: Finished) -> dict[str, dict[str, Any]]:
+    """Party -> its DAG run, once Airflow has ended it."""
+    found = {}
+    for member in job.spec.parties.members:
+        home = done.homes[str(member.role)]
+        airflow = AirflowRest(home, PEOPLE, passwords(home)[PEOPLE])
+        dag = dag_id(job.spec.pipeline, job.spec.parties.initiator, member)
+        until(lambda a=airflow, d=dag: a.run(d, job.job_id)["state"] in ("success", "failed"), f"the end of {dag}")
+        found[str(member.role)] = airflow.run(dag, job.job_id)
+        airflow.close()
+    return found
+
+
+def model_of(job: Finished, member: Member) -> str:
+    return party_model_id(member, job.spec.parties.members, job.spec.model_key)
+
+
+def test_demo_finds_everything_as_it_should_be(done: Done) -> None:
+    assert done.good
+    assert done.job.success
+
+
+def test_every_member_has_committed_every_step(done: Done) -> None:
+    assert [step.component for step in done.job.view.steps][-1] == "conclude"
+    states = {job_pb2.StepState.Name(member.state) for step in done.job.view.steps for member in step.members}
+    assert states == {"COMMITTED"}
+
+
+def test_success_at_all_parties(done: Done) -> None:
+    runs = runs_of(done, done.job)
+    assert {name: run["state"] for name, run in runs.items()} == dict.fromkeys(done.homes, "success")
+    assert {run["dag_run_id"] for run in runs.values()} == {done.job.job_id}
+
+
+def test_model_is_in_the_registries_of_guest_and_host(done: Done) -> None:
+    for member in done.job.spec.parties.members:
+        home = done.homes[str(member.role)]
+        if not home.config.serving:
+            continue
+        with MlflowRest(home.mlflow_url) as rest:
+            version = rest.get_by_alias(model_of(done.job, member), "product")
+        assert done.job.job_id in version.tags.values()
+
+
+def test_a_missing_column_fails_the_job_at_all_parties_with_one_reason(done: Done) -> None:
+    assert done.failed.view.state == "failed"
+    failure = done.failed.view.failure
+    assert "no_such_column" in failure.message
+    assert failure.component == "dataio_0"
+    assert (failure.member.role, failure.member.party_id) == ("host", "10000")
+    runs = runs_of(done, done.failed)
+    assert {name: run["state"] for name, run in runs.items()} == dict.fromkeys(done.homes, "failed")
+    for name in done.homes:
+        until(lambda n=name: failure.message in str(runs_of(done, done.failed)[n]["note"]), f"the reason at {name}")
+
+
+def test_a_failed_job_leaves_no_output_and_no_model(done: Done) -> None:
+    for member in done.failed.spec.parties.members:
+        home = done.homes[str(member.role)]
+        folder = home.job_dir(done.failed.spec.parties.initiator.party, done.failed.job_id)
+        until(lambda f=folder: not [*f.glob("**/*.parquet"), *f.glob("**/*.pb")], f"no output in {folder}")
+        tables = {path.name for path in home.data.glob("**/*") if path.is_file()}
+        assert tables <= {"guest.parquet", "host.parquet"}
+        with MlflowRest(home.mlflow_url) as rest:
+            assert rest.registered_models(f"%{done.failed.spec.model_key}%") == []
+
+
+def test_no_process_touches_another_party(done: Done) -> None:
+    assert done.steps.looks > 5
+    assert done.steps.sockets > 0
+    assert done.steps.trespasses == set()
+
+
+def test_no_port_faces_the_network(done: Done) -> None:
+    import psutil
+
+    for home in done.homes.values():
+        for process in proc.of_home(home.root):
+            listening = [
+                c for c in psutil.Process(process.pid).net_connections("tcp") if c.status == psutil.CONN_LISTEN
+            ]
+            assert {c.laddr.ip for c in listening} <= {home.config.host}
+
+
+def test_demo_starts_again_after_kill_9(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "airfed", "demo", "--home", str(tmp_path), "--base-port", str(OTHER_BASE_PORT)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as first:
+        until(lambda: len(proc.of_home((tmp_path / "arbiter").resolve())) > 3, "processes", 60.0)
+        first.send_signal(signal.SIGKILL)
+    again = subprocess.run([*command, "--once"], capture_output=True, text=True, check=False, timeout=400)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "equal" in again.stdout
+    assert not [process for name in ("guest", "host", "arbiter") for process in proc.of_home(tmp_path / name)]
