@@ -151,15 +151,18 @@ class Agreement:
     async def _install(self, plan: JobPlan) -> None:
         """Put the pipeline in place and wait until the scheduler has it."""
         deadline = time.monotonic() + INSTALL_S
-        unchanged = await asyncio.to_thread(self._acceptor.installed, plan)
-        since = 0.0 if unchanged else time.time()
         await asyncio.to_thread(self._acceptor.install, plan)
-        while not (
-            await asyncio.to_thread(self._acceptor.installed, plan) and await self._control.known(plan.dag_id, since)
-        ):
+        while not await self._parsed(plan):
             if time.monotonic() > deadline:
                 raise DslError("FED-157", f"DAG {plan.dag_id} was not parsed within {INSTALL_S:g} s")
             await asyncio.sleep(POLL_S)
+
+    async def _parsed(self, plan: JobPlan) -> bool:
+        """Whether the scheduler's DAG is the one of this plan, by the bundle version that it was parsed from."""
+        if not await asyncio.to_thread(self._acceptor.installed, plan):
+            return False
+        version = await self._control.bundle_version(plan.dag_id)
+        return version is not None and await asyncio.to_thread(self._acceptor.installed, plan, version or None)
 
     def _write_files(self, job: Job, row: JobRow, plan: JobPlan) -> None:
         folder = self.home.job_dir(job.initiator, job.job_id)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 import httpx
@@ -28,20 +27,17 @@ class AirflowClient:
         self._http = httpx.AsyncClient(base_url=home.airflow_url, timeout=15.0, trust_env=False)
         self._token, self._token_at = "", 0.0
 
-    async def known(self, dag_id: str, since: float) -> bool:
-        """Whether Airflow has the DAG, parsed after ``since``; ``DslError`` if it cannot be parsed or is paused."""
+    async def bundle_version(self, dag_id: str) -> str | None:
+        """The bundle version of the DAG as Airflow parsed it; ``DslError`` if it cannot be parsed or is paused."""
         answer = await self._request("GET", f"/api/v2/dags/{dag_id}")
         if answer.status_code == httpx.codes.NOT_FOUND:
-            return False
+            return None
         dag = _body(answer)
-        parsed = dag["last_parsed_time"]
-        if parsed is None or datetime.fromisoformat(parsed).timestamp() < since:
-            return False
         if dag["has_import_errors"]:
             raise DslError("FED-150", f"Airflow cannot import DAG {dag_id}", "see its import errors")
         if dag["is_paused"]:
             raise DslError("FED-151", f"DAG {dag_id} is paused at this party", "its people must unpause it")
-        return not dag["is_stale"]
+        return None if dag["is_stale"] else str(dag["bundle_version"])
 
     async def trigger(self, run: Run, digest: str) -> None:
         """Start the run; one that exists already is the same run, because its id is the job's."""

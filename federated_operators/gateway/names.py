@@ -11,7 +11,7 @@ from federatedml.federation.party import PARTY_ID, Member
 
 # FATE's form: %Y%m%d%H%M%S%f and a counter. A name that a person typed does not look like it.
 JOB_ID = re.compile(r"20[0-9]{18,24}")
-COMPONENT = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,127}")
+COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 CONCLUDE = "conclude"
 
 

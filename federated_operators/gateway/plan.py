@@ -132,6 +132,6 @@ class JobAcceptor(Protocol):
         """
         ...
 
-    def installed(self, plan: JobPlan) -> bool:
-        """Whether the bundle's current version maps this plan's file to this plan's digest."""
+    def installed(self, plan: JobPlan, bundle_version: str | None = None) -> bool:
+        """Whether a version of the DAG bundle (None: the current one) maps this plan's file to this plan's digest."""
         ...

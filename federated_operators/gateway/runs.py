@@ -34,8 +34,8 @@ class RunState:
 class RunControl(Protocol):
     """Starts, ends and watches runs of this party's own DAGs. ``PeerError`` while the scheduler is not there."""
 
-    async def known(self, dag_id: str, since: float) -> bool:
-        """Whether the DAG can be triggered, parsed after ``since`` (Unix seconds; 0: whenever).
+    async def bundle_version(self, dag_id: str) -> str | None:
+        """The version of the DAG bundle from which the DAG was last parsed; None: it is not known (yet).
 
         Raises:
             DslError: it cannot be parsed, or is paused.
@@ -66,9 +66,9 @@ class RunControl(Protocol):
 class NoRuns:
     """A party without a scheduler: its workers are started by hand."""
 
-    async def known(self, dag_id: str, since: float) -> bool:
-        """Nothing needs to be parsed."""
-        return True
+    async def bundle_version(self, dag_id: str) -> str | None:
+        """Nothing is parsed, so whatever is installed is current."""
+        return ""
 
     async def trigger(self, run: Run, digest: str) -> None:
         """Nothing is started."""

@@ -121,7 +121,7 @@ class ToyAcceptor:
         self._file(plan).write_text(plan.spec_digest)
         return plan.spec_digest
 
-    def installed(self, plan: JobPlan) -> bool:
+    def installed(self, plan: JobPlan, bundle_version: str | None = None) -> bool:
         return self._file(plan).is_file() and self._file(plan).read_text() == plan.spec_digest
 
     def _file(self, plan: JobPlan) -> Path:
