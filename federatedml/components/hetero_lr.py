@@ -60,6 +60,7 @@ META, PARAM = "HeteroLogisticRegressionMeta", "HeteroLogisticRegressionParam"
 BETWEEN = (Role.GUEST, Role.HOST)
 WORDS, NUMBERS = Vector("<u8"), Vector("<f8")
 UNIFORM = "nothing: uniform without the arbiter's words"
+MAX_CELLS = 2**29  # values of both parties: the dealer keeps a mask of each in memory
 LOSS_TOLERANCE = 0.02  # a loss below minus this is no loss but a sum that went round
 
 AGREEMENT = Topic(
@@ -184,7 +185,7 @@ def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     labels = binary_labels(table)
     features = checked_features(table, p.init_param.fit_intercept)
     weights, history = _train(p, box, table, features, labels)
-    model = _model(p, table, weights, history)
+    model = _model(p, table.header, weights, history)
     parts = [_predict(box, model, table, 0, "train")]
     if inputs.data.get("eval_data"):
         parts.append(_predict(box, model, inputs.one("eval_data"), 1, "validate"))
@@ -202,7 +203,7 @@ def host(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     table = inputs.one("train_data", "data")
     features = checked_features(table, intercept=False)
     weights, history = _train(p, box, table, features, None)
-    model = _model(p, table, weights, history)
+    model = _model(p, table.header, weights, history)
     _send_partial(box, model, table, 0)
     if inputs.data.get("eval_data"):
         _send_partial(box, model, inputs.one("eval_data"), 1)
@@ -210,9 +211,9 @@ def host(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
 
 
 def arbiter(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
-    """Deal correlated randomness, epoch by epoch, until the guest says stop."""
+    """Deal correlated randomness, epoch by epoch, until the guest says stop; its model holds parameters only."""
     if not p.need_run or inputs.model is not None:
-        return Outputs()
+        return Outputs(model=inputs.model)
     shapes = box.gather(SHAPE)
     plan = _dealers_plan(p, {member.role: shape for member, shape in shapes.items()})
     streams = {}
@@ -223,7 +224,7 @@ def arbiter(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     epoch = box.resume.round if box.resume else 0
     stopped = bool(box.resume and box.resume.state["stopped"])
     dealer = Dealer(plan, streams[Role.GUEST], streams[Role.HOST])
-    while not stopped:
+    while not stopped and epoch < p.max_iter:
         for batch in range(len(plan.batches)):
             use = epoch * len(plan.batches) + batch
             box.send(CORRECTIONS, dealer.deal(batch, use), use)
@@ -232,7 +233,7 @@ def arbiter(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
         epoch += 1
         box.checkpoint(epoch, {"stopped": int(stopped)})
         box.progress(epoch / p.max_iter, f"epoch {epoch} dealt")
-    return Outputs(summary={"epochs": epoch})
+    return Outputs(model=_model(p, [], np.zeros(0), History(epoch)), summary={"epochs": epoch})
 
 
 def _train(p: LogisticParams, box: Box, table: Table, features: Array, labels: Array | None) -> tuple[Array, History]:
@@ -372,6 +373,10 @@ def _plan(p: LogisticParams, rows: int, guest_columns: int, host_columns: int) -
         raise DataError(
             "FED-252", f"{rows} rows, {guest_columns} guest and {host_columns} host columns", "at least one of each"
         )
+    if rows * (guest_columns + host_columns) > MAX_CELLS:
+        raise DataError(
+            "FED-252", f"{rows} rows by {guest_columns + host_columns} columns", f"at most {MAX_CELLS} values"
+        )
     batches = batch_sizes(rows, p.batch_size)
     encoding = choose(p.learning_rate, rows, batches[0], p.max_iter)
     return Plan(encoding, guest_columns, host_columns, batches, p.learning_rate, p.decay)
@@ -466,8 +471,7 @@ def _settle(submitted: MemberParams) -> MemberParams:
     return submitted
 
 
-def _model(p: LogisticParams, table: Table, weights: Array, history: History) -> ModelBuffers:
-    names = table.header
+def _model(p: LogisticParams, names: list[str], weights: Array, history: History) -> ModelBuffers:
     meta = model_pb2.LRModelMeta(
         penalty=p.penalty,
         eps=p.eps,

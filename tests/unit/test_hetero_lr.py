@@ -113,7 +113,8 @@ def test_each_party_keeps_its_own_weights_only(tmp_path: Path) -> None:
     assert (set(param(outputs[GUEST]).weight), list(param(outputs[GUEST]).header)) == ({"g0", "g1"}, ["g0", "g1"])
     assert (set(param(outputs[HOST]).weight), param(outputs[HOST]).intercept) == ({"h0", "h1", "h2"}, 0.0)
     assert outputs[HOST].data is None
-    assert (outputs[ARBITER].model, outputs[ARBITER].data) == (None, None)
+    assert outputs[ARBITER].data is None
+    assert (dict(param(outputs[ARBITER]).weight), param(outputs[ARBITER]).iters) == ({}, 3)
     meta = outputs[GUEST].model[META]
     assert (meta.penalty, meta.alpha, meta.protocol, meta.threshold) == ("L2", 0.01, "shared", 0.5)
 
@@ -155,9 +156,8 @@ def predict_case(models: Any, tables: tuple[Table, Table]) -> Case:
     inputs = {
         GUEST: Inputs({"eval_data": [tables[0]]}, model=models[GUEST].model),
         HOST: Inputs({"eval_data": [tables[1]]}, model=models[HOST].model),
-        ARBITER: Inputs(),
+        ARBITER: Inputs(model=models[ARBITER].model),
     }
-    inputs[ARBITER] = Inputs(model={})
     return Case(HETERO_LR, dict.fromkeys(inputs, params()), inputs, "hetero_lr_1")
 
 
