@@ -253,6 +253,5 @@ INTERSECTION = Component(
         Role.HOST: ["which of its ids all parties have"],
     },
     inputs=("data", "train_data"),
-    need_deploy=False,
     settle=lambda submitted: {m: p.model_copy(update={"intersect_method": "ecdh"}) for m, p in submitted.items()},
 )
