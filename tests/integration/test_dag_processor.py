@@ -125,7 +125,7 @@ def test_broken_files_show_one_error_each_and_harm_nothing_else(party: Party) ->
     (party.home.dropin / "linked.json").symlink_to(EXAMPLE / "hetero_lr_dsl.json")
     errors = eventually(lambda: len(found := party.errors()) == 3 and found)
     assert {Path(file).name: text.strip() for file, text in errors.items()} == {
-        "short.py": "[FED-131] looped_conf.json: role_parameters.host.dataio_0.with_label: "
+        "short.py": "[FED-131] short_conf.json: role_parameters.host.dataio_0.with_label: "
         "1 values for 2 host parties (one for each of 10000, 10002)",
         "torn.py": "[FED-100] torn.json: not JSON at line 1, column 22: Expecting ':' delimiter",
         "linked.py": "[FED-160] linked.json cannot be read: Too many levels of symbolic links "
