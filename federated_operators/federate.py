@@ -91,17 +91,12 @@ def enrol(home: PartyHome, initiator: str, member: Member, dag_id: str, job_id: 
     Raises:
         FedError: it does not; says where a job is started.
     """
-    where = f"a job of this pipeline is started by party {initiator}, in its own Airflow"
     if not JOB_ID.fullmatch(job_id):
+        where = f"a job of this pipeline is started by party {initiator}, in its own Airflow"
         raise DslError("FED-137", f"run {job_id[:60]!r} belongs to no job", where)
     request = local_pb2.EnrolRequest(initiator=initiator, job_id=job_id, dag_id=dag_id, spec_digest=spec_digest)
-    try:
-        with GatewayClient(home.socket) as gateway:
-            _follow(gateway.enrol(request))
-    except FedError as error:
-        if error.retryable:
-            raise
-        raise DslError(error.code, error.args[0], where) from error
+    with GatewayClient(home.socket) as gateway:
+        _follow(gateway.enrol(request))
     return _started(home, initiator, job_id, member)
 
 

@@ -124,9 +124,10 @@ def _reported(session: WorkerSession, seat: Seat) -> Iterator[None]:
     try:
         yield
     except FedError as error:
-        if not error.retryable:
-            session.failed(error.code, error.message)
-        raise
+        if error.retryable or error is session.failure:
+            raise
+        session.failed(error.code, error.message)
+        raise FedError(error.code, f"{seat.component} at {seat.member}: {error.args[0]}") from error
     except Exception as error:
         what = f"unexpected {type(error).__name__} in {seat.component} at {seat.member}; see that party's log"
         session.failed("FED-900", what)
@@ -162,6 +163,7 @@ class ComponentWork:
 
     def _store(self, outputs: Outputs, attempt_dir: Path) -> bytes:
         store_views(attempt_dir, outputs.views)
+        self.tracker.summarise(outputs.summary)
         stored = self.store.store(self.step, outputs, attempt_dir)
         for name, value in stored.summary.items():
             log.info("%s = %.6g", name, value)

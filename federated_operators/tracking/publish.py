@@ -38,25 +38,26 @@ def introduce(runs: JobRuns, step: StepPlan, run: RunRef) -> None:
     """What is known of a component before it computes: its parameters."""
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in step.params.items()}
     runs.rest.log_batch(run.run_id, params={key: text for key, text in texts.items() if len(text) <= MAX_PARAM})
+    runs.rest.upload(run.artifact_uri, "params.json", _pretty(step.params))
 
 
-def publish_step(runs: JobRuns, step: StepPlan, outputs: StepOutputs, job_dir: Path) -> None:
-    """Everything of a committed step: its last points, summary, parameters, curves and pictures; then the run ends."""
+def publish_step(runs: JobRuns, step: StepPlan, outputs: StepOutputs, job_dir: Path, introduced: bool = False) -> None:
+    """Everything of a committed step: its last points and scores, curves and pictures; then the run ends."""
     attempt_dir = job_dir / outputs.folder
     if (attempt_dir / DONE).exists():
         return
     generation, attempt = int(attempt_dir.parent.name[1:]), int(attempt_dir.name[1:])
     run = runs.child(step.component, generation)
+    if not introduced:
+        introduce(runs, step, run)
+    views = _load_views(attempt_dir)
+    if views:
+        runs.rest.log_batch(run.run_id, tags=_index(views))
     outbox = Outbox(attempt_dir.parent, attempt)
     outbox.cover()  # the step is committed: nothing of this attempt is computed again
     outbox.drain(lambda points: runs.rest.log_batch(run.run_id, metrics=points))
-    introduce(runs, step, run)
-    views = _load_views(attempt_dir)
-    runs.rest.upload(run.artifact_uri, "params.json", _pretty(step.params))
     for path, body in _artifacts(views):
         runs.rest.upload(run.artifact_uri, path, body)
-    numbers = _numbers(outputs.summary, attempt_dir / VIEWS)
-    runs.rest.log_batch(run.run_id, metrics=numbers, tags=_index(views))
     runs.rest.update_run(run.run_id, "FINISHED")
     write_file(attempt_dir / DONE, run.run_id.encode())
 

@@ -1,21 +1,21 @@
 """MLflow's runs of one member's job: an experiment per pipeline, a parent run per job, a child run per component.
 
-Creating is not idempotent at MLflow: runs are searched by tags first, duplicates of a lost answer are folded away, and
-what was found is remembered in the job's folder, under a lock, because several tasks of one job may come at once.
+Creating is not idempotent at MLflow: after a try whose answer was lost, runs are searched by tags first and duplicates
+folded away. What was found is remembered in the job's folder, under a lock, because several tasks may come at once.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from federated_operators.gateway.plan import JobPlan
 from federated_operators.outputs import write_file
+from federated_operators.registry.records import Run
 from federated_operators.registry.rest import MlflowRest
 from federatedml.federation.home import PartyHome
 
@@ -108,16 +108,17 @@ class JobRuns:
     ) -> RunRef:
         with self._remembered(name) as known:
             if not known:
-                known.update(asdict(self._find_or_make(experiment, run_name, identity, about)))
+                tried = self.folder / f"{name}.tried"
+                found = self.rest.search_runs(experiment, identity) if tried.exists() else []
+                tried.touch()
+                known.update(asdict(self._find_or_make(found, experiment, run_name, {**identity, **about})))
             return RunRef(**known)
 
-    def _find_or_make(
-        self, experiment: str, run_name: str, identity: Mapping[str, str], about: Mapping[str, str]
-    ) -> RunRef:
-        found = self.rest.search_runs(experiment, identity)
+    def _find_or_make(self, found: Sequence[Run], experiment: str, run_name: str, tags: Mapping[str, str]) -> RunRef:
+        """The oldest of what an earlier try left whose answer was lost, or a new run."""
         for duplicate in found[1:]:
             self.rest.delete_run(duplicate.run_id)
-        run = found[0] if found else self.rest.create_run(experiment, run_name, {**identity, **about})
+        run = found[0] if found else self.rest.create_run(experiment, run_name, tags)
         return RunRef(run.experiment_id, run.run_id, run.artifact_uri)
 
     @contextmanager
@@ -139,8 +140,3 @@ class JobRuns:
 def tracking_dir(home: PartyHome, plan: JobPlan) -> Path:
     """Where a member remembers the runs of a job."""
     return home.job_dir(plan.initiator.party, plan.job_id) / str(plan.me.role) / "tracking"
-
-
-def mark(path: Path) -> None:
-    """Remember durably that something is done."""
-    write_file(path, f"{os.getpid()}\n".encode())

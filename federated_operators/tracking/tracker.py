@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from federated_operators.gateway.plan import JobPlan, StepPlan
@@ -58,6 +59,13 @@ class StepTracker:
             key = metric_key(point.namespace, point.name)
             self._outbox.add(Metric(key, point.value, time.time_ns() // 1_000_000, step), point.round)
 
+    def summarise(self, summary: Mapping[str, float]) -> None:
+        """Record the scores of the outputs; they leave when the step is committed."""
+        if self._outbox is not None:
+            for name, value in summary.items():
+                key = metric_key(*name.split("/"))
+                self._outbox.add(Metric(key, float(value), time.time_ns() // 1_000_000), None)
+
     def covered(self, round: int) -> None:
         """A checkpoint of ``round`` is stored: its points may leave."""
         if self._outbox is not None:
@@ -102,10 +110,9 @@ class StepTracker:
         if run is None:
             run = self.runs.child(self.step.component, self._generation)
             self.url = self.runs.url(run)
-            if outputs is None:
-                introduce(self.runs, self.step, run)
+            introduce(self.runs, self.step, run)
         if outputs is not None:
-            publish_step(self.runs, self.step, outputs, self.job_dir)
+            publish_step(self.runs, self.step, outputs, self.job_dir, introduced=True)
             self._complete = True
             self._over.set()
         elif self._outbox is not None:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import yaml
+from mlflow_server import mlflow_server
 
 from airfed_proto.v1 import common_pb2, job_pb2
 from federated_operators.gateway.plan import JobPlan, StepPlan
@@ -44,38 +41,8 @@ SCORES = Grid("lr", "Scores", ["metric", "value"], [["auc", 0.9]], "validate")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("mlflow")
-    command = [sys.executable, "-m", "mlflow", "server", "-w", "1", "--host", "127.0.0.1", "--port", str(PORT)]
-    command += [
-        "--backend-store-uri",
-        f"sqlite:///{folder}/mlflow.db",
-        "--artifacts-destination",
-        str(folder / "files"),
-    ]
-    off = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            command, env={**os.environ, **off}, stdout=log, stderr=log, cwd=folder, start_new_session=True
-        )
-        try:
-            url = f"http://127.0.0.1:{PORT}"
-            _wait_until_healthy(url, process, folder / "log")
-            yield url
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(20)
-
-
-def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 90
-    while time.monotonic() < until:
-        assert process.poll() is None, log.read_text()
-        try:
-            if httpx.get(f"{url}/health", timeout=2, trust_env=False).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    pytest.fail(log.read_text())
+    with mlflow_server(tmp_path_factory.mktemp("mlflow"), PORT) as url:
+        yield url
 
 
 class Party:
@@ -153,6 +120,7 @@ def track(party: Party) -> StepOutputs:
         if round < 2:
             tracker.covered(round)
     outputs = party.outputs(attempt_dir)
+    tracker.summarise(outputs.summary)
     assert tracker.finish(outputs, wait=30)
     return outputs
 
@@ -213,11 +181,29 @@ def test_tasks_that_come_at_once_make_one_run_each(party: Party, rest: MlflowRes
     assert len(set(found)) == len(party.found(rest, "job")) == len(party.found(rest, "task")) == 1
 
 
-def test_a_run_whose_answer_was_lost_is_found_and_its_double_removed(party: Party, rest: MlflowRest) -> None:
+class LostAnswer(MlflowRest):
+    """Every new run is made, and nobody hears of it."""
+
+    def create_run(self, *args: Any, **kwargs: Any) -> Run:
+        super().create_run(*args, **kwargs)
+        raise PeerError("FED-480", "the answer was lost")
+
+
+def test_a_run_whose_answer_was_lost_is_found_again(party: Party, rest: MlflowRest) -> None:
+    with LostAnswer(rest.url) as lossy, pytest.raises(PeerError):
+        party.runs(lossy).parent()
+    (made,) = party.found(rest, "job")
+    assert party.runs(rest).parent().run_id == made.run_id
+
+
+def test_doubles_of_a_run_are_folded_into_the_oldest(party: Party, rest: MlflowRest) -> None:
+    with LostAnswer(rest.url) as lossy, pytest.raises(PeerError):
+        party.runs(lossy).parent()
     runs = party.runs(rest)
-    made = [rest.create_run(runs.experiment(), "job", runs.identity("job"), 1000 + i) for i in range(2)]
-    assert runs.parent().run_id == made[0].run_id
-    assert [run.run_id for run in party.found(rest, "job")] == [made[0].run_id]
+    rest.create_run(runs.experiment(), "sent twice by a proxy", runs.identity("job"))
+    (oldest, _) = party.found(rest, "job")
+    assert runs.parent().run_id == oldest.run_id
+    assert [run.run_id for run in party.found(rest, "job")] == [oldest.run_id]
 
 
 def test_a_resumed_attempt_continues_the_curve(party: Party, rest: MlflowRest) -> None:

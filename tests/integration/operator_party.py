@@ -1,0 +1,103 @@
+"""What runs at a party in the operator tests.
+
+``python operator_party.py gateway HOME``: its gateway, with workers that are started by hand.
+``python operator_party.py tasks HOME INITIATOR MEMBER JOB [PAIR]``: the tasks of a member's DAG, one after the other,
+as Airflow would execute them. PAIR is a DSL and conf pair (``PAIR_dsl.json``, ``PAIR_conf.json``) at the initiator.
+What the tasks return is printed as one JSON line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+import uuid
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from federatedml.federation.home import PartyHome
+
+
+def gateway(home: PartyHome) -> None:
+    from dags_generator.acceptor import DslAcceptor
+    from federated_operators.gateway.plan import JobPlan
+    from federated_operators.gateway.runs import NoRuns
+    from federated_operators.gateway.server import serve
+    from federated_operators.tracking.close import close_runs
+
+    class NoBundle(DslAcceptor):
+        """Without Airflow nothing takes up what was installed."""
+
+        def installed(self, plan: JobPlan, bundle_version: str | None = None) -> bool:
+            return True
+
+    asyncio.run(serve(home, NoBundle(home), NoRuns(), partial(close_runs, home)))
+
+
+class TaskInstance:
+    """What an operator needs of its task instance."""
+
+    def __init__(self) -> None:
+        self.id, self.try_number = uuid.uuid4(), 1
+        self.pushed: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
+
+
+def tasks(home: PartyHome, initiator: str, member: str, job_id: str, pair: str = "") -> None:
+    from airflow.sdk import DAG
+
+    from federated_operators.federate import read_plan
+    from federated_operators.operator import ConcludeOperator, FederatedOperator
+    from federatedml.federation.party import Member
+
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, force=True)  # Airflow has set its own
+    os.environ["AIRFED_HOME"] = str(home.root)
+    returned: dict[str, Any] = {}
+
+    def execute(task: Any, params: dict[str, Any] | None = None) -> None:
+        instance = TaskInstance()
+        returned[task.task_id] = task.execute({"run_id": job_id, "params": params or {}, "ti": instance})
+        returned[task.task_id]["links"] = instance.pushed
+
+    with DAG(f"{'' if pair else f'{initiator}.'}hetero_lr.{member}"):
+        execute(*_first(home, initiator, member, job_id, pair))
+        for step in read_plan(home, initiator, job_id, Member.parse(member)).steps.values():
+            who = {"member": member, "initiator": initiator}
+            execute(FederatedOperator(task_id=step.component, component=step.component, module=step.module, **who))
+        execute(ConcludeOperator(task_id="conclude", member=member, initiator=initiator))
+    print(json.dumps(returned), flush=True)
+
+
+def _first(home: PartyHome, initiator: str, member: str, job_id: str, pair: str) -> tuple[Any, dict[str, Any]]:
+    from dags_generator.parse import parse_paths
+    from federated_operators.federate import read_plan
+    from federated_operators.operator import EnrolOperator, FederateOperator
+    from federatedml.federation.party import Member
+
+    if not pair:
+        digest = read_plan(home, initiator, job_id, Member.parse(member)).spec_digest
+        return EnrolOperator(task_id="enrol", initiator=initiator, member=member, spec_digest=digest), {}
+    spec = parse_paths(Path(f"{pair}_dsl.json"), Path(f"{pair}_conf.json"))
+    conf = spec.conf
+    params = {key: conf[key] for key in ("job_parameters", "role_parameters")}
+    params |= {f"algorithm_parameters.{name}": value for name, value in conf["algorithm_parameters"].items()}
+    first = FederateOperator(
+        task_id="federate",
+        pipeline=spec.pipeline,
+        dsl=spec.graph.dsl,
+        parties=spec.parties.json(),
+        conf=conf,
+        spec_digest=spec.graph.digest,
+    )
+    return first, params
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    what, root, *rest = sys.argv[1:]
+    gateway(PartyHome(Path(root))) if what == "gateway" else tasks(PartyHome(Path(root)), *rest)

@@ -1,0 +1,224 @@
+"""The operators of three members over three real gateways with mTLS, and a real MLflow server."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mlflow_server import mlflow_server
+
+from airfed.party import ca_of, init_party, party_config, trust
+from federated_operators.registry.models import ModelRegistry
+from federated_operators.registry.records import Run
+from federated_operators.registry.rest import MlflowRest
+from federatedml.data.catalogue import Catalogue, TableName
+from federatedml.data.table import Kind, Table
+from federatedml.errors import ModelError
+from federatedml.federation.home import PartyHome, Peer
+
+BASE_PORT, MLFLOW_PORT = 23030, 23012
+SCRIPT = Path(__file__).with_name("operator_party.py")
+EXAMPLE = Path(__file__).parents[2] / "examples" / "hetero_lr"
+PARTIES = {"guest": "9999", "host": "10000", "arbiter": "10001"}
+JOB = "2026010112000000000{:02d}"
+ROWS = 300
+
+
+class Federation:
+    """Three parties with their gateways."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.homes = {name: self._home(name, at) for at, name in enumerate(PARTIES)}
+        for home in self.homes.values():
+            for peer in self.homes.values():
+                if peer is not home:
+                    doors = Peer(gateway=f"127.0.0.1:{peer.config.ports.gateway}")
+                    trust(home, peer.config.party_id, ca_of(peer), doors)
+        self._put_tables()
+
+    def _home(self, name: str, at: int) -> PartyHome:
+        config = party_config(PARTIES[name], name, BASE_PORT + 10 * at)
+        ports = config.ports.model_copy(update={"mlflow": MLFLOW_PORT})
+        return init_party(self.root / name, config.model_copy(update={"ports": ports}), [PARTIES["guest"]])
+
+    def _put_tables(self) -> None:
+        rng = np.random.default_rng(7)
+        x = rng.standard_normal((ROWS, 6))
+        y = (x @ [1.0, -1.0, 0.5, 2.0, 0.0, -1.0] + 0.3 * rng.standard_normal(ROWS) > 0).astype(np.int64)
+        ids = np.array([f"u{i:04d}" for i in range(ROWS)], dtype=object)
+        guest = Table(ids, {"y": y, "a": x[:, 0], "b": x[:, 1]}, kind=Kind.RAW)
+        order = rng.permutation(ROWS)
+        host = Table(ids, {name: x[:, 2 + i] for i, name in enumerate("cdef")}, kind=Kind.RAW).take(order)
+        for name, table in (("guest", guest), ("host", host)):
+            Catalogue(self.homes[name].data).write(TableName("breast", name), table)
+
+    def pair(self, **changes: Any) -> str:
+        """Path of a DSL and conf pair: the example's, with parameters changed by component."""
+        target = self.root / "hetero_lr"
+        shutil.copy(EXAMPLE / "hetero_lr_dsl.json", f"{target}_dsl.json")
+        conf = json.loads((EXAMPLE / "hetero_lr_conf.json").read_text())
+        for component, values in changes.items():
+            conf["algorithm_parameters"][component] |= values
+        Path(f"{target}_conf.json").write_text(json.dumps(conf))
+        return str(target)
+
+    def start(self, name: str, job: str, pair: str = "") -> subprocess.Popen[str]:
+        """The tasks of a member's DAG."""
+        home = self.homes[name]
+        command = [sys.executable, str(SCRIPT), "tasks", str(home.root), PARTIES["guest"], f"{name}_{PARTIES[name]}"]
+        environ = {**os.environ, "AIRFLOW_HOME": str(home.airflow), "AIRFED_HOME": str(home.root)}
+        with (self.root / f"{name}.{job}.log").open("a") as log:
+            return subprocess.Popen([*command, job, pair], stdout=subprocess.PIPE, stderr=log, text=True, env=environ)
+
+    def log(self, name: str, job: str) -> str:
+        return (self.root / f"{name}.{job}.log").read_text()
+
+    def run(self, job: str, pair: str, meanwhile: Callable[[dict[str, Any]], None] = lambda _: None) -> dict[str, Any]:
+        """All members' tasks; the peers' begin when their gateways have admitted the job. Return codes and results."""
+        processes = {"guest": self.start("guest", job, pair)}
+        for name in ("host", "arbiter"):
+            plan = self.homes[name].job_dir(PARTIES["guest"], job) / name / "plan.json"
+            wait_for(plan.exists, lambda: self.log("guest", job))
+            processes[name] = self.start(name, job)
+        meanwhile(processes)
+        ended = {name: (process.communicate(timeout=90)[0], process.returncode) for name, process in processes.items()}
+        return {name: json.loads(out.splitlines()[-1]) if code == 0 else code for name, (out, code) in ended.items()}
+
+    def logs(self, job: str) -> str:
+        return "\n".join(f"--- {name}\n{self.log(name, job)[-3000:]}" for name in PARTIES)
+
+
+def wait_for(condition: Callable[[], object], explain: Callable[[], str], seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, explain()
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
+    root = tmp_path_factory.mktemp("f")
+    with ExitStack() as stack:
+        stack.enter_context(mlflow_server(tmp_path_factory.mktemp("mlflow"), MLFLOW_PORT))
+        federation = Federation(root)
+        for name, home in federation.homes.items():
+            log = stack.enter_context((root / f"{name}.gateway.log").open("w"))
+            command = [sys.executable, str(SCRIPT), "gateway", str(home.root)]
+            process = subprocess.Popen(command, stderr=log)
+            stack.callback(process.wait)
+            stack.callback(process.terminate)
+        for name, home in federation.homes.items():
+            path = root / f"{name}.gateway.log"
+            wait_for((home.run / "gateway.ready").exists, path.read_text)
+        yield federation
+
+
+@pytest.fixture
+def rest() -> Iterator[MlflowRest]:
+    with MlflowRest(f"http://127.0.0.1:{MLFLOW_PORT}") as client:
+        yield client
+
+
+def tracked(rest: MlflowRest, job: str, kind: str) -> dict[tuple[str, str], Run]:
+    """(role, run's name) -> run."""
+    found: dict[tuple[str, str], Run] = {}
+    for name in ("hetero_lr@guest-9999", "9999.hetero_lr@host-10000", "9999.hetero_lr@arbiter-10001"):
+        runs: Sequence[Run] = rest.search_runs(rest.experiment(name), {"fed.job_id": job, "fed.kind": kind})
+        found |= {(run.tags["fed.role"], run.name): run for run in runs}
+        assert len({run.name for run in runs}) == len(runs), "a run was made twice"
+    return found
+
+
+def test_a_job_succeeds_at_all_members(federation: Federation, rest: MlflowRest) -> None:
+    job = JOB.format(1)
+    results = federation.run(job, federation.pair())
+    assert all(isinstance(result, dict) for result in results.values()), federation.logs(job)
+    assert results["guest"]["evaluation_0"]["outputs"]["summary"]["auc"] > 0.9
+    assert results["host"]["intersection_0"]["outputs"]["data"]["train"]["rows"] == ROWS
+    assert set(results["arbiter"]) == {"enrol", "hetero_lr_0", "conclude"}
+    for name in ("guest", "host"):
+        link = results[name]["hetero_lr_0"]["links"]["_link_MlflowRunLink"]
+        assert link.startswith(f"http://{name}.localhost:{MLFLOW_PORT}/#/experiments/")
+    parents, children = tracked(rest, job, "job"), tracked(rest, job, "task")
+    assert {run.status for run in (*parents.values(), *children.values())} == {"FINISHED"}
+    assert len(parents) == 3
+    assert parents["guest", job].metrics["auc"] > 0.9
+    assert ("guest", "evaluation_0") in children
+    losses = [run for (_, name), run in children.items() if name == "hetero_lr_0" and "train/loss" in run.metrics]
+    assert losses
+
+
+def test_the_model_is_registered_where_there_is_one(federation: Federation, rest: MlflowRest) -> None:
+    registry = ModelRegistry(rest)
+    model_id = "arbiter-10001#guest-9999#host-10000#breast"
+    for name in ("guest", "host"):
+        binding = registry.resolve(f"{name}#{PARTIES[name]}#{model_id}")
+        assert binding.job_id == JOB.format(1)
+        assert set(registry.load(binding).components) == {"dataio_0", "hetero_lr_0"}
+    with pytest.raises(ModelError):
+        registry.resolve(f"arbiter#10001#{model_id}")
+
+
+def test_a_failure_at_one_member_ends_all_with_its_reason(federation: Federation, rest: MlflowRest) -> None:
+    job, table = JOB.format(2), TableName("breast", "host")
+    catalogue = Catalogue(federation.homes["host"].data)
+    kept = catalogue.path(table).read_bytes()
+    whole = catalogue.read(table)
+    broken = {**whole.columns, "c": np.array(["?"] * len(whole), dtype=object)}
+    catalogue.write(table, Table(whole.ids, broken, kind=Kind.RAW))
+    try:
+        results = federation.run(job, federation.pair())
+    finally:
+        catalogue.path(table).write_bytes(kept)
+    assert all(isinstance(code, int) and code != 0 for code in results.values()), results
+    for name in PARTIES:
+        assert "AirflowFailException" in federation.log(name, job), federation.logs(job)
+        assert "dataio_0" in federation.log(name, job)
+    closed = [tracked(rest, job, kind) for kind in ("job", "task")]
+    wait_for(
+        lambda: "RUNNING" not in {run.status for kind in ("job", "task") for run in tracked(rest, job, kind).values()},
+        lambda: str(closed),
+    )
+    assert {run.status for run in tracked(rest, job, "job").values()} == {"FAILED"}
+
+
+def test_a_killed_task_comes_back_and_the_curve_has_no_doubles(federation: Federation, rest: MlflowRest) -> None:
+    job = JOB.format(3)
+
+    def kill_host(processes: dict[str, Any]) -> None:
+        folder = federation.homes["host"].job_dir(PARTIES["guest"], job) / "hetero_lr_0"
+        wait_for(lambda: any(folder.glob("host/g1/a1/ckpt/[3-9]")), lambda: federation.logs(job))
+        processes["host"].send_signal(signal.SIGKILL)
+        processes["host"].communicate()
+        processes["host"] = federation.start("host", job)
+
+    results = federation.run(job, federation.pair(hetero_lr_0={"max_iter": 200, "eps": 1e-12}), kill_host)
+    assert all(isinstance(result, dict) for result in results.values()), federation.logs(job)
+    assert "attempt 2 of generation 1 starts" in federation.log("guest", job)
+    assert "dataio_0 is committed already" in federation.log("host", job)
+    assert "algorithm" not in results["host"]["dataio_0"]["seconds"]
+    for (_, name), run in tracked(rest, job, "task").items():
+        if name == "hetero_lr_0":
+            steps = history(rest, run)
+            assert steps == sorted(set(steps))
+
+
+def history(rest: MlflowRest, run: Run) -> list[int]:
+    """Steps of the loss, as often as they were logged."""
+    import httpx
+
+    query = {"run_id": run.run_id, "metric_key": "train/loss"}
+    body = httpx.get(f"{rest.url}/api/2.0/mlflow/metrics/get-history", params=query, trust_env=False).json()
+    return sorted(int(metric.get("step", 0)) for metric in body.get("metrics", []))
