@@ -1,4 +1,4 @@
-"""Two parties with serving processes and one MLflow server, for tests: homes, certificates, models, processes."""
+"""Two parties with serving processes and one MLflow server: homes, certificates, processes."""
 
 import contextlib
 import os
@@ -12,24 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import yaml
+from mlflow_server import mlflow_server
 
-from airfed_proto.v1 import model_pb2
 from federated_operators.registry.models import ModelRegistry
 from federated_operators.registry.rest import MlflowRest
-from federatedml.component import component
 from federatedml.data.catalogue import Catalogue, TableName
-from federatedml.data.table import Kind, Table
 from federatedml.federation.identity import KeyPair, create_ca, issue
-from federatedml.federation.party import Member, Role
-from federatedml.model_bundle import ModelBundle, StoredModel
-
-GUEST, HOST, ARBITER = Member(Role.GUEST, "9999"), Member(Role.HOST, "10000"), Member(Role.ARBITER, "10001")
-MEMBERS = (ARBITER, GUEST, HOST)
-KEY = "breast"
-COLUMNS = {GUEST: [f"x{i}" for i in range(10)], HOST: [f"z{i}" for i in range(20)]}
-ROWS = 50
+from federatedml.federation.party import Member
+from tests.members import GUEST, HOST
+from tests.model_halves import KEY, MEMBERS, bundle, raw_table
 
 
 def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
@@ -68,74 +60,8 @@ class Process:
         return self.child.wait(20)
 
 
-def mlflow_server(folder: Path, port: int) -> Process:
-    """MLflow as a party runs it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    environment = {
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_ENABLE_AI_GATEWAY": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX": "^models:/m-",
-    }
-    command = [sys.executable, "-m", "mlflow", "server", "-w", "1", "--host", "127.0.0.1", "--port", str(port)]
-    command += [
-        "--backend-store-uri",
-        f"sqlite:///{folder}/db.sqlite",
-        "--artifacts-destination",
-        f"{folder}/artifacts",
-    ]
-    return Process(command, environment, folder / "log")
-
-
 def healthy(port: int, path: str = "/health") -> bool:
     return httpx.get(f"http://127.0.0.1:{port}{path}", trust_env=False).status_code == 200
-
-
-def raw_table(member: Member, seed: int = 7) -> Table:
-    """The party's own table."""
-    random = np.random.default_rng([seed, int(member.party)])
-    columns = {name: random.normal(size=ROWS) for name in COLUMNS[member]}
-    return Table(np.array([f"id{i}" for i in range(ROWS)], object), columns, kind=Kind.RAW)
-
-
-def bundle(me: Member, job: str, seed: int = 1, model_key: str = KEY) -> ModelBundle:
-    """A party's half of a DataIO + HeteroLR model with weights from ``seed``."""
-    random = np.random.default_rng([seed, int(me.party)])
-    header = COLUMNS[me]
-    lr = model_pb2.LRModelParam(
-        header=header, weight=dict(zip(header, random.normal(size=len(header)), strict=True)), intercept=random.normal()
-    )
-    models = {
-        "dataio_0": (
-            "DataIO",
-            {"DataIOMeta": model_pb2.DataIOMeta(), "DataIOParam": model_pb2.DataIOParam(header=header)},
-        ),
-        "hetero_lr_0": ("HeteroLR", {_lr("Meta"): model_pb2.LRModelMeta(threshold=0.5), _lr("Param"): lr}),
-    }
-    stored = {
-        name: StoredModel(module, "model", {buffer: message.SerializeToString() for buffer, message in buffers.items()})
-        for name, (module, buffers) in models.items()
-    }
-    return ModelBundle(me, MEMBERS, model_key, job, "9999", 1, stored, model_pb2.Pipeline().SerializeToString())
-
-
-def _lr(end: str) -> str:
-    spec = component("HeteroLR").model
-    assert spec
-    return next(name for name in spec.buffers if name.endswith(end))
-
-
-def batch_scores(seed: int = 1) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """What batch prediction gives for all rows of both tables, by the components themselves."""
-    data_io, lr = component("DataIO"), component("HeteroLR")
-    partials, buffers = {}, {}
-    for member in (GUEST, HOST):
-        stored = bundle(member, "1", seed).components
-        fitted = data_io.model.parse(stored["dataio_0"].buffers)  # type: ignore[union-attr]
-        buffers[member] = lr.model.parse(stored["hetero_lr_0"].buffers)  # type: ignore[union-attr]
-        table = data_io.scorer.transform(fitted, raw_table(member))  # type: ignore[union-attr,misc]
-        partials[member] = lr.scorer.partial(buffers[member], table)  # type: ignore[union-attr,misc]
-    return np.asarray(lr.scorer.merge(buffers[GUEST], partials[GUEST], [partials[HOST]]))  # type: ignore[union-attr,misc]
 
 
 @dataclass
@@ -146,10 +72,10 @@ class Federation:
     base: int
     cas: dict[str, KeyPair] = field(default_factory=dict)
     serving: dict[Member, Process] = field(default_factory=dict)
+    mlflow: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def __post_init__(self) -> None:
         self.cas = {member.party: create_ca(member.party) for member in MEMBERS}
-        self.mlflow = mlflow_server(self.root / "mlflow", self.base)
         for at, member in enumerate((GUEST, HOST), start=1):
             self._home(member, self.base + 10 * at)
             environment = {"AIRFED_HOME": str(self.home(member))}
@@ -187,8 +113,12 @@ class Federation:
                 (home / f"pki/peers/{other.party}.pem").write_bytes(self.cas[other.party].certificate)
 
     def start_mlflow(self) -> None:
-        self.mlflow.start()
-        until(lambda: healthy(self.base), 60)
+        folder = self.root / "mlflow"
+        folder.mkdir(exist_ok=True)
+        self.mlflow.enter_context(mlflow_server(folder, self.base))
+
+    def stop_mlflow(self) -> None:
+        self.mlflow.close()
 
     def start(self, *members: Member) -> None:
         for member in members:
@@ -197,8 +127,9 @@ class Federation:
             until(lambda member=member: healthy(self.port(member), "/health/live"))  # type: ignore[misc]
 
     def stop(self) -> None:
-        for process in (*self.serving.values(), self.mlflow):
+        for process in self.serving.values():
             process.stop()
+        self.stop_mlflow()
 
     def register(self, job: str, seed: int = 1, members: tuple[Member, ...] = (GUEST, HOST)) -> None:
         """A new version of ``members``' halves, with the alias."""

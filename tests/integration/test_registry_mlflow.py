@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving_party import GUEST, HOST, KEY, bundle, healthy, mlflow_server, until
+from mlflow_server import mlflow_server
 
 from federated_operators.registry.cache import Binding, ModelCache
 from federated_operators.registry.models import PRODUCT, ModelRegistry
 from federated_operators.registry.rest import Metric, MlflowRest
 from federatedml.errors import ModelError, PeerError
 from federatedml.federation.party import Role
+from tests.members import GUEST, HOST
+from tests.model_halves import KEY, bundle
 
 PORT, PROXY_PORT = 24040, 24041
 JOB = "20260101120000000001"
@@ -22,14 +24,8 @@ JOB = "20260101120000000001"
 
 @pytest.fixture(scope="module")
 def rest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowRest]:
-    server = mlflow_server(tmp_path_factory.mktemp("mlflow"), PORT)
-    try:
-        server.start()
-        until(lambda: healthy(PORT), 60)
-        with MlflowRest(f"http://127.0.0.1:{PORT}") as client:
-            yield client
-    finally:
-        server.stop()
+    with mlflow_server(tmp_path_factory.mktemp("mlflow"), PORT) as url, MlflowRest(url) as client:
+        yield client
 
 
 class LossyProxy:

@@ -7,12 +7,14 @@ from typing import Any
 
 import grpc
 import pytest
-from serving_party import ARBITER, GUEST, HOST, KEY, Federation, batch_scores, raw_table, request, sample, until
+from serving_party import Federation, request, sample, until
 
 from airfed_proto.v1 import serving_pb2 as pb
 from airfed_proto.v1 import serving_pb2_grpc
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.federation.identity import KeyPair, create_ca, dns_name, issue
+from tests.members import ARBITER, GUEST, HOST
+from tests.model_halves import KEY, batch_scores, raw_table
 
 JOB = "20260101120000000001"
 
@@ -178,11 +180,11 @@ def test_a_changed_feature_table_is_read_again(federation: Federation) -> None:
 
 
 def test_models_are_served_from_the_cache_while_mlflow_is_down(federation: Federation) -> None:
-    federation.mlflow.stop(signal.SIGKILL)
+    """The last of this file: MLflow stays down."""
+    federation.stop_mlflow()
     assert federation.call(request(2)).json()["data"]["score"] == float(batch_scores()[2])
     for member in (GUEST, HOST):
         assert federation.serving[member].stop(signal.SIGTERM) == 0
         federation.start(member)
     until(federation.ready)
     assert federation.call(request(2)).json()["data"]["score"] == float(batch_scores()[2])
-    federation.start_mlflow()
