@@ -132,7 +132,7 @@ EPOCH = Topic(
     (Role.GUEST,),
     Tensors({"linear": ("<u8", 1), "sums": ("<u8", 1)}),
     Carries.SHARES,
-    "mean loss and root mean square of the predictor over all rows, once an epoch",
+    "mean loss and root mean square of the predictor over all rows, once an epoch (two sums of 64 bits)",
 )
 DECISION = Topic(
     "decision",
@@ -189,7 +189,7 @@ def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     parts = [_predict(box, model, table, 0, "train")]
     if inputs.data.get("eval_data"):
         parts.append(_predict(box, model, inputs.one("eval_data"), 1, "validate"))
-    summary = _summary(table, history) | {"loss": training_loss(parts[0])}
+    summary = _summary(weights, history, len(table)) | {"loss": training_loss(parts[0])}
     return Outputs(stacked(parts), model, [_loss_curve(history)], summary)
 
 
@@ -207,7 +207,7 @@ def host(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     _send_partial(box, model, table, 0)
     if inputs.data.get("eval_data"):
         _send_partial(box, model, inputs.one("eval_data"), 1)
-    return Outputs(None, model, [_loss_curve(history)], _summary(table, history))
+    return Outputs(None, model, [_loss_curve(history)], _summary(weights, history, len(table)))
 
 
 def arbiter(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
@@ -498,12 +498,12 @@ def _model(p: LogisticParams, names: list[str], weights: Array, history: History
     return {META: meta, PARAM: param}
 
 
-def _summary(table: Table, history: History) -> dict[str, float]:
+def _summary(weights: Array, history: History, rows: int) -> dict[str, float]:
     return {
-        "rows": len(table),
+        "rows": rows,
         "epochs": history.epochs,
         "is_converged": float(history.converged),
-        "equations_revealed": len(table.header),
+        "equations_revealed": len(weights),
     }
 
 
