@@ -1,4 +1,4 @@
-"""Curves as pictures: self-contained SVG that MLflow's artifact viewer shows, drawn from the views' own data."""
+"""Curves as pictures: a page without scripts that MLflow's artifact viewer shows, drawn from the views' own data."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8
 MAX_POINTS = 500  # more cannot be told apart at this width
 TICKS = 5
 DIAGONAL = ("ROC_EVALUATION",)  # charts whose chance line is x = y
+
+
+def page(curves: Sequence[Curve]) -> str:
+    """All curves of a component as one self-contained HTML page."""
+    pictures = "".join(svg(curve) for curve in curves)
+    return f'<!doctype html><meta charset="utf-8"><title>Curves</title>\n{pictures}'
 
 
 def svg(curve: Curve) -> str:

@@ -11,12 +11,13 @@ from typing import Any
 from federated_operators.gateway.plan import StepPlan
 from federated_operators.outputs import StepOutputs, write_file
 from federated_operators.registry.records import Metric
-from federated_operators.tracking.draw import svg
+from federated_operators.tracking.draw import page
 from federated_operators.tracking.outbox import Outbox
 from federated_operators.tracking.runs import JobRuns, RunRef
 from federatedml.views import Curve, Grid, Series, View
 
 VIEWS = "views.json"
+PICTURES = "curves.html"
 DONE = "tracked"  # marks an attempt's folder: everything of it is at MLflow
 MAX_PARAM = 6000  # MLflow's limit of a parameter
 MAX_TAG = 5000
@@ -96,15 +97,12 @@ def _view(stored: dict[str, Any]) -> View:
 
 
 def _artifacts(views: Sequence[View]) -> list[tuple[str, bytes]]:
-    """Curves: exact data and a picture. Grids: the form that MLflow shows as a table."""
-    files: list[tuple[str, bytes]] = []
-    for view in views:
-        path = _path(view)
-        if isinstance(view, Curve):
-            files += [(f"{path}.json", _pretty(view.json())), (f"{path}.svg", svg(view).encode())]
-        else:
-            files.append((f"{path}.json", _pretty({"columns": view.columns, "data": view.rows})))
-    return files
+    """Exact data of every curve, all pictures as one page, and grids in the form that MLflow shows as a table."""
+    curves = [view for view in views if isinstance(view, Curve)]
+    grids = [view for view in views if isinstance(view, Grid)]
+    files = [(f"{_path(curve)}.json", _pretty(curve.json())) for curve in curves]
+    files += [(f"{_path(grid)}.json", _pretty({"columns": grid.columns, "data": grid.rows})) for grid in grids]
+    return [*files, (PICTURES, page(curves).encode())] if curves else files
 
 
 def _index(views: Sequence[View]) -> dict[str, str]:
