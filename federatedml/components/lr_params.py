@@ -61,10 +61,10 @@ class EncryptParam(Params):
 
 
 class EncryptedModeParam(Params):
-    """How FATE re-uses ciphertexts; without effect under protocol 'shared'."""
+    """How FATE reuses ciphertexts; without effect under protocol 'shared'."""
 
     mode: Literal["strict", "fast", "balance", "confusion_opt"] = Field(
-        default="strict", description="re-use of ciphertexts"
+        default="strict", description="reuse of ciphertexts"
     )
     re_encrypted_rate: float = Field(default=1.0, ge=0, le=1, description="share of ciphertexts made anew")
 
@@ -120,7 +120,7 @@ class LogisticParams(Params):
     encrypt_param: EncryptParam = Field(default=EncryptParam(), description="homomorphic encryption")
     re_encrypt_batches: int = Field(default=2, ge=1, description="HomoLR: batches between re-encryptions")
     encrypted_mode_calculator_param: EncryptedModeParam = Field(
-        default=EncryptedModeParam(), description="re-use of ciphertexts"
+        default=EncryptedModeParam(), description="reuse of ciphertexts"
     )
     need_run: bool = Field(default=True, description="false passes the data through")
     predict_param: PredictParam = Field(default=PredictParam(), description="prediction")
