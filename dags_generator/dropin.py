@@ -154,10 +154,13 @@ def read(path: Path) -> bytes:
         raise DslError(
             "FED-160", f"{path.name} cannot be read: {error.strerror}", "a regular file is expected"
         ) from None
-    with open(handle, "rb") as file:
+    try:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
             raise DslError("FED-160", f"{path.name} is not a regular file")
         if found.st_size > MAX_BYTES:
             raise DslError("FED-160", f"{path.name} has {found.st_size} bytes", f"at most {MAX_BYTES}")
-        return file.read(MAX_BYTES + 1)
+        with open(handle, "rb", closefd=False) as file:
+            return file.read(MAX_BYTES + 1)
+    finally:
+        os.close(handle)

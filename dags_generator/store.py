@@ -51,6 +51,7 @@ class BundleStore:
     def __init__(self, root: Path) -> None:
         self.root, self.current = root, root / "current"
         self._placed: dict[str, float] = {}
+        self._verified = False
 
     def version(self) -> str | None:
         """The newest version, or None before the first."""
@@ -85,7 +86,7 @@ class BundleStore:
         files = {f"{key}.json": self._object(pipeline.body) for key, pipeline in pipelines.items()}
         files |= {f"{key}.py": self._object(STUB) for key in pipelines}
         manifest = Manifest(files, {key: pipeline.spec_digest for key, pipeline in pipelines.items()})
-        if manifest.version != self.version() or set(os.listdir(self.current)) != set(files):
+        if manifest.version != self.version() or not self._verified:
             write_file(self.root / "manifests" / f"{manifest.version}.json", manifest.body())
             self._show(manifest)
             write_file(self.root / "version", manifest.version.encode())
@@ -108,15 +109,19 @@ class BundleStore:
         return digest
 
     def _show(self, manifest: Manifest) -> None:
-        """Bring ``current/`` to the manifest: the JSON first, then its stub, whose time makes Airflow parse it."""
+        """Bring ``current/`` to the manifest: the JSON first, then its stub, whose time makes Airflow parse it.
+
+        Files there are not synced one by one: every process looks at all of them when it first publishes.
+        """
         for name in set(os.listdir(self.current)) - set(manifest.files):
             (self.current / name).unlink()
         for key in manifest.specs:
             body = (self.root / "objects" / manifest.files[f"{key}.json"]).read_bytes()
             if not _same(self.current / f"{key}.json", body) or not _same(self.current / f"{key}.py", STUB):
-                write_file(self.current / f"{key}.json", body)
-                write_file(self.current / f"{key}.py", STUB)
+                _place(self.current / f"{key}.json", body)
+                _place(self.current / f"{key}.py", STUB)
                 self._date(key)
+        self._verified = True
 
     def _date(self, key: str) -> None:
         """Airflow overlooks a change during a parse: the second of two quick changes is dated ahead of its end."""
@@ -124,6 +129,12 @@ class BundleStore:
         self._placed[key] = now
         if now - before < PARSING:
             os.utime(self.current / f"{key}.py", (now + AHEAD, now + AHEAD))
+
+
+def _place(path: Path, body: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_bytes(body)
+    temporary.rename(path)
 
 
 def _same(path: Path, body: bytes) -> bool:

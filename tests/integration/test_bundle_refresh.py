@@ -1,0 +1,192 @@
+"""The bundle as Airflow's DAG processor uses it, and the DAGs that come out."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from federatedml.errors import DslError
+from federatedml.federation.home import PartyHome
+from tests.pipeline_example import Edit, conf, dsl, unchanged
+
+
+@pytest.fixture(scope="module", autouse=True)
+def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Airflow reads its configuration when it is first imported: from here, not from the user's home."""
+    folder = str(tmp_path_factory.mktemp("airflow"))
+    values = {"AIRFLOW_HOME": folder, "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": f"{folder}/bundles"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in values.items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> PartyHome:
+    names = ("airflow", "worker_log", "trigger_log", "mlflow", "gateway", "serving_http", "serving_grpc")
+    ports = {name: 21010 + position for position, name in enumerate(names)}
+    (tmp_path / "party.yaml").write_text(yaml.safe_dump({"party_id": "9999", "name": "guest", "ports": ports}))
+    (tmp_path / "pipelines").mkdir()
+    return PartyHome(tmp_path)
+
+
+def drop(home: PartyHome, name: str = "lr", edit: Edit = unchanged) -> None:
+    (home.dropin / f"{name}_dsl.json").write_text(json.dumps(dsl()))
+    (home.dropin / f"{name}_conf.json").write_text(json.dumps(conf(edit)))
+
+
+def bundle_of(home: PartyHome, version: str | None = None):
+    from dags_generator.bundle import DslDagBundle
+
+    bundle = DslDagBundle(name=home.root.name, home=str(home.root), refresh_interval=1, version=version)
+    bundle.initialize()
+    return bundle
+
+
+def dags(folder: Path) -> dict:
+    from dags_generator.dag import dags_of
+
+    return {dag_id: dag for stub in sorted(folder.glob("*.py")) for dag_id, dag in dags_of(str(stub)).items()}
+
+
+def test_a_valid_pair_is_taken_up_at_once_and_a_broken_one_at_the_second_refresh(home: PartyHome) -> None:
+    bundle = bundle_of(home)
+    assert list(bundle.path.iterdir()) == []
+    drop(home)
+    drop(home, "broken", lambda conf: conf.clear())
+    bundle.refresh()
+    assert {path.name for path in bundle.path.iterdir()} == {"lr.py", "lr.json"}
+    bundle.refresh()
+    assert {path.name for path in bundle.path.glob("*.py")} == {"lr.py", "broken.py"}
+    with pytest.raises(DslError, match=r"FED-102.*broken_conf\.json: key 'role' is missing"):
+        dags(bundle.path)
+
+
+def test_a_restart_changes_nothing(home: PartyHome) -> None:
+    drop(home)
+    first = bundle_of(home)
+    first.refresh()
+    before = {path: path.stat().st_mtime_ns for path in first.path.iterdir()}
+    again = bundle_of(home)
+    for _ in range(3):
+        again.refresh()
+    assert {path: path.stat().st_mtime_ns for path in again.path.iterdir()} == before
+    assert again.get_current_version() == first.get_current_version()
+
+
+def test_what_is_removed_is_gone_at_the_second_refresh(home: PartyHome) -> None:
+    drop(home)
+    bundle = bundle_of(home)
+    bundle.refresh()
+    for file in list(home.dropin.iterdir()):
+        file.unlink()
+    bundle.refresh()
+    assert set(dags(bundle.path)) == {"lr.guest_9999"}, "an editor may be writing it anew"
+    bundle.refresh()
+    assert list(bundle.path.iterdir()) == []
+    drop(home)
+    bundle.refresh()
+    assert set(dags(bundle.path)) == {"lr.guest_9999"}
+
+
+def test_a_version_stays_what_it_was(home: PartyHome) -> None:
+    drop(home)
+    bundle = bundle_of(home)
+    bundle.refresh()
+    first = bundle.get_current_version().version
+    drop(home, edit=lambda conf: conf["algorithm_parameters"]["hetero_lr_0"].update(max_iter=7))
+    bundle.refresh()
+    assert bundle.get_current_version().version != first
+    old = bundle_of(home, first)
+    iterations = [
+        dags(folder)["lr.guest_9999"].params["algorithm_parameters.hetero_lr_0"]["max_iter"]
+        for folder in (old.path, bundle.path)
+    ]
+    assert iterations == [30, 7]
+    with pytest.raises(RuntimeError):
+        old.refresh()
+
+
+def _initialize(home: PartyHome, version: str, barrier) -> None:
+    barrier.wait()
+    bundle = bundle_of(home, version)
+    os._exit(0 if set(dags(bundle.path)) == {"lr.guest_9999"} else 1)
+
+
+def test_several_processes_may_build_a_version_at_once(home: PartyHome) -> None:
+    drop(home)
+    bundle = bundle_of(home)
+    bundle.refresh()
+    version = bundle.get_current_version().version
+    context = multiprocessing.get_context("fork")
+    barrier = context.Barrier(4)
+    racing = [context.Process(target=_initialize, args=(home, version, barrier)) for _ in range(4)]
+    for process in racing:
+        process.start()
+    for process in racing:
+        process.join(30)
+    assert [process.exitcode for process in racing] == [0] * 4
+
+
+def test_five_hundred_hostile_files_are_errors_and_one_good_one_a_dag(home: PartyHome) -> None:
+    for number in range(500):
+        (home.dropin / f"x{number}.json").write_text("{" * (number % 7) + "\"__import__('os').abort()\"")
+        (home.dropin / f"x{number}.py").write_text("import os; os.abort()")
+    drop(home)
+    bundle = bundle_of(home)
+    bundle.refresh()
+    bundle.refresh()
+    assert len(list(bundle.path.glob("*.py"))) == 501
+    assert {path.read_bytes() for path in bundle.path.glob("*.py")} == {(bundle.path / "lr.py").read_bytes()}
+
+
+def test_the_dag_of_the_initiator(home: PartyHome) -> None:
+    drop(home, edit=lambda conf: conf["algorithm_parameters"]["hetero_lr_0"].update(penalty="l2"))
+    bundle = bundle_of(home)
+    bundle.refresh()
+    dag = dags(bundle.path)["lr.guest_9999"]
+    assert {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks} == {
+        "federate": [],
+        "dataio_0": ["federate"],
+        "intersection_0": ["dataio_0"],
+        "hetero_lr_0": ["intersection_0"],
+        "evaluation_0": ["hetero_lr_0"],
+        "conclude": ["evaluation_0"],
+    }
+    assert dag.tags == {"fed", "party:9999", "pipeline:lr", "role:guest"}
+    assert dag.get_task("hetero_lr_0").custom_operator_name == "HeteroLR"
+    assert {task.retries for task in dag.tasks} == {20}
+    assert {task.trigger_rule.value for task in dag.tasks} == {"all_success"}
+    assert "Who learns what" in dag.doc_md
+    assert dag.params["algorithm_parameters.hetero_lr_0"]["penalty"] == "l2", "what only the component reads stays"
+
+
+def test_the_dag_of_a_peer_begins_with_enrol_and_has_no_form(home: PartyHome) -> None:
+    drop(home)
+    home.installed.mkdir()
+    parties = {"initiator": {"role": "guest", "party_id": "1"}, "role": {"guest": ["1"], "host": ["2"]}}
+    parties["role"]["arbiter"] = ["9999"]
+    (home.installed / "1.lr.json").write_text(json.dumps({"dsl": dsl(), "parties": parties}))
+    bundle = bundle_of(home)
+    bundle.refresh()
+    dag = dags(bundle.path)["1.lr.arbiter_9999"]
+    assert [task.task_id for task in dag.topological_sort()] == ["enrol", "hetero_lr_0", "conclude"]
+    assert len(dag.params) == 0
+    assert dag.get_task("enrol").spec_digest == json.loads((bundle.path / "1.lr.json").read_text())[0]["spec_digest"]
+
+
+def test_runs_are_named_by_job_ids() -> None:
+    from airflow_plugins.plugin import AirfedPlugin
+    from dags_generator.timetable import JobIdTimetable
+
+    assert AirfedPlugin.timetables == [JobIdTimetable]
+    ids = [JobIdTimetable().generate_run_id(run_type="manual") for _ in range(1000)]
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch(r"20[0-9]{19}", run_id) for run_id in ids)

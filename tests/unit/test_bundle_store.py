@@ -1,0 +1,101 @@
+"""Versions of the bundle: unchanged files stay, old versions can be had again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dags_generator.dropin import Compiled
+from dags_generator.store import STUB, BundleStore
+
+A, B, CHANGED = Compiled(b"[1]", "aa"), Compiled(b"[2]", "bb"), Compiled(b"[3]", "cc")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> BundleStore:
+    return BundleStore(tmp_path / "bundle")
+
+
+def state(store: BundleStore) -> dict[str, tuple[int, int]]:
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in store.current.iterdir()}
+
+
+def test_the_stub_is_what_airflow_s_discovery_looks_for() -> None:
+    assert b"airflow" in STUB
+    assert b"dag" in STUB
+    assert len(STUB.splitlines()) == 3
+
+
+def test_a_pipeline_is_a_stub_and_its_json(store: BundleStore) -> None:
+    version = store.publish({"a": A, "9.b": B})
+    assert version == store.version()
+    assert {path.name: path.read_bytes() for path in store.current.iterdir()} == {
+        "a.py": STUB, "a.json": b"[1]", "9.b.py": STUB, "9.b.json": b"[2]"
+    }  # fmt: skip
+    assert store.manifest().specs == {"a": "aa", "9.b": "bb"}
+    assert store.pipelines() == {"a": A, "9.b": B}
+
+
+def test_only_what_changed_is_replaced(store: BundleStore) -> None:
+    store.publish({"a": A, "b": B})
+    before = state(store)
+    store.publish({"a": A, "b": CHANGED})
+    changed = {name for name, found in state(store).items() if found != before[name]}
+    assert changed == {"b.json", "b.py"}, "the stub too: Airflow parses what has a new time"
+
+
+def test_nothing_is_written_when_nothing_changed(store: BundleStore) -> None:
+    version = store.publish({"a": A})
+    before = state(store), (store.root / "version").stat()
+    assert store.publish({"a": A}) == version
+    assert (state(store), (store.root / "version").stat()) == before
+
+
+def test_a_pipeline_that_is_gone_leaves_the_current_folder(store: BundleStore) -> None:
+    store.publish({"a": A, "b": B})
+    store.publish({"a": A})
+    assert {path.name for path in store.current.iterdir()} == {"a.py", "a.json"}
+
+
+def test_an_old_version_can_be_built_again(store: BundleStore, tmp_path: Path) -> None:
+    first = store.publish({"a": A})
+    store.publish({"a": CHANGED})
+    for _ in range(2):
+        store.materialise(first, tmp_path / "versions" / first)
+    assert (tmp_path / "versions" / first / "a.json").read_bytes() == b"[1]"
+    assert (store.current / "a.json").read_bytes() == b"[3]"
+
+
+@pytest.mark.parametrize("version", ["0" * 32, "", "../version", "x"])
+def test_a_version_that_never_was_is_an_error(store: BundleStore, tmp_path: Path, version: str) -> None:
+    store.publish({"a": A})
+    if version:
+        with pytest.raises(KeyError):
+            store.materialise(version, tmp_path / "versions" / "x")
+        assert not (tmp_path / "versions" / "x").exists()
+
+
+def test_equal_contents_are_equal_versions(store: BundleStore, tmp_path: Path) -> None:
+    other = BundleStore(tmp_path / "other")
+    assert store.publish({"a": A, "b": B}) == other.publish({"b": B, "a": A})
+    first = store.version()
+    store.publish({"a": A})
+    assert store.publish({"a": A, "b": B}) == first
+
+
+def test_what_a_crash_left_behind_is_made_good(store: BundleStore) -> None:
+    store.publish({"a": A})
+    (store.current / ".a.json.tmp").write_bytes(b"half")
+    (store.current / "b.py").write_bytes(STUB)
+    (store.current / "a.json").write_bytes(b"")
+    BundleStore(store.root).publish({"a": A})
+    assert {path.name: path.read_bytes() for path in store.current.iterdir()} == {"a.py": STUB, "a.json": b"[1]"}
+
+
+def test_the_second_of_two_quick_changes_is_dated_ahead_of_the_parse_that_may_be_running(store: BundleStore) -> None:
+    store.publish({"a": A})
+    written = (store.current / "a.json").stat().st_mtime
+    assert (store.current / "a.py").stat().st_mtime - written < 1
+    store.publish({"a": CHANGED})
+    assert (store.current / "a.py").stat().st_mtime - (store.current / "a.json").stat().st_mtime > 1
