@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ from mlflow_server import mlflow_server
 
 from federated_operators.registry.models import ModelRegistry
 from federated_operators.registry.rest import MlflowRest
+from federatedml.component import Component
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.federation.identity import KeyPair, create_ca, issue
 from federatedml.federation.party import Member
+from federatedml.model_bundle import ModelBundle
 from tests.members import GUEST, HOST
 from tests.model_halves import KEY, MEMBERS, bundle, raw_table
 
@@ -133,11 +135,15 @@ class Federation:
 
     def register(self, job: str, seed: int = 1, members: tuple[Member, ...] = (GUEST, HOST)) -> None:
         """A new version of ``members``' halves, with the alias."""
+        for member in members:
+            self.publish(bundle(member, job, seed))
+
+    def publish(self, half: ModelBundle, modules: Mapping[str, Component] | None = None) -> None:
+        """A version of any half, with the alias."""
         with MlflowRest(f"http://127.0.0.1:{self.base}") as rest:
             registry = ModelRegistry(rest)
-            for member in members:
-                made = registry.register(bundle(member, job, seed), f"{KEY}@{member}")
-                registry.set_alias(made.name, made.version)
+            made = registry.register(half, f"{KEY}@{half.me}", modules=modules)
+            registry.set_alias(made.name, made.version)
 
     def call(self, body: dict[str, Any], what: str = "inference") -> httpx.Response:
         url = f"http://127.0.0.1:{self.port(GUEST)}/federation/v1/{what}"

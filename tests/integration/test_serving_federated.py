@@ -9,12 +9,14 @@ import grpc
 import pytest
 from serving_party import Federation, request, sample, until
 
+from airfed_proto.v1 import model_pb2, serving_pb2_grpc
 from airfed_proto.v1 import serving_pb2 as pb
-from airfed_proto.v1 import serving_pb2_grpc
+from federatedml.component import Component, ModelSpec, Params, registry
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.federation.identity import KeyPair, create_ca, dns_name, issue
+from federatedml.model_bundle import StoredModel
 from tests.members import ARBITER, GUEST, HOST
-from tests.model_halves import KEY, batch_scores, raw_table
+from tests.model_halves import KEY, batch_scores, bundle, raw_table
 
 JOB = "20260101120000000001"
 
@@ -156,6 +158,19 @@ def test_new_versions_are_served_without_a_restart_and_never_mixed(federation: F
     federation.register(JOB)  # found again, not made again: the alias goes back
     until(lambda: federation.serves(JOB, GUEST, HOST))
     assert federation.call(request(1)).json()["data"]["score"] == float(batch_scores(1)[1])
+
+
+def test_a_model_that_cannot_be_scored_is_refused_by_name_and_the_one_before_stays(federation: Federation) -> None:
+    half = bundle(GUEST, f"{JOB[:-1]}4")
+    more = {**half.components, "nn_0": StoredModel("HeteroNN", "model", {"Net": b""})}
+    net = Component("HeteroNN", "", Params, {}, model=ModelSpec({"Net": model_pb2.LRModelMeta}))
+    federation.publish(replace(half, components=more), {**registry(), "HeteroNN": net})
+    until(lambda: federation.get("/models").json()["problems"])
+    assert "nn_0 (HeteroNN)" in str(federation.get("/models").json()["problems"])
+    assert federation.get("/health/ready").status_code == 503
+    assert federation.call(request(1)).json()["data"]["modelVersion"] == JOB
+    federation.register(JOB)
+    until(federation.ready)
 
 
 def test_without_the_host_there_is_an_error_and_no_score(federation: Federation) -> None:
