@@ -93,6 +93,7 @@ def _paths(home: PartyHome) -> dict[str, dict[str, str]]:
             "worker_log_server_port": str(home.config.ports.worker_log),
             "trigger_log_server_port": str(home.config.ports.trigger_log),
             "colored_console_log": "False",
+            "namespace_levels": "airflow.dag_processing.manager=WARNING",  # says every second that it looks again
         },
         "dag_processor": {
             "dag_bundle_config_list": json.dumps([{"name": "dsl", "classpath": BUNDLE, "kwargs": bundle}]),

@@ -19,6 +19,7 @@ from federatedml.federation.home import PartyHome
 def main() -> None:
     """Serve until SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each look at the party's own Airflow
     try:
         home = PartyHome(Path(os.environ["AIRFED_HOME"]))
         asyncio.run(serve(home, DslAcceptor(home), on_verdict=partial(close_runs, home)))

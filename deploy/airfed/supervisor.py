@@ -10,11 +10,13 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import shutil
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import IO
 
 from airfed import airflow_config, databases, guard, proc, state
@@ -30,6 +32,7 @@ GRACE = 7.0  # between SIGTERM and SIGKILL
 PROBE = 0.5
 GUARD_PATIENCE = 10.0
 LOG_LIMIT = 16 << 20
+LOG_CHECK = 60.0
 
 
 def prepared_programs(home: PartyHome) -> list[Program]:
@@ -80,6 +83,7 @@ class _Supervisor:
         for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(sign, stop.set)
         keepers = [asyncio.create_task(child.keep()) for child in self._children]
+        keepers.append(asyncio.create_task(_keep_logs_small(self._home)))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([stopping, *keepers], return_when=asyncio.FIRST_COMPLETED)
         self._say(f"{self._home.config.name}: stopping")
@@ -194,9 +198,22 @@ def _check_ports(home: PartyHome, chosen: list[Program]) -> None:
 
 
 def _log(home: PartyHome, name: str) -> IO[bytes]:
-    """The log of a process, open for appending; a large one is put aside first."""
+    """The log of a process, open for appending."""
     home.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = home.logs / f"{name}.log"
-    if path.exists() and path.stat().st_size > LOG_LIMIT:
-        path.rename(path.with_suffix(".log.1"))
-    return path.open("ab")
+    return (home.logs / f"{name}.log").open("ab")
+
+
+async def _keep_logs_small(home: PartyHome) -> None:
+    """Put the contents of large logs aside; the processes go on appending to the emptied files."""
+    while True:
+        for path in home.logs.glob("*.log"):
+            with contextlib.suppress(OSError):  # a full disk is no reason to end the party
+                put_aside(path, LOG_LIMIT)
+        await asyncio.sleep(LOG_CHECK)
+
+
+def put_aside(path: Path, limit: int) -> None:
+    """Copy a log of more than ``limit`` bytes to ``NAME.log.1`` and empty it."""
+    if path.stat().st_size > limit:
+        shutil.copyfile(path, path.with_suffix(".log.1"))
+        os.truncate(path, 0)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -81,10 +82,18 @@ def _files(pid: int) -> list[str]:
     return found
 
 
+def listening(pid: int) -> list[str]:
+    """Addresses on which the process listens."""
+    return [c.laddr.ip for c in _connections(pid) if c.status == psutil.CONN_LISTEN]
+
+
 def _peers(pid: int) -> list[int]:
-    """Remote ports of the process's outgoing connections."""
+    """Remote ports of the process's connections."""
+    return [c.raddr.port for c in _connections(pid) if c.raddr]
+
+
+def _connections(pid: int) -> list[Any]:
     try:
-        connections = psutil.Process(pid).net_connections("tcp")
-    except psutil.Error:
+        return list(psutil.Process(pid).net_connections("tcp"))
+    except psutil.Error:  # the process has gone
         return []
-    return [c.raddr.port for c in connections if c.raddr and c.status != psutil.CONN_LISTEN]

@@ -12,6 +12,7 @@ from airfed import proc, state
 from airfed.party import init_party, party_config
 from airfed.processes import environment_of, programs
 from airfed.state import Condition, Record, Supervision
+from airfed.supervisor import put_aside
 from federatedml.federation.home import PartyHome
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(1000)"]
@@ -116,3 +117,15 @@ def test_launcher_refuses_a_parent_that_has_died() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 1
     assert "parent" in done.stderr
+
+
+def test_a_large_log_is_put_aside_while_its_writer_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.log"
+    with path.open("ab", buffering=0) as writer:
+        writer.write(b"old" * 10)
+        put_aside(path, limit=100)
+        assert path.stat().st_size == 30
+        put_aside(path, limit=20)
+        writer.write(b"new")
+    assert path.read_bytes() == b"new"
+    assert (tmp_path / "gateway.log.1").read_bytes() == b"old" * 10
