@@ -168,7 +168,7 @@ def test_a_program_that_cannot_start_is_reported_with_its_log(home: PartyHome, r
     child = run("not-a-port")
     (home.logs / "supervisor.log").write_text("what the supervisor said\n")
     with pytest.raises(FedError, match="what the supervisor said"):
-        control.wait_ready(home, child)
+        control.wait_ready([control.Starting(home, child)])
 
 
 def children_of(pid: int) -> list[int]:
