@@ -318,6 +318,12 @@ def test_members_are_settled_before_anything_runs() -> None:
         HETERO_LR.settle({**good, HOST: params(max_iter=5)})
 
 
+def test_the_dealer_is_a_party_of_its_own() -> None:
+    dealer_is_guest = dict.fromkeys((GUEST, HOST, Member(Role.ARBITER, GUEST.party)), params())
+    with pytest.raises(DslError, match="three different parties"):
+        HETERO_LR.settle(dealer_is_guest)
+
+
 @pytest.mark.parametrize(
     "topic", ["masked_features", "masked_predictor", "masked_step", "epoch_sums", "partial_scores"]
 )
