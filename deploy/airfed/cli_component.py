@@ -42,12 +42,14 @@ def show_component(
         return show_json(details)
     print(f"{found.module} (version {found.version}): {found.title}\nroles: {', '.join(found.roles)}\n")
     show_rows(["parameter", "default", "meaning"], _parameters(found))
-    print("\nmessages and what they carry:")
-    for message in details["disclosure"]["topics"]:
-        print("  " + ", ".join(f"{key}: {_text(value)}" for key, value in message.items()))
+    print()
+    messages = details["disclosure"]["topics"]
+    if messages:
+        show_rows(list(messages[0]), [[_text(value) for value in message.values()] for message in messages])
     print("\nwhat each role learns from the outputs:")
     for role, sentences in details["disclosure"]["outputs"].items():
-        print(f"  {role}: {' '.join(sentences)}")
+        for sentence in sentences:
+            print(f"  {role}: {sentence}")
     return None
 
 
@@ -73,4 +75,4 @@ def _parameters(found: Component) -> list[list[str]]:
 
 
 def _text(value: Any) -> str:
-    return " ".join(str(each) for each in value) if isinstance(value, list | tuple) else str(value)
+    return ", ".join(str(each) for each in value) if isinstance(value, list | tuple) else str(value)
