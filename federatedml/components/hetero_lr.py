@@ -460,8 +460,10 @@ def _expect(array: Array, *shape: int) -> Array:
 
 
 def _settle(submitted: MemberParams) -> MemberParams:
-    """``DslError`` unless one guest, one host and one arbiter, three parties, have the same parameters (``predict_param``
-    aside). A dealer that is also the guest or the host could unmask the other one, whatever the topics say."""
+    """``DslError`` unless guest, host and arbiter are three parties with the same parameters (``predict_param`` aside).
+
+    A dealer that is also the guest or the host could unmask the other one, whatever the topics say.
+    """
     roles = sorted(member.role for member in submitted)
     if roles != sorted(Role):
         raise DslError(

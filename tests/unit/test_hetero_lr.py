@@ -19,7 +19,7 @@ from federatedml.data.table import Kind, Table, read, write
 from federatedml.errors import DataError, DslError, FedError, ProtocolError
 from federatedml.federation.box import Box
 from federatedml.federation.local import LocalNetwork
-from federatedml.federation.party import Role
+from federatedml.federation.party import Member, Role
 from tests.conformance import Case
 from tests.lr_cases import breast, case, in_clear, param, params, small, table, weights
 from tests.members import ARBITER, GUEST, HOST, OTHER_HOST

@@ -40,7 +40,7 @@ def test_a_damaged_copy_is_dropped(tmp_path: Path, path: str) -> None:
     assert cache.get(DIGEST) == FILES
 
 
-@pytest.mark.parametrize("digest", ["..", "", "a/b", DIGEST.upper(), DIGEST + "0", "../" + DIGEST])
+@pytest.mark.parametrize("digest", ["..", "", "a/b", DIGEST.upper(), DIGEST + "0", "../" + DIGEST], ids=range(6))
 def test_a_digest_is_not_a_path(tmp_path: Path, digest: str) -> None:
     with pytest.raises(ModelError, match="FED-604"):
         ModelCache(tmp_path).get(digest)
