@@ -46,10 +46,12 @@ def show_component(
     messages = details["disclosure"]["topics"]
     if messages:
         show_rows(list(messages[0]), [[_text(value) for value in message.values()] for message in messages])
-    print("\nwhat each role learns from the outputs:")
+    print(f"{'' if messages else 'no messages'}\nwhat each role learns from the outputs:")
     for role, sentences in details["disclosure"]["outputs"].items():
         for sentence in sentences:
             print(f"  {role}: {sentence}")
+    if not details["disclosure"]["outputs"]:
+        print("  nothing of another party's")
     return None
 
 
