@@ -46,7 +46,7 @@ def conf_of(parties: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, 
     for name, value in params.items():
         group, dot, key = name.partition(".")
         if group in parties:
-            raise DslError("FED-135", f"the form has {name!r}, but the parties are those of the pipeline")
+            raise DslError("FED-139", f"the form has {name!r}, but the parties are those of the pipeline")
         if not dot:
             conf.setdefault(group, {}).update(value)
         else:
@@ -107,7 +107,7 @@ def read_plan(home: PartyHome, initiator: str, job_id: str, member: Member) -> J
         return load_plan(path.read_bytes())
     except FileNotFoundError:
         raise ProtocolError(
-            "FED-340", f"job {job_id} of party {initiator} was not admitted for {member}", "its first task does that"
+            "FED-390", f"job {job_id} of party {initiator} was not admitted for {member}", "its first task does that"
         ) from None
 
 
@@ -136,7 +136,7 @@ def _follow(news: Iterable[local_pb2.AdmissionNews]) -> None:
                 state = job_pb2.ProposalState.Name(answer.state).lower().replace("_", " ")
                 log.info("party %s: %s %s", party, state, line[1])
     if last is None or not last.done:
-        raise ProtocolError("FED-341", "the gateway ended the talk without an answer")
+        raise ProtocolError("FED-391", "the gateway ended the talk without an answer")
     if last.failure.code:
         raise FedError(last.failure.code, _text(last))
 

@@ -228,6 +228,7 @@ def run_component(seat: Seat, on_session: Callable[[WorkerSession], None], on_ru
         if not tracked:
             log.warning("MLflow does not have everything of %s yet; conclude brings it", seat.component)
         work.show_run()
+        CheckpointStore((seat.job_dir / outputs.folder).parent).prune(0, 0)  # nothing goes back behind a commit
         session.done()
     finally:
         tracker.stop()
@@ -241,7 +242,7 @@ def step_of(plan: JobPlan, name: str) -> StepPlan:
     try:
         return plan.steps[name]
     except KeyError:
-        raise ProtocolError("FED-342", f"{plan.me} does not run {name!r} in job {plan.job_id}") from None
+        raise ProtocolError("FED-392", f"{plan.me} does not run {name!r} in job {plan.job_id}") from None
 
 
 def xcom(outputs: StepOutputs) -> dict[str, Any]:

@@ -19,12 +19,12 @@ import pytest
 from mlflow_server import mlflow_server
 
 from airfed.party import ca_of, init_party, party_config, trust
+from airfed_proto.v1 import model_pb2
 from federated_operators.registry.models import ModelRegistry
 from federated_operators.registry.records import Run
 from federated_operators.registry.rest import MlflowRest
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.data.table import Kind, Table
-from federatedml.errors import ModelError
 from federatedml.federation.home import PartyHome, Peer
 
 BASE_PORT, MLFLOW_PORT = 23030, 23012
@@ -160,15 +160,20 @@ def test_a_job_succeeds_at_all_members(federation: Federation, rest: MlflowRest)
     assert losses
 
 
-def test_the_model_is_registered_where_there_is_one(federation: Federation, rest: MlflowRest) -> None:
+def test_every_member_has_its_part_of_the_model(federation: Federation, rest: MlflowRest) -> None:
     registry = ModelRegistry(rest)
-    model_id = "arbiter-10001#guest-9999#host-10000#breast"
-    for name in ("guest", "host"):
-        binding = registry.resolve(f"{name}#{PARTIES[name]}#{model_id}")
-        assert binding.job_id == JOB.format(1)
-        assert set(registry.load(binding).components) == {"dataio_0", "hetero_lr_0"}
-    with pytest.raises(ModelError):
-        registry.resolve(f"arbiter#10001#{model_id}")
+    parts = {"guest": {"dataio_0", "hetero_lr_0"}, "host": {"dataio_0", "hetero_lr_0"}, "arbiter": {"hetero_lr_0"}}
+    for name, components in parts.items():
+        binding = registry.resolve(f"{name}#{PARTIES[name]}#arbiter-10001#guest-9999#host-10000#breast")
+        bundle = registry.load(binding)
+        assert (binding.job_id, set(bundle.components)) == (JOB.format(1), components)
+        pipeline = model_pb2.Pipeline.FromString(bundle.pipeline)
+        assert json.loads(pipeline.train_runtime_conf)["role"] == {role: [party] for role, party in PARTIES.items()}
+
+
+def test_no_checkpoint_outlives_its_commit(federation: Federation) -> None:
+    for home in federation.homes.values():
+        assert not list(home.job_dir(PARTIES["guest"], JOB.format(1)).glob("*/*/g*/a*/ckpt/*"))
 
 
 def test_a_failure_at_one_member_ends_all_with_its_reason(federation: Federation, rest: MlflowRest) -> None:

@@ -27,7 +27,7 @@ def test_a_component_may_have_a_dot_in_its_name() -> None:
 
 @pytest.mark.parametrize("name", ["role", "initiator", "role.guest"])
 def test_the_form_cannot_change_the_parties(name: str) -> None:
-    with pytest.raises(DslError, match="FED-135"):
+    with pytest.raises(DslError, match="FED-139"):
         conf_of(PARTIES, {name: {"guest": ["1"]}})
 
 
