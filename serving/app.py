@@ -1,8 +1,9 @@
 """The REST side: FATE-Serving's calls with typed bodies, health, and what is served.
 
 Every error has FATE's body, ``{"retcode", "retmsg", "data", "flag"}``, and an HTTP status that tells machines the same:
-400 features, 404 unknown service or id, 408 slow body, 413 large body, 422 wrong body, 502 a host refused or answered
-wrongly, 503 overload or a version that differs, 504 a host that is not there. Bodies of requests are never echoed.
+400 features, 404 unknown service or id, 405 wrong method, 408 slow body, 413 large body, 422 wrong body, 502 a host
+refused or answered wrongly, 503 overload or a version that differs, 504 a host that is not there. Bodies of requests
+are never echoed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 from airfed_proto.v1 import serving_pb2 as pb
 from federatedml.errors import FedError
@@ -114,6 +116,10 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def wrong_body(_: Request, error: RequestValidationError) -> JSONResponse:
         return _error(422, Retcode.PARAM_ERROR, "; ".join(_place(one) for one in error.errors()[:5]))
+
+    @app.exception_handler(HTTPException)
+    async def not_taken(_: Request, error: HTTPException) -> JSONResponse:
+        return _error(error.status_code, Retcode.PARAM_ERROR, error.detail, dict(error.headers or {}))
 
     @app.exception_handler(FedError)
     async def failed(_: Request, error: FedError) -> JSONResponse:
