@@ -460,18 +460,18 @@ def _expect(array: Array, *shape: int) -> Array:
 
 
 def _settle(submitted: MemberParams) -> MemberParams:
-    """``DslError`` unless guest, host and arbiter are three parties with the same parameters (``predict_param`` aside).
+    """``DslError`` unless one guest, one host and one arbiter have the same parameters (``predict_param`` aside).
 
-    A dealer that is also the guest or the host could unmask the other one, whatever the topics say.
+    A dealer that is also the guest or the host could unmask the other one, whatever the topics say: refused.
     """
     roles = sorted(member.role for member in submitted)
     if roles != sorted(Role):
         raise DslError(
             "FED-151", f"HeteroLR with protocol 'shared' runs with {', '.join(map(str, roles))}", "one of each role"
         )
-    if len({member.party for member in submitted}) < len(submitted):
-        taken = ", ".join(sorted(map(str, submitted)))
-        raise DslError("FED-152", f"HeteroLR with protocol 'shared' runs with {taken}", "three different parties")
+    dealer = next(member.party for member in submitted if member.role is Role.ARBITER)
+    if any(member.party == dealer for member in submitted if member.role is not Role.ARBITER):
+        raise DslError("FED-152", f"HeteroLR: party {dealer} is the arbiter and more", "the arbiter is a party apart")
     if len({_params_digest(cast(LogisticParams, p)).tobytes() for p in submitted.values()}) > 1:
         raise DslError("FED-150", "parameters of HeteroLR differ between parties", "only predict_param may")
     return submitted

@@ -58,8 +58,8 @@ def test_every_party_plans_its_own_part_of_the_same_job(acceptor: DslAcceptor) -
 
 
 def test_a_party_with_two_roles_has_two_plans(acceptor: DslAcceptor) -> None:
-    job = proposal(conf_edit=lambda conf: conf["role"].update(arbiter=[10000]))
-    assert [str(plan.me) for plan in acceptor.plans(job, "10000")] == ["arbiter_10000", "host_10000"]
+    job = proposal(conf_edit=lambda conf: conf["role"].update(host=[9999]))
+    assert [str(plan.me) for plan in acceptor.plans(job, "9999")] == ["guest_9999", "host_9999"]
 
 
 REFUSED: dict[str, tuple[Callable[[ProposedJob], ProposedJob], str]] = {
@@ -130,7 +130,7 @@ def test_what_was_installed_becomes_a_dag_that_others_start(acceptor: DslAccepto
 
 
 def test_the_initiator_s_own_pipeline_is_not_installed_again(acceptor: DslAcceptor) -> None:
-    job = proposal(conf_edit=lambda conf: conf["role"].update(arbiter=[9999]))
+    job = proposal(conf_edit=lambda conf: conf["role"].update(host=[9999]))
     for plan in acceptor.plans(job, "9999"):
         acceptor.install(plan)
     assert not acceptor.home.installed.exists()

@@ -45,11 +45,11 @@ def test_a_pair_and_a_native_file_are_pipelines(home: PartyHome) -> None:
 
 
 def test_a_party_with_two_roles_gets_two_dags(home: PartyHome) -> None:
-    drop(home, role={"guest": [9999], "host": [10000], "arbiter": [9999]})
+    drop(home, role={"guest": [9999], "host": [9999], "arbiter": [10001]})
     plans = load_role_plans(compiled(scan(home)["lr"], "9999").body)
     assert [(plan.dag_id, plan.start is not None) for plan in plans] == [
-        ("lr.arbiter_9999", False),
         ("lr.guest_9999", True),
+        ("lr.host_9999", False),
     ]
 
 

@@ -54,7 +54,7 @@ def test_unknown_parameters_and_other_types_are_refused(one: Component) -> None:
 
 
 def test_settling_is_stable(one: Component) -> None:
-    submitted = {Member(role, "1"): one.defaults() for role in one.roles}
+    submitted = {Member(role, f"of-{role}"): one.defaults() for role in one.roles}
     settled = one.settle(submitted)
     assert set(settled) == set(submitted)
     assert one.settle(settled) == settled
