@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from federated_operators.gateway.plan import DataRef, JobPlan, StepPlan
+from federated_operators.gateway.policy import Policy, default_policy, load_policy
+from federatedml.data.catalogue import Catalogue, TableName
+from federatedml.errors import DataError, FedError, PolicyError
+from tests.members import GUEST, HOST, table
+
+TABLE = TableName("bank", "clients")
+
+
+def plan(params: Mapping[str, Any] | None = None, module: str = "HeteroLR", name: TableName = TABLE) -> JobPlan:
+    data = {"data": [DataRef(None, "data", name)]}
+    step = StepPlan("lr_0", module, "1", (GUEST, HOST), params or {}, data)
+    return JobPlan(
+        initiator=GUEST,
+        job_id="20260728120000000001",
+        pipeline="p",
+        me=HOST,
+        members=(GUEST, HOST),
+        model_key="model",
+        digest="",
+        spec_digest="",
+        dag_id="",
+        steps={"lr_0": step},
+        all_steps={"lr_0": (GUEST, HOST)},
+        modules={"lr_0": module},
+        dsl={},
+        conf={},
+        disclosure={},
+    )
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Catalogue:
+    made = Catalogue(tmp_path)
+    made.write(TABLE, table(["a", "b"], x=[1.0, 2.0], y=[1.0, 2.0]))
+    return made
+
+
+def test_the_default_allows_the_configured_peers_only(tmp_path: Path, catalogue: Catalogue) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(default_policy("10000", ["9999", "10001"]))
+    policy = load_policy(file)
+    assert policy.initiators == ["9999", "10001"]
+    policy.check(plan(), catalogue)
+
+
+@pytest.mark.parametrize(
+    ("rules", "params", "rule"),
+    [
+        ({"initiators": ["10001"]}, {}, "policy initiators: party 9999"),
+        ({"modules": ["DataIO", "Inter*"]}, {}, "policy modules: lr_0: module HeteroLR"),
+        ({"tables": ["bank/public_*"]}, {}, "policy tables: lr_0: table bank/clients"),
+        ({"floors": {"key_length": 2048}}, {"encrypt_param": {"key_length": 1024}}, "policy floors.key_length"),
+        ({}, {"batch_size": 19}, "policy floors.batch_rows_per_column: lr_0 has batch_size 19, at least 10 x 2"),
+    ],
+)
+def test_a_refusal_names_its_rule(
+    catalogue: Catalogue, rules: dict[str, Any], params: dict[str, Any], rule: str
+) -> None:
+    policy = Policy.model_validate({"initiators": ["9999"], **rules})
+    with pytest.raises(PolicyError, match=rule):
+        policy.check(plan(params), catalogue)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"batch_size": 20}, {"batch_size": -1}, {"batch_size": 1, "protocol": "shared"}, {"batch_size": None}],
+)
+def test_batches_matter_only_where_gradients_can_be_seen(catalogue: Catalogue, params: dict[str, Any]) -> None:
+    Policy(initiators=["9999"]).check(plan(params), catalogue)
+
+
+def test_a_missing_table_is_refused_before_anything_runs(catalogue: Catalogue) -> None:
+    with pytest.raises(DataError, match="table bank/other does not exist"):
+        Policy(initiators=["*"]).check(plan(name=TableName("bank", "other")), catalogue)
+
+
+def outputs(rows: int) -> bytes:
+    return json.dumps({"data": {"data": {"path": "x", "rows": rows, "digest": ""}}}).encode()
+
+
+def test_a_small_intersection_is_never_used() -> None:
+    policy = Policy.model_validate({"initiators": ["9999"], "floors": {"min_intersection": 100}})
+    policy.check_outputs("Intersection", outputs(100))
+    policy.check_outputs("DataIO", outputs(1))
+    policy.check_outputs("Intersection", b"{}")
+    with pytest.raises(PolicyError, match=r"floors.min_intersection: the intersection has 99 rows, at least 100"):
+        policy.check_outputs("Intersection", outputs(99))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "initiators: 9999",
+        "initiators: ['9999']\nmodule: ['*']",
+        "initiators: ['9999']\nfloors: {key_length: 512}",
+        "initiators: ['9999']\nmay_cancel: 'yes'",
+        "initiators: [*all]",
+        "",
+    ],
+)
+def test_a_wrong_file_is_an_error_not_a_wider_policy(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(text)
+    with pytest.raises(FedError, match="FED-531"):
+        load_policy(file)
+
+
+def test_no_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="airfed party init"):
+        load_policy(tmp_path / "policy.yaml")
