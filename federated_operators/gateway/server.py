@@ -33,6 +33,7 @@ from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.runs import RunControl
 from federated_operators.gateway.seats import Seats
 from federated_operators.gateway.show import Show
+from federated_operators.gateway.silence import Silence
 from federated_operators.gateway.store import Letter, Store
 from federated_operators.gateway.verdicts import EFFECTS, VerdictHook, Verdicts, no_hook
 from federatedml.errors import PolicyError
@@ -99,7 +100,9 @@ class Gateway:
         lanes = [self._courier.run(lane) for lane in (*others, self._party, EFFECTS)]
         relays = [self._relay.run(party) for party in others]
         reconciler = Reconciler(self._store, self._roster, self._control)
-        return [*lanes, *relays, reconciler.run(), self._progress.run(), self._call_missing()]
+        timeout = self._home.config.peer_timeout
+        silence = Silence(self._store, self._roster, self._coordinator, self._peers, timeout)
+        return [*lanes, *relays, reconciler.run(), silence.run(), self._progress.run(), self._call_missing()]
 
     async def _call_missing(self) -> None:
         """Workers that the store knows and that did not come back after a restart are lost."""

@@ -174,13 +174,14 @@ def until(what: Callable[[], Any], seconds: float = 30.0) -> Any:
 # Parties
 
 
-def make_home(root: Path, party: str, port: int, peers: Mapping[str, int]) -> PartyHome:
+def make_home(root: Path, party: str, port: int, peers: Mapping[str, int], timeout: float) -> PartyHome:
     root.mkdir(mode=0o700, parents=True)
     ports = dict.fromkeys(("airflow", "worker_log", "trigger_log", "mlflow", "serving_http", "serving_grpc"), 1)
     config = {
         "party_id": party,
         "name": f"p{party}",
         "ports": {**ports, "gateway": port},
+        "peer_timeout": timeout,
         "peers": {peer: {"gateway": f"127.0.0.1:{at}"} for peer, at in peers.items()},
     }
     (root / "party.yaml").write_text(yaml.safe_dump(config))
@@ -205,13 +206,14 @@ class Parties:
     homes: dict[str, PartyHome] = field(default_factory=dict)
     cas: dict[str, Any] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    peer_timeout: float = 600.0
 
     def __post_init__(self) -> None:
         ports = dict(zip([m.party for m in (GUEST, HOST, ARBITER)], free_ports(3), strict=True))
         self.cas = {party: create_ca(party) for party in ports}
         for party, port in ports.items():
             others = {peer: at for peer, at in ports.items() if peer != party}
-            home = self.homes[party] = make_home(self.root / party, party, port, others)
+            home = self.homes[party] = make_home(self.root / party, party, port, others, self.peer_timeout)
             own = issue(self.cas[party], party)
             (home.root / "pki/ca.pem").write_bytes(self.cas[party].certificate)
             (home.root / "pki/party.pem").write_bytes(own.certificate)

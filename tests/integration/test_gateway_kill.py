@@ -173,3 +173,19 @@ def test_too_many_lost_processes_end_the_job(parties: Parties, job_id: str) -> N
     waiting.join(20)
     assert waiting.error is not None
     assert "processes were lost" in str(waiting.error)
+
+
+def test_a_party_that_stays_silent_ends_the_job(tmp_path: Path) -> None:
+    made = Parties(tmp_path, peer_timeout=2.0)
+    made.start()
+    job_id = str(next(IDS))
+    made.federate(job_id)
+    waiting = [made.worker(member, job_id=job_id) for member in (GUEST, ARBITER)]
+    made.kill(HOST.party)
+    for worker in waiting:
+        worker.join(30)
+        assert worker.error is not None
+        assert "party 10000 has not answered" in str(worker.error)
+    made.start(HOST.party)
+    until(lambda: made.state(HOST.party, job_id) == "failed")
+    made.stop()

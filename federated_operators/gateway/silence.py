@@ -1,0 +1,67 @@
+"""Notices that a party is silent. Silence only pauses a job, until the coordinator's ``peer_timeout`` is over."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import time
+
+from airfed_proto.v1 import common_pb2 as pb
+from airfed_proto.v1 import job_pb2
+from federated_operators.gateway.coordinator import Coordinator
+from federated_operators.gateway.names import Job, member_pb
+from federated_operators.gateway.peers import Peers
+from federated_operators.gateway.roster import Roster
+from federated_operators.gateway.rows import JobRow
+from federated_operators.gateway.store import Store
+from federatedml.errors import FedError
+
+GREET_S = 10.0
+
+
+class Silence:
+    """Greets the parties of this coordinator's running jobs.
+
+    Args:
+        timeout: seconds of silence after which a party's jobs end.
+    """
+
+    def __init__(self, store: Store, roster: Roster, coordinator: Coordinator, peers: Peers, timeout: float) -> None:
+        self._store, self._roster, self._coordinator, self._peers = store, roster, coordinator, peers
+        self._timeout = timeout
+        self._heard: dict[str, float] = {}  # monotonic
+        self._greeting = job_pb2.Greeting(party_id=roster.party, version=importlib.metadata.version("airfed"))
+
+    async def run(self) -> None:
+        """For ever."""
+        every = min(GREET_S, self._timeout / 4)
+        while True:
+            await asyncio.sleep(every)
+            jobs = self._running()
+            parties = {party for job in jobs for party in self._roster.parties(job)} - {self._roster.party}
+            self._heard = {party: at for party, at in self._heard.items() if party in parties}
+            await asyncio.gather(*(self._greet(party, every) for party in parties))
+            for job in jobs:
+                self._end_if_silent(job)
+
+    def _running(self) -> list[Job]:
+        rows = self._store.select(JobRow, initiator=self._roster.party, state="running")
+        return [Job(row.initiator, row.job_id) for row in rows]
+
+    async def _greet(self, party: str, seconds: float) -> None:
+        self._heard.setdefault(party, time.monotonic())
+        try:
+            await self._peers.call(party, "Greet", self._greeting, timeout=seconds)
+            self._heard[party] = time.monotonic()
+        except FedError as error:
+            if not error.retryable:  # an answer, if not a friendly one
+                self._heard[party] = time.monotonic()
+
+    def _end_if_silent(self, job: Job) -> None:
+        for member in self._roster.plan(job).members:
+            silent = time.monotonic() - self._heard.get(member.party, time.monotonic())
+            if silent > self._timeout:
+                text = f"party {member.party} has not answered for {silent:.0f} s, peer_timeout is {self._timeout:g} s"
+                failure = pb.Failure(code="FED-406", message=text, member=member_pb(member))
+                return self._coordinator.end(job, job_pb2.JOB_FAILED, failure)
+        return None
