@@ -12,6 +12,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import sys
 import uuid
 from functools import partial
@@ -61,6 +62,7 @@ def tasks(home: PartyHome, initiator: str, member: str, job_id: str, pair: str =
 
     def execute(task: Any, params: dict[str, Any] | None = None) -> None:
         instance = TaskInstance()
+        signal.signal(signal.SIGTERM, lambda *_: task.on_kill())  # as Airflow's task runner does
         returned[task.task_id] = task.execute({"run_id": job_id, "params": params or {}, "ti": instance})
         returned[task.task_id]["links"] = instance.pushed
 
