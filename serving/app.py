@@ -15,6 +15,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from airfed_proto.v1 import serving_pb2 as pb
@@ -48,7 +49,8 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 
 def build(shelf: Shelf, scoring: Scoring, peers: Peers, features: FeatureTable) -> FastAPI:
     """The application."""
-    app = FastAPI(title="airfed serving", description=__doc__, version="1")
+    # Swagger's files come with the package: a page on this machine must not fetch scripts from elsewhere.
+    app = FastAPIOffline(title="airfed serving", description=__doc__, version="1")
     app.add_middleware(Limits)
     _add_inference(app, scoring)
     _add_health(app, shelf, peers, features)
