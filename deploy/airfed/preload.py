@@ -10,7 +10,7 @@ import numpy  # noqa: F401
 import pyarrow.parquet  # noqa: F401
 
 import dags_generator.bundle  # noqa: F401
-import federated_operators.conclude  # noqa: F401 - and with it all that a task runs
+import federated_operators.conclude  # and with it all that a task runs
 import federated_operators.operator  # noqa: F401
 from federatedml.component import registry
 
