@@ -95,6 +95,8 @@ def _param(field: Field) -> Any:
     try:
         param.resolve()
     except ParamValidationError:
-        shown = {key: field.schema[key] for key in ("type", "title", "description_md")}
+        shown = {
+            key: field.schema[key] for key in ("type", "section", "title", "description_md") if key in field.schema
+        }
         return Param(dict(field.default), **shown)
     return param

@@ -44,7 +44,8 @@ def _schema(name: str, module: str) -> dict[str, Any]:
     return {
         "$schema": DRAFT,
         **{key: schema[key] for key in ("type", "properties", "additionalProperties", "$defs") if key in schema},
-        "title": f"{name} ({module})",
+        "section": f"{name} ({module})",  # folded away until it is asked for: Airflow opens one section at a time
+        "title": "Parameters",
         "description_md": f"{component(module).title}\n\n{parameter_table(schema)}",
     }
 

@@ -71,7 +71,7 @@ class InferenceDoor(serving_pb2_grpc.InferenceServicer):
         try:
             party = verify_leaf(leaf, self.pinned)
             if party != claimed:
-                raise PolicyError("FED-507", f"party {party} may not ask as another party")
+                raise PolicyError("FED-541", f"party {party} may not ask as another party")
         except PolicyError as error:
             LOG.warning("event=peer_refused peer=%s reason=%s", context.peer(), error)
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
@@ -121,6 +121,6 @@ async def start(home: PartyHome, door: InferenceDoor) -> aio.Server:
     try:
         server.add_secure_port(address, credentials)
     except RuntimeError:
-        raise PolicyError("FED-513", f"{address} is taken", "ports.serving_grpc of party.yaml") from None
+        raise PolicyError("FED-708", f"{address} is taken", "ports.serving_grpc of party.yaml") from None
     await server.start()
     return server

@@ -42,7 +42,7 @@ def submit(home: PartyHome, dsl: Path, conf: Path) -> Submitted:
     spec = parse_paths(dsl, conf)
     initiator = spec.parties.initiator
     if initiator.party != home.config.party_id:
-        raise DslError("FED-150", f"{conf.name}: the initiator is party {initiator.party}, not {home.config.party_id}")
+        raise DslError("FED-161", f"{conf.name}: the initiator is party {initiator.party}, not {home.config.party_id}")
     drop(home, spec.pipeline, dsl, conf)
     airflow = AirflowRest(home, SERVICE_USER, passwords(home)[SERVICE_USER])
     try:

@@ -34,9 +34,9 @@ class AirflowClient:
             return None
         dag = _body(answer)
         if dag["has_import_errors"]:
-            raise DslError("FED-150", f"Airflow cannot import DAG {dag_id}", "see its import errors")
+            raise DslError("FED-470", f"Airflow cannot import DAG {dag_id}", "see its import errors")
         if dag["is_paused"]:
-            raise DslError("FED-151", f"DAG {dag_id} is paused at this party", "its people must unpause it")
+            raise DslError("FED-471", f"DAG {dag_id} is paused at this party", "its people must unpause it")
         return None if dag["is_stale"] else str(dag["bundle_version"])
 
     async def trigger(self, run: Run, digest: str) -> None:
@@ -82,8 +82,8 @@ class AirflowClient:
         await self._http.aclose()
 
     async def _failed_task(self, run: Run) -> str:
-        path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.job_id}/taskInstances/list"
-        answer = _body(await self._request("POST", path, {"state": ["failed"]}))
+        path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.job_id}/taskInstances?state=failed"
+        answer = _body(await self._request("GET", path))
         tasks = sorted(answer["task_instances"], key=lambda task: task["end_date"] or "")
         return str(tasks[0]["task_id"]) if tasks else ""
 
@@ -120,6 +120,6 @@ class AirflowClient:
 def _body(answer: httpx.Response) -> dict[str, Any]:
     if answer.is_error:
         path = answer.request.url.path
-        raise DslError("FED-152", f"the own Airflow refused {answer.request.method} {path}: {answer.text[:500]}")
+        raise DslError("FED-472", f"the own Airflow refused {answer.request.method} {path}: {answer.text[:500]}")
     found: dict[str, Any] = answer.json()
     return found

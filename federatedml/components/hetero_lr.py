@@ -346,7 +346,7 @@ def _agree(p: LogisticParams, box: Box, table: Table, columns: int) -> int:
     box.send(AGREEMENT, mine)
     theirs = box.recv(AGREEMENT)
     if not np.array_equal(mine["params"], theirs["params"]):
-        raise DslError("FED-150", "parameters of HeteroLR differ between guest and host", "only predict_param may")
+        raise DslError("FED-180", "parameters of HeteroLR differ between guest and host", "only predict_param may")
     if not np.array_equal(mine["ids"], theirs["ids"]):
         raise DataError(
             "FED-251", "guest and host do not hold the same samples in the same order", "run Intersection before"
@@ -361,9 +361,9 @@ def _dealers_plan(p: LogisticParams, shapes: Mapping[Role, Mapping[str, Array]])
         map(int, _expect(shapes[role]["shape"], 2)) for role in (Role.GUEST, Role.HOST)
     )
     if any(not np.array_equal(s["params"], _params_digest(p)) for s in shapes.values()):
-        raise DslError("FED-150", "parameters of HeteroLR differ between the arbiter and the others")
+        raise DslError("FED-180", "parameters of HeteroLR differ between the arbiter and the others")
     if rows != others:
-        raise ProtocolError("FED-332", f"guest and host name {rows} and {others} rows")
+        raise ProtocolError("FED-382", f"guest and host name {rows} and {others} rows")
     return _plan(p, rows, guest_columns, host_columns)
 
 
@@ -455,7 +455,7 @@ def _swap(box: Box, topic: Topic[Array], value: Words, round: int, rows: int) ->
 
 def _expect(array: Array, *shape: int) -> Array:
     if array.shape != shape:
-        raise ProtocolError("FED-331", f"an array of shape {array.shape} came, the plan says {shape}")
+        raise ProtocolError("FED-381", f"an array of shape {array.shape} came, the plan says {shape}")
     return array
 
 
@@ -467,13 +467,13 @@ def _settle(submitted: MemberParams) -> MemberParams:
     roles = sorted(member.role for member in submitted)
     if roles != sorted(Role):
         raise DslError(
-            "FED-151", f"HeteroLR with protocol 'shared' runs with {', '.join(map(str, roles))}", "one of each role"
+            "FED-181", f"HeteroLR with protocol 'shared' runs with {', '.join(map(str, roles))}", "one of each role"
         )
     dealer = next(member.party for member in submitted if member.role is Role.ARBITER)
     if any(member.party == dealer for member in submitted if member.role is not Role.ARBITER):
-        raise DslError("FED-152", f"HeteroLR: party {dealer} is the arbiter and more", "the arbiter is a party apart")
+        raise DslError("FED-182", f"HeteroLR: party {dealer} is the arbiter and more", "the arbiter is a party apart")
     if len({_params_digest(cast(LogisticParams, p)).tobytes() for p in submitted.values()}) > 1:
-        raise DslError("FED-150", "parameters of HeteroLR differ between parties", "only predict_param may")
+        raise DslError("FED-180", "parameters of HeteroLR differ between parties", "only predict_param may")
     return submitted
 
 

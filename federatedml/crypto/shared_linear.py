@@ -158,7 +158,7 @@ class Side:
 
     def _labels(self) -> Words:
         if self.signs is None:
-            raise ProtocolError("FED-334", "only the guest has labels")
+            raise ProtocolError("FED-383", "only the guest has labels")
         return self.signs
 
     def start(self, weights: Floats) -> None:

@@ -37,7 +37,7 @@ class Stream:
 
     def __init__(self, seed: bytes, context: bytes) -> None:
         if len(seed) != SEED_BYTES:
-            raise ProtocolError("FED-330", f"a seed has {len(seed)} bytes, it must have {SEED_BYTES}")
+            raise ProtocolError("FED-380", f"a seed has {len(seed)} bytes, it must have {SEED_BYTES}")
         self._key = hmac.digest(context, seed, "sha256")  # HKDF-Extract, the context is the salt
 
     def words(self, purpose: str, index: int, count: int) -> Words:

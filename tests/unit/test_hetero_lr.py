@@ -303,7 +303,7 @@ def test_columns_that_start_beyond_the_range_are_noticed(tmp_path: Path) -> None
 def test_parameters_that_differ_are_refused_at_run_time(member: Any, tmp_path: Path) -> None:
     the_case = case(params(), small())
     given = {**the_case.params, member: params(learning_rate=0.2)}
-    with pytest.raises(DslError, match="FED-150"):
+    with pytest.raises(DslError, match="FED-180"):
         replace(the_case, params=given).run(tmp_path)
 
 
@@ -344,7 +344,7 @@ def test_a_message_of_another_shape_is_refused(topic: str, tmp_path: Path) -> No
         return HETERO_LR.roles[Role.HOST](p, box, inputs)
 
     hostile = replace(HETERO_LR, roles={**HETERO_LR.roles, Role.HOST: host})
-    with pytest.raises(ProtocolError, match="FED-331"):
+    with pytest.raises(ProtocolError, match="FED-381"):
         replace(case(params(), small()), component=hostile).run(tmp_path)
 
 

@@ -50,7 +50,7 @@ def test_words_cannot_be_written() -> None:
 
 @pytest.mark.parametrize("length", [0, 16, 31, 33])
 def test_a_short_or_long_seed_is_refused(length: int) -> None:
-    with pytest.raises(ProtocolError, match="FED-330"):
+    with pytest.raises(ProtocolError, match="FED-380"):
         Stream(bytes(length), b"context")
 
 
