@@ -42,7 +42,8 @@ class Peers:
         except grpc.aio.AioRpcError as error:
             text = f"party {party}: {error.details() or error.code().name}"
             if error.code() in RETRYABLE:
-                raise PeerError("FED-401", text) from None
+                where = self._home.config.peers[party].gateway
+                raise PeerError("FED-401", f"party {party} does not answer at {where}") from None
             if error.code() == grpc.StatusCode.PERMISSION_DENIED:
                 raise PolicyError("FED-545", text) from None
             raise ProtocolError("FED-348", text) from None
