@@ -7,6 +7,7 @@ import airflow.sdk.execution_time.task_runner  # noqa: F401
 import grpc  # noqa: F401
 import httpx  # noqa: F401
 import numpy  # noqa: F401
+import pandas  # noqa: F401 - Arrow imports it to make its first array
 import pyarrow.parquet  # noqa: F401
 
 import dags_generator.bundle  # noqa: F401
