@@ -12,8 +12,18 @@ curve:
 
 Every party then takes its rows of these ids, sorted by id: the same order everywhere.
 
-Parties: guest, hosts. Sees: blinded points, sizes. Leaks: what the topics below say. Assumes parties that follow the
-protocol: a guest may always add ids of its choice to its list, which budgets, not mathematics, bound.
+Parties: guest, hosts. Sees: blinded points, sizes. Leaks: what the topics below say.
+
+Assumes decisional Diffie-Hellman on the curve, SHA-512 as a random oracle, and parties that follow the protocol:
+
+- A guest may always add ids of its choice to its list, which budgets, not mathematics, bound. The number of matches of
+  a list below the minimum would tell of few ids, so such lists get no answer; one filled up with made-up ids does.
+- The pairs of message 3 are the guest's word: one that adds false pairs passes the host's minimum.
+- It is not fair: the guest learns the number of matches, and the host which of its ids match, before the other side
+  learns its part; whoever stops there keeps what it knows.
+- Keys and shuffles are new in every attempt, so messages of two runs cannot be linked. Their results can: two runs on
+  changed tables tell which ids came or went.
+
 Cost per id and pair of parties: 2 hashes to the curve, 4 multiplications, 96 bytes and 12 per match.
 """
 
@@ -40,6 +50,7 @@ from federatedml.views import Grid
 MAX_IDS = 2_000_000
 LIST_BYTES = MAX_IDS * POINT_BYTES + 4096
 Positions = NDArray[np.uint32]
+AGAIN = "from several runs on changed tables: which ids came or went; the number of runs is not limited"
 
 
 class EncodeParams(BaseModel):
@@ -156,6 +167,7 @@ class _Own:
 def guest(p: IntersectParams, box: Box, inputs: Inputs) -> Outputs:
     """Find the matches with every host, keep what all have, tell each host."""
     table = inputs.one("data", "train_data")
+    _enough(len(table), p, box)
     own = _Own.of(table, box)
     box.send(GUEST_IDS, own.points)
     box.progress(0.3, "own ids are blinded")
@@ -180,8 +192,10 @@ def guest(p: IntersectParams, box: Box, inputs: Inputs) -> Outputs:
 def host(p: IntersectParams, box: Box, inputs: Inputs) -> Outputs:
     """Blind the guest's ids and the own ones, agree to the number of matches, learn which are common."""
     table = inputs.one("data", "train_data")
+    _enough(len(table), p, box)
     own = _Own.of(table, box)
     received = checked(box.recv(GUEST_IDS))
+    _enough(len(received), p, box)
     box.progress(0.3, "own ids are blinded")
     order = shuffled(len(received))
     box.send(HOST_IDS, {"host": own.points, "guest": own.blinding.apply(received[order])})
@@ -221,6 +235,7 @@ def _places(wanted: Positions, positions: Positions) -> Positions:
 
 
 def _enough(count: int, p: IntersectParams, box: Box) -> None:
+    """Refuse fewer common ids than this party allows; ``count`` may be the length of a list, which bounds them."""
     if count < p.min_intersection:
         raise DataError(
             "FED-241",
@@ -249,8 +264,11 @@ INTERSECTION = Component(
     roles={Role.GUEST: guest, Role.HOST: host},
     topics=(GUEST_IDS, HOST_IDS, MATCHES, POSITIONS, COMMON),
     learns={
-        Role.GUEST: ["which of its ids every host has, and with several hosts which of them each single host has"],
-        Role.HOST: ["which of its ids all parties have"],
+        Role.GUEST: [
+            "which of its ids every host has, and with several hosts which of them each single host has",
+            AGAIN,
+        ],
+        Role.HOST: ["which of its ids all parties have", AGAIN],
     },
     inputs=("data", "train_data"),
     settle=lambda submitted: {m: p.model_copy(update={"intersect_method": "ecdh"}) for m, p in submitted.items()},

@@ -120,6 +120,17 @@ def test_below_a_partys_minimum_only_the_refusal_is_told(tmp_path: Path, careful
         assert "matches" not in sent  # nor the host which of its own
 
 
+@pytest.mark.parametrize(("short", "careful"), [(GUEST, HOST), (HOST, HOST), (GUEST, GUEST)])
+def test_a_list_below_the_minimum_gets_no_answer(tmp_path: Path, short: Member, careful: Member) -> None:
+    """The number of matches of a single id would tell whether the other party has it."""
+    ids = {member: [f"u{i}" for i in range(1 if member == short else 20)] for member in (GUEST, HOST)}
+    step = case(ids, **{str(careful): IntersectParams(min_intersection=5)})
+    network = LocalNetwork(tmp_path)
+    with pytest.raises(DataError, match=f"FED-241.*{careful} allows"):
+        network.run(step.component, step.params, step.inputs)
+    assert {message.key.topic for message in network.sent} <= ({"guest_ids"} if careful == HOST else set())
+
+
 def test_the_smallest_allowed_intersection_passes(tmp_path: Path) -> None:
     ids = [f"u{i}" for i in range(10)]
     found = tables(case({GUEST: ids, HOST: ids}, IntersectParams()).run(tmp_path))
