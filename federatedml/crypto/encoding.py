@@ -65,8 +65,12 @@ class Encoding:
         return 62 - SINE_BITS - 7 - (self.rows - 1).bit_length()
 
     def factor_bits(self, step: float) -> int:
-        """Fraction bits of the public factors of the residual: below 2^34, so that a residual is below 2^54."""
-        return 34 - math.ceil(math.log2(step))
+        """Fraction bits of the public factors of the residual: at most 2^34, so that a residual is below 2^54.
+
+        No logarithm: libraries may differ in its last digit, and then guest and host would in their bits.
+        """
+        mantissa, exponent = math.frexp(step)
+        return 34 - exponent + (mantissa == 0.5)
 
     def dropped_bits(self, step: float) -> int:
         """Bits that a residual drops after the multiplication by dealt sines."""

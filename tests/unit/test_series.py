@@ -106,6 +106,16 @@ def test_the_bits_of_an_encoding_fit(rate: float, rows: int, batch: int, epochs:
     assert rows * biggest * 2.0 ** (e.loss_bits + 20) < 2.0**63
 
 
+@pytest.mark.parametrize("power", [-20, -10, 0, 3])
+def test_factors_stay_below_their_bound_around_powers_of_two(power: int) -> None:
+    """And without a logarithm, whose last digit differs between libraries: both parties must take the same bits."""
+    e, two = choose(0.15, 569, 320, 30), 2.0**power
+    assert e.factor_bits(two) == e.factor_bits(math.nextafter(two, 0)) == 34 - power
+    above = math.nextafter(two, 100)
+    assert e.factor_bits(above) == 33 - power
+    assert above * 2.0 ** e.factor_bits(above) <= 2.0**34
+
+
 def test_long_or_fast_training_takes_the_wide_series() -> None:
     assert choose(0.15, 500, 100, 100).series.half == 64
     assert choose(0.15, 500, 100, 101).series.half == choose(1.0, 500, 100, 3).series.half == 128
