@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -42,17 +42,17 @@ from federatedml.components.linear_model import (
     training_loss,
 )
 from federatedml.components.lr_params import LogisticParams
+from federatedml.components.lr_plan import CORRECTIONS_BYTES, FEATURES_BYTES, training_plan
 from federatedml.crypto.dealer import Dealer, Plan
-from federatedml.crypto.encoding import choose
 from federatedml.crypto.ring import Words, low
-from federatedml.crypto.shared_linear import Side, batch_order, batch_sizes, ids_digest, mean_loss, rms_predictor
+from federatedml.crypto.shared_linear import Side, batch_order, ids_digest, mean_loss, rms_predictor
 from federatedml.crypto.stream import Stream, new_seed
 from federatedml.data.table import Table
 from federatedml.errors import DataError, DslError, ProtocolError
 from federatedml.federation.box import Box
 from federatedml.federation.checkpoint import State
 from federatedml.federation.party import Role
-from federatedml.federation.topic import MIB, Carries, Topic
+from federatedml.federation.topic import Carries, Topic
 from federatedml.federation.wire import Array, Tensors, Vector
 from federatedml.views import Curve, Series
 
@@ -60,7 +60,10 @@ META, PARAM = "HeteroLogisticRegressionMeta", "HeteroLogisticRegressionParam"
 BETWEEN = (Role.GUEST, Role.HOST)
 WORDS, NUMBERS = Vector("<u8"), Vector("<f8")
 UNIFORM = "nothing: uniform without the arbiter's words"
-MAX_CELLS = 2**29  # values of both parties: the dealer keeps a mask of each in memory
+MODELS_ADD_UP = (
+    "at least two rows per weight are demanded within one training; the equations of all models that are trained on "
+    "the same two tables add up, by components and by jobs, and their sum is not limited"
+)
 LOSS_TOLERANCE = 0.02  # a loss below minus this is no loss but a sum that went round
 
 AGREEMENT = Topic(
@@ -69,7 +72,8 @@ AGREEMENT = Topic(
     BETWEEN,
     Tensors({"ids": ("|u1", 1), "params": ("|u1", 1), "shape": ("<i8", 1)}),
     Carries.CONTROL,
-    "whether both hold the same samples in the same order with the same parameters, and the number of columns",
+    "whether both hold the same samples in the same order with the same parameters, the number of columns, "
+    "and a digest of the sender's ids: a guess of all of them can be tested",
 )
 SHAPE = Topic(
     "shape",
@@ -94,7 +98,7 @@ CORRECTIONS = Topic(
     WORDS,
     Carries.RANDOMNESS,
     "nothing: shares of dealt randomness, uniform without the guest's seed",
-    max_bytes=512 * MIB,
+    max_bytes=CORRECTIONS_BYTES,
 )
 LOSS_CORRECTION = Topic(
     "loss_correction",
@@ -104,7 +108,7 @@ LOSS_CORRECTION = Topic(
     Carries.RANDOMNESS,
     "nothing: a share of dealt randomness, uniform without the guest's seed",
 )
-FEATURES = Topic("masked_features", BETWEEN, BETWEEN, Vector("<u8", 2), Carries.MASKED, UNIFORM, max_bytes=1024 * MIB)
+FEATURES = Topic("masked_features", BETWEEN, BETWEEN, Vector("<u8", 2), Carries.MASKED, UNIFORM, FEATURES_BYTES)
 LABELS = Topic("masked_labels", (Role.GUEST,), (Role.HOST,), WORDS, Carries.MASKED, UNIFORM)
 WEIGHTS = Topic("masked_weights", BETWEEN, BETWEEN, WORDS, Carries.MASKED, UNIFORM)
 ANGLE = Topic("masked_predictor", BETWEEN, BETWEEN, WORDS, Carries.MASKED, UNIFORM)
@@ -152,7 +156,8 @@ PARTIAL = Topic(
     (Role.GUEST,),
     NUMBERS,
     Carries.ROW_VALUES,
-    "the host's part of the linear predictor of every row: one linear combination of the host's columns",
+    "the host's part of the linear predictor of every row, all digits: one linear combination of the host's columns; "
+    "if these have few distinct values, rows with the same values can be told, and with them the values",
 )
 PREDICTED = Topic(
     "predicted_rows",
@@ -160,7 +165,8 @@ PREDICTED = Topic(
     BETWEEN,
     Vector("|u1"),
     Carries.CONTROL,
-    "whether both hold the same samples in the same order",
+    "whether both hold the same samples in the same order, "
+    "and a digest of the sender's ids: a guess of all of them can be tested",
 )
 
 
@@ -182,10 +188,10 @@ def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
         table = inputs.one("data", "eval_data", "train_data")
         return Outputs(data=_predict(box, inputs.model, table, 0, "predict"), model=inputs.model)
     table = inputs.one("train_data", "data")
-    labels = binary_labels(table)
+    labels, classes = binary_labels(table)
     features = checked_features(table, p.init_param.fit_intercept)
     weights, history = _train(p, box, table, features, labels)
-    model = _model(p, table.header, weights, history)
+    model = _model(p, table.header, weights, history, classes)
     parts = [_predict(box, model, table, 0, "train")]
     if inputs.data.get("eval_data"):
         parts.append(_predict(box, model, inputs.one("eval_data"), 1, "validate"))
@@ -240,7 +246,7 @@ def _train(p: LogisticParams, box: Box, table: Table, features: Array, labels: A
     """Own weights (intercept last) and the history; guest and host run the same lines."""
     peer = _agree(p, box, table, features.shape[1])
     columns = (features.shape[1], peer) if labels is not None else (peer, features.shape[1])
-    plan = _plan(p, len(table), *columns)
+    plan = training_plan(p, len(table), *columns)
     order = batch_order(table.ids)
     stream = Stream(box.recv(SEED).tobytes(), box.attempt.context())
     intercept = p.init_param.fit_intercept
@@ -364,22 +370,7 @@ def _dealers_plan(p: LogisticParams, shapes: Mapping[Role, Mapping[str, Array]])
         raise DslError("FED-180", "parameters of HeteroLR differ between the arbiter and the others")
     if rows != others:
         raise ProtocolError("FED-382", f"guest and host name {rows} and {others} rows")
-    return _plan(p, rows, guest_columns, host_columns)
-
-
-def _plan(p: LogisticParams, rows: int, guest_columns: int, host_columns: int) -> Plan:
-    """The plan, the same at all three."""
-    if rows < 1 or not 0 < guest_columns <= 2**20 or not 0 < host_columns <= 2**20:
-        raise DataError(
-            "FED-252", f"{rows} rows, {guest_columns} guest and {host_columns} host columns", "at least one of each"
-        )
-    if rows * (guest_columns + host_columns) > MAX_CELLS:
-        raise DataError(
-            "FED-252", f"{rows} rows by {guest_columns + host_columns} columns", f"at most {MAX_CELLS} values"
-        )
-    batches = batch_sizes(rows, p.batch_size)
-    encoding = choose(p.learning_rate, rows, batches[0], p.max_iter)
-    return Plan(encoding, guest_columns, host_columns, batches, p.learning_rate, p.decay)
+    return training_plan(p, rows, guest_columns, host_columns)
 
 
 def _params_digest(p: LogisticParams) -> Array:
@@ -426,8 +417,8 @@ def _predict(box: Box, model: ModelBuffers, table: Table, round: int, kind: str)
     _same_rows(box, table, round)
     theirs = _expect(box.recv(PARTIAL, round), len(table))
     scores = logistic(model, partial_of(model, table), [theirs])
-    meta = cast(model_pb2.LRModelMeta, model[META])
-    return predictions(table, scores, meta.threshold, kind, box.attempt.component)
+    meta, param = cast(model_pb2.LRModelMeta, model[META]), cast(model_pb2.LRModelParam, model[PARAM])
+    return predictions(table, scores, param.classes, meta.threshold, kind, box.attempt.component)
 
 
 def _send_partial(box: Box, model: ModelBuffers, table: Table, round: int) -> None:
@@ -477,7 +468,9 @@ def _settle(submitted: MemberParams) -> MemberParams:
     return submitted
 
 
-def _model(p: LogisticParams, names: list[str], weights: Array, history: History) -> ModelBuffers:
+def _model(
+    p: LogisticParams, names: list[str], weights: Array, history: History, classes: Sequence[float] = ()
+) -> ModelBuffers:
     meta = model_pb2.LRModelMeta(
         penalty=p.penalty,
         eps=p.eps,
@@ -500,6 +493,7 @@ def _model(p: LogisticParams, names: list[str], weights: Array, history: History
         weight={name: float(w) for name, w in zip(names, weights, strict=False)},
         intercept=float(weights[-1]) if len(weights) > len(names) else 0.0,
         header=names,
+        classes=classes,
     )
     return {META: meta, PARAM: param}
 
@@ -510,6 +504,7 @@ def _summary(weights: Array, history: History, rows: int) -> dict[str, float]:
         "epochs": history.epochs,
         "is_converged": float(history.converged),
         "equations_revealed": len(weights),
+        "rows_per_equation": round(rows / len(weights), 2),
     }
 
 
@@ -554,11 +549,13 @@ HETERO_LR = Component(
     learns={
         Role.GUEST: (
             "the weights of its own columns and the intercept: up to that many equations in the host's data per model",
+            MODELS_ADD_UP,
             "the host's part of the score of every row that is predicted",
             "together with the arbiter it could unmask the host's columns: the two must not collude",
         ),
         Role.HOST: (
-            "the weights of its own columns: up to that many equations in the labels per released model",
+            "the weights of its own columns: up to that many equations in the labels and the guest's columns per model",
+            MODELS_ADD_UP,
             "together with the arbiter it could unmask labels and the guest's columns: the two must not collude",
         ),
         Role.ARBITER: (

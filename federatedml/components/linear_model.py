@@ -13,15 +13,17 @@ from federatedml.crypto.ring import Floats
 from federatedml.data.table import Column, Kind, Table
 from federatedml.errors import DataError
 
-MIN_NONZERO = 10  # rows: a column with fewer would show single rows' residuals in its weight
+MIN_TELLING = 10  # rows: a column that differs from its usual value in fewer shows their residuals in its weight
 MAX_RMS = 64.0  # of a column: standardised ones have 1
+MIN_RMS = 2.0**-6  # of the values that are not zero: below, fixed-point numbers would keep fewer than 6 bits
+LEAST_BITS = 12  # of fraction that a training keeps of features
 
 
 def checked_features(table: Table, intercept: bool) -> Floats:
     """(n, k) features, with a last column of ones if ``intercept``.
 
     Raises:
-        DataError: a column is not numeric, not finite, not scaled, or not zero in fewer than 10 rows; names it.
+        DataError: a column is not numeric, not finite, not scaled, or singles out fewer than 10 rows; names it.
     """
     for name in table.header:
         _check_column(name, table.columns[name])
@@ -35,22 +37,47 @@ def _check_column(name: str, values: Column) -> None:
     x = values.astype(np.float64)
     if not np.isfinite(x).all():
         raise DataError("FED-253", f"column {name!r} holds values that are not finite", "impute them in DataIO")
-    if np.count_nonzero(x) < MIN_NONZERO:
+    _check_scale(name, x)
+    if _telling(x) < MIN_TELLING:
         raise DataError(
             "FED-254",
-            f"column {name!r} is not zero in {np.count_nonzero(x)} rows: its weight would show them",
-            f"at least {MIN_NONZERO} rows",
+            f"column {name!r} singles out fewer than {MIN_TELLING} rows: its weight would show them",
+            f"at least {MIN_TELLING} rows that are not zero, and as many (or none) that differ from the usual value",
         )
+
+
+def _check_scale(name: str, x: Floats) -> None:
     with np.errstate(over="ignore"):
-        rms = np.sqrt(np.mean(x * x))
-    if rms > MAX_RMS:
+        squares, nonzero = float(np.sum(x * x)), np.count_nonzero(x)
+    if squares > MAX_RMS**2 * len(x):
         raise DataError(
             "FED-255", f"column {name!r} is not scaled: its root mean square is above {MAX_RMS:g}", "standardise it"
         )
+    if squares < MIN_RMS**2 * nonzero:
+        raise DataError(
+            "FED-255",
+            f"column {name!r} is not scaled: the root mean square of what is not zero is below {MIN_RMS:g}",
+            "standardise it",
+        )
 
 
-def binary_labels(table: Table) -> Floats:
-    """(n,) labels as 0 and 1, the larger of the two values as 1.
+def _telling(x: Floats) -> int:
+    """How few rows the weight of a column may be about: those that are not zero or, if some but fewer, not usual.
+
+    Standardising a column with a single one leaves no zero, and yet its weight is about one row. The usual value, if
+    all but a few rows have it, is the median. Values are compared as the training sees them.
+    """
+    steps = np.rint(x * 2.0**LEAST_BITS)
+    nonzero = int(np.count_nonzero(steps))
+    if nonzero < MIN_TELLING:
+        return nonzero
+    middle = len(steps) // 2
+    unusual = int(np.count_nonzero(steps != np.partition(steps, middle)[middle]))
+    return min(unusual or nonzero, nonzero)
+
+
+def binary_labels(table: Table) -> tuple[Floats, tuple[float, float]]:
+    """(n,) labels as 0 and 1, and the two values that mean them: the larger one is 1.
 
     Raises:
         DataError: no label, not numeric, or not exactly two classes.
@@ -60,7 +87,7 @@ def binary_labels(table: Table) -> Floats:
     if len(classes) != 2:
         raise DataError("FED-257", f"the label {table.label!r} has {len(classes)} classes", "exactly 2")
     positive: Floats = (labels == classes[1]).astype(np.float64)
-    return positive
+    return positive, (float(classes[0]), float(classes[1]))
 
 
 def _numeric_labels(table: Table) -> Floats:
@@ -113,11 +140,20 @@ def logistic(model: ModelBuffers, own: Floats, others: Sequence[Floats]) -> Floa
     return scores
 
 
-def predictions(table: Table, scores: Floats, threshold: float, kind: str, origin: str) -> Table:
-    """A row per sample: label (if the table has one) as 0 or 1, result, score, detail per class, type."""
+def predictions(
+    table: Table, scores: Floats, classes: Sequence[float], threshold: float, kind: str, origin: str
+) -> Table:
+    """A row per sample: label (if the table has one) as 0 or 1, result, score, detail per class, type.
+
+    Args:
+        classes: the two label values of the training.
+
+    Raises:
+        DataError: the label has a value that is none of them.
+    """
     columns: dict[str, Column] = {}
     if table.label is not None:
-        columns["label"] = _binary(_numeric_labels(table))
+        columns["label"] = _binary(table, classes)
     detail = [f'{{"0": {1 - p!r}, "1": {p!r}}}' for p in scores.tolist()]
     columns |= {
         "predict_result": (scores > threshold).astype(np.int64),
@@ -129,11 +165,12 @@ def predictions(table: Table, scores: Floats, threshold: float, kind: str, origi
     return Table(table.ids, columns, label, Kind.PREDICTIONS, table.sid_name, origin)
 
 
-def _binary(labels: Floats) -> Column:
-    """0 and 1 of 0 / 1, -1 / 1, or the smaller and the larger of two values."""
-    classes = np.unique(labels)
-    usual = set(classes) <= {0.0, 1.0} or set(classes) <= {-1.0, 1.0}
-    positive: Column = (labels == (1.0 if usual else classes[-1])).astype(np.int64)
+def _binary(table: Table, classes: Sequence[float]) -> Column:
+    """(n,) labels as 0 and 1, by the training's values: a table may hold one class only."""
+    labels = _numeric_labels(table)
+    if not np.isin(labels, classes).all():
+        raise DataError("FED-257", f"the label {table.label!r} has a value that the training did not have")
+    positive: Column = (labels == classes[-1]).astype(np.int64)
     return positive
 
 

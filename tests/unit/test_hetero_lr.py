@@ -143,6 +143,24 @@ def test_evaluation_rows_come_after_training_rows(tmp_path: Path) -> None:
     assert data.columns["label"].tolist() == guest.columns["y"].tolist()
 
 
+@pytest.mark.parametrize("values", [(1, 2), (3, 7), (-1, 0)])
+def test_evaluation_rows_of_one_class_keep_the_trainings_meaning(values: tuple[int, int], tmp_path: Path) -> None:
+    guest, host = small(80)
+    named = replace(guest, columns={**guest.columns, "y": np.array(values)[guest.columns["y"]]})
+    for positive in (0, 1):
+        rows = np.flatnonzero(guest.columns["y"] == positive)[:12]
+        held_out = named.take(rows), host.take(rows)
+        data = guest_data(case(params(), (named, host), held_out).run(tmp_path / str(positive)))
+        assert data.columns["label"][80:].tolist() == [positive] * 12
+
+
+def test_a_label_that_training_did_not_have_is_refused(tmp_path: Path) -> None:
+    guest, host = small(80)
+    other = replace(guest, columns={**guest.columns, "y": guest.columns["y"] + 1})
+    with pytest.raises(DataError, match=r"FED-257.*'y' has a value that the training did not have"):
+        case(params(), (guest, host), (other, host)).run(tmp_path)
+
+
 def test_evaluation_on_the_training_rows_keeps_ids_unique(tmp_path: Path) -> None:
     tables = small(30)
     data = guest_data(case(params(), tables, tables).run(tmp_path))
@@ -264,6 +282,10 @@ def spoiled(side: int, **columns: Any) -> tuple[Table, Table]:
     return tables[0], tables[1]
 
 
+def standardised(values: Any) -> Any:
+    return (values - values.mean()) / values.std()
+
+
 RAMP = np.linspace(-1, 1, 50)
 
 
@@ -273,7 +295,13 @@ RAMP = np.linspace(-1, 1, 50)
         (spoiled(0, g1=np.where(np.arange(50) == 3, np.nan, RAMP)), "'g1' holds values that are not finite"),
         (spoiled(1, h2=RAMP * 1e5), "'h2' is not scaled"),
         (spoiled(1, h0=RAMP * 1e200), "'h0' is not scaled"),
-        (spoiled(1, h1=(np.arange(50) < 9).astype(float)), "'h1' is not zero in 9 rows"),
+        (spoiled(1, h2=RAMP * 1e-3), "'h2' is not scaled"),
+        (spoiled(1, h1=(np.arange(50) < 9).astype(float)), "'h1' singles out fewer than 10 rows"),
+        (spoiled(1, h1=standardised(np.arange(50) < 9)), "'h1' singles out fewer than 10 rows"),
+        (spoiled(0, g1=standardised(np.arange(50) >= 9)), "'g1' singles out fewer than 10 rows"),
+        (spoiled(1, h1=np.where(np.arange(50) == 3, 1.0, 1e-9)), "'h1' singles out fewer than 10 rows"),
+        (spoiled(1, h1=np.zeros(50)), "'h1' singles out fewer than 10 rows"),
+        (small(50, 2, 26), "FED-259.*the host has 26 weights for 50 rows"),
         (spoiled(0, g0=np.array(["a"] * 50, dtype=object)), "'g0' is not numeric"),
         (spoiled(0, y=np.arange(50) % 3), "'y' has 3 classes"),
         (spoiled(0, y=np.ones(50)), "'y' has 1 classes"),
@@ -286,6 +314,18 @@ RAMP = np.linspace(-1, 1, 50)
 def test_data_that_cannot_be_used_is_refused_by_name(tables: tuple[Table, Table], error: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=error):
         case(params(), tables).run(tmp_path)
+
+
+@pytest.mark.parametrize("column", [np.ones(50), standardised(np.arange(50) < 10)], ids=["constant", "ten rows"])
+def test_columns_that_single_out_no_row_or_enough_are_taken(column: Any, tmp_path: Path) -> None:
+    assert case(params(), spoiled(1, h1=column)).run(tmp_path).outputs[HOST].model is not None
+
+
+def test_the_summary_tells_how_many_equations_are_released(tmp_path: Path) -> None:
+    outputs = case(params(), small()).run(tmp_path).outputs
+    for member in (GUEST, HOST):
+        summary = outputs[member].summary
+        assert (summary["equations_revealed"], summary["rows_per_equation"]) == (3, 16.67)
 
 
 def test_running_away_is_noticed(tmp_path: Path) -> None:

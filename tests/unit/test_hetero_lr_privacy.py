@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from federatedml.components import lr_plan
 from federatedml.components.hetero_lr import HETERO_LR
 from federatedml.crypto.dealer import feature_mask
 from federatedml.crypto.encoding import WEIGHT_BITS
 from federatedml.crypto.ring import Words, decode, encode
 from federatedml.crypto.shared_linear import batch_order
 from federatedml.crypto.stream import Stream
+from federatedml.errors import DataError
 from federatedml.federation.box import AttemptKey
 from federatedml.federation.checkpoint import CheckpointStore
 from federatedml.federation.local import Faults, Sent, StepResult
@@ -176,6 +178,22 @@ def test_own_final_weights_are_equations_in_the_labels(tmp_path: Path) -> None:
     told = host.features().T @ (guest.labels() - 0.5) * p.learning_rate / len(host)
     assert np.abs(found - told).max() < 1e-3
     assert "equations in the labels" in HETERO_LR.disclosure()["outputs"]["host"][0]
+
+
+def test_with_as_many_weights_as_rows_the_host_reads_all_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attack that the rule of two rows per weight prevents: X_h^T (y - 1/2) is solved for y."""
+    guest, host = small(40, 2, 40)
+    the_case = case(params(batch_size=-1, max_iter=1), (guest, host))
+    with pytest.raises(DataError, match="FED-259"):
+        the_case.run(tmp_path / "refused")
+    monkeypatch.setattr(lr_plan, "LEAST_ROWS", 1)
+    found = weights(the_case.run(tmp_path / "lifted").outputs)[3:]
+    solved = np.linalg.solve(host.features().T, found * len(host) / 0.15)
+    assert np.array_equal(solved > 0, guest.labels() == 1)
+    texts = HETERO_LR.disclosure()["outputs"]
+    assert all("add up" in " ".join(texts[role]) for role in ("guest", "host"))
 
 
 def test_checkpoints_hold_shares_that_are_nothing_alone(tmp_path: Path) -> None:
