@@ -30,10 +30,13 @@ def close_runs(home: PartyHome, plan: JobPlan, verdict: int, failure: common_pb2
         PeerError: MLflow is not there; call again later.
     """
     status = STATUS.get(verdict)
+    if status is None:
+        return
     with MlflowRest(home.mlflow_url) as rest:
         runs = JobRuns(rest, home, plan)
+        runs.close(status)
         experiment = runs.known_experiment()
-        if status is None or experiment is None:
+        if experiment is None:
             return
         for kind in ("task", "job"):
             for run in rest.search_runs(experiment, runs.identity(kind)):

@@ -82,6 +82,11 @@ class JobRuns:
         }
         return self._run(f"{component}.g{generation}", parent.experiment_id, component, identity, about)
 
+    def close(self, status: str) -> None:
+        """The job is over. A run that a task was about to make is ended with ``status`` as soon as it is made."""
+        with self._locked():
+            write_file(self.folder / "closed", status.encode())
+
     def known_experiment(self) -> str | None:
         """Id of the experiment if this job has used it: without it, there is no run either."""
         path = self.folder / "experiment.json"
@@ -112,7 +117,13 @@ class JobRuns:
                 found = self.rest.search_runs(experiment, identity) if tried.exists() else []
                 tried.touch()
                 known.update(asdict(self._find_or_make(found, experiment, run_name, {**identity, **about})))
+                self._end_if_closed(known["run_id"])
             return RunRef(**known)
+
+    def _end_if_closed(self, run_id: str) -> None:
+        closed = self.folder / "closed"
+        if closed.exists():
+            self.rest.update_run(run_id, closed.read_text())
 
     def _find_or_make(self, found: Sequence[Run], experiment: str, run_name: str, tags: Mapping[str, str]) -> RunRef:
         """The oldest of what an earlier try left whose answer was lost, or a new run."""
@@ -128,13 +139,18 @@ class JobRuns:
         if path.exists():
             yield json.loads(path.read_bytes())
             return
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with (self.folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with self._locked():
             known: dict[str, str] = json.loads(path.read_bytes()) if path.exists() else {}
             yield known
             if known:
                 write_file(path, json.dumps(known).encode())
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
 
 def tracking_dir(home: PartyHome, plan: JobPlan) -> Path:

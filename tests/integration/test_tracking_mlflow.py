@@ -277,6 +277,14 @@ def test_closing_what_was_never_tracked_makes_nothing(party: Party, rest: Mlflow
     assert httpx.get(url, params=names, trust_env=False).status_code == 404
 
 
+def test_a_run_that_is_made_after_the_end_is_ended(party: Party, rest: MlflowRest) -> None:
+    """The job failed elsewhere while this party's first task was about to make its run."""
+    close_runs(party.home, party.plan, job_pb2.JOB_FAILED, None)
+    party.runs(rest).parent()
+    (parent,) = party.found(rest, "job")
+    assert parent.status == "FAILED"
+
+
 def test_two_roles_of_one_party_have_their_own_runs(tmp_path: Path, rest: MlflowRest) -> None:
     guest, host = (Party(tmp_path / "both", "202601010000000000001", me) for me in (GUEST, HOST))
     names = {party.runs(rest).experiment_name for party in (guest, host)}
