@@ -271,7 +271,7 @@ def _epochs(p: LogisticParams, box: Box, side: Side, history: History) -> None:
         _keep(box, side, history)
         if history.stopped or time.monotonic() - told > 0.5:
             told = time.monotonic()
-            box.progress(history.epochs / p.max_iter, f"epoch {history.epochs}: loss {history.losses[-1]:.4f}")
+            box.progress(history.epochs / p.max_iter, f"epoch {history.epochs} of at most {p.max_iter}")
 
 
 def _batch(box: Box, side: Side, batch: int, use: int, masked: Words) -> Words:

@@ -130,7 +130,10 @@ class Box:
         self.on_metric(MetricPoint(namespace, name, key, value, round))
 
     def progress(self, done: float, text: str = "") -> None:
-        """Tell people how far the component is; ``done`` from 0 to 1."""
+        """Tell people how far the component is; ``done`` from 0 to 1.
+
+        The job's initiator sees it, whatever its role: the text holds nothing that depends on data.
+        """
         self.on_progress(min(max(done, 0.0), 1.0), text)
 
     def _take(self, topic: Topic[T], round: int, source: Member) -> T:

@@ -22,7 +22,7 @@ from federatedml.crypto.stream import Stream
 from federatedml.errors import DataError
 from federatedml.federation.box import AttemptKey
 from federatedml.federation.checkpoint import CheckpointStore
-from federatedml.federation.local import Faults, Sent, StepResult
+from federatedml.federation.local import Faults, LocalNetwork, Sent, StepResult
 from federatedml.federation.party import Member, Role
 from federatedml.federation.topic import Carries
 from tests.lr_cases import bodies, breast, case, param, params, small, table, weights
@@ -72,6 +72,19 @@ def test_the_arbiter_gets_the_same_bytes_whatever_the_data_are(penalty: str, tmp
         seen.append({(m.key, m.body) for m in run.sent if m.key.destination == ARBITER})
     assert seen[0] == seen[1]
     assert {key.topic for key, _ in seen[0]} == {"shape", "stop"}
+
+
+def test_progress_holds_nothing_that_depends_on_data(tmp_path: Path) -> None:
+    """It goes to the job's initiator, who may be the arbiter."""
+    told: list[set[tuple[Member, float, str]]] = []
+    for seed in (0, 1):
+        the_case = case(params(), small(seed=seed))
+        news: list[tuple[Member, float, str]] = []
+        run = LocalNetwork(tmp_path / str(seed)).run
+        run(HETERO_LR, the_case.params, the_case.inputs, on_progress=lambda *said, to=news: to.append(said))
+        told.append({said for said in news if said[1] == 1.0})
+    assert told[0] == told[1]
+    assert {member for member, *_ in told[0]} == {GUEST, HOST, ARBITER}
 
 
 @pytest.mark.parametrize("penalty", ["NONE", "L2"])

@@ -24,6 +24,7 @@ def test_more_weights_than_half_the_rows_are_refused(guest: int, host: int) -> N
 def test_more_weights_than_a_tenth_of_the_rows_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         training_plan(params(), 60, 6, 6)
+        training_plan(params(), 454, 11, 20)  # the demo
         assert not caplog.records
         training_plan(params(), 59, 5, 6)
     (record,) = caplog.records
