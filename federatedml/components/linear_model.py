@@ -120,13 +120,15 @@ def partial_score(table: Table, header: Sequence[str], weights: Mapping[str, flo
     """(n,) bias + sum of weight * column, added in the order of ``header``; columns are found by name.
 
     Raises:
-        DataError: a column is missing; names it.
+        DataError: a column is missing (names it), or a row's score is not finite.
     """
     z = np.full(len(table), bias)
     for name in header:
         if name not in table.columns:
             raise DataError("FED-258", f"column {name!r} is missing", f"the model needs {', '.join(header)}")
         z += np.asarray(table.columns[name], np.float64) * weights[name]
+    if not np.isfinite(z).all():
+        raise DataError("FED-253", "the model's columns hold values that are not finite", "impute them in DataIO")
     return z
 
 

@@ -229,6 +229,14 @@ def test_columns_are_found_by_name_and_a_missing_one_is_named(tmp_path: Path) ->
         HETERO_LR.scorer.partial(model, lacking)
 
 
+@pytest.mark.parametrize("side", [0, 1])
+def test_evaluation_rows_that_are_not_finite_are_refused_not_scored(side: int, tmp_path: Path) -> None:
+    name = ("g1", "h2")[side]
+    held_out = spoiled(side, **{name: np.where(np.arange(50) == 3, np.nan, RAMP)})
+    with pytest.raises(DataError, match="FED-253"):
+        case(params(), small(), held_out).run(tmp_path)
+
+
 def test_extreme_scores_do_not_overflow() -> None:
     scores = HETERO_LR.scorer.merge({}, np.array([-1e4, 0.0, 1e4]), [])
     assert scores.tolist() == [0.0, 0.5, 1.0]
