@@ -16,13 +16,14 @@ from federated_operators.gateway.plan import JobAcceptor, JobPlan, ProposedJob, 
 from federated_operators.gateway.policy import load_policy
 from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.rows import JobRow, PlanRow, ProposalRow, VerdictRow
-from federated_operators.gateway.runs import Run, RunControl
+from federated_operators.gateway.runs import NOT_IMPORTED, Run, RunControl
 from federated_operators.gateway.store import Store
 from federatedml.data.catalogue import Catalogue
 from federatedml.errors import DslError, FedError, PolicyError, ProtocolError
 from federatedml.federation.home import PartyHome
 
 INSTALL_S = 60.0
+PARSED_AGAIN_S = 15.0  # how long an import error may be that of the file that was just replaced
 POLL_S = 0.1
 Answer = job_pb2.ProposalAnswer
 
@@ -78,6 +79,9 @@ class Agreement:
         _compare("disclosure", proposal.disclosure_digest.hex(), disclosure.hex())
         _compare("digest", proposal.digest.hex(), digest)
         plans = await self._plans(content)
+        known = self._store.get(JobRow, **job.where)
+        if known is not None:  # the same call came twice, or two contents for one job: the first one stands
+            return _compare("contents", proposal.digest.hex(), known.digest.hex())
         with self._store.transaction():
             self.record(job, proposal, plans)
             self._store.put(ProposalRow(job.initiator, job.job_id, self._party, job_pb2.ACCEPTED))
@@ -92,7 +96,7 @@ class Agreement:
             if plan.initiator.party != content.initiator:
                 raise PolicyError("FED-546", f"party {content.initiator} proposes a job of {plan.initiator.party}")
             policy.check(plan, catalogue)
-        return plans
+        return [policy.enforced(plan) for plan in plans]
 
     def record(self, job: Job, proposal: job_pb2.Proposal, plans: Sequence[JobPlan]) -> None:
         """Write the admitted job down: rows, and the files that tasks read."""
@@ -130,7 +134,8 @@ class Agreement:
                 return Answer(state=job_pb2.REFUSED, failure=failure_pb(error))
         with self._store.transaction():
             self._store.put(ProposalRow(job.initiator, job.job_id, self._party, job_pb2.ENROLLED, b"", url))
-            if job.initiator != self._party:
+            ended = self._store.get(VerdictRow, **job.where, generation=row.generation)
+            if job.initiator != self._party and not ended:
                 self._store.put(replace(row, state="running"))
             self._store.event("enrolled", job, party=self._party)
         return self.standing(job)
@@ -150,18 +155,27 @@ class Agreement:
 
     async def _install(self, plan: JobPlan) -> None:
         """Put the pipeline in place and wait until the scheduler has it."""
-        deadline = time.monotonic() + INSTALL_S
+        begun = time.monotonic()
         await asyncio.to_thread(self._acceptor.install, plan)
-        while not await self._parsed(plan):
-            if time.monotonic() > deadline:
+        while not await self._parsed(plan, time.monotonic() - begun < PARSED_AGAIN_S):
+            if time.monotonic() - begun > INSTALL_S:
                 raise DslError("FED-157", f"DAG {plan.dag_id} was not parsed within {INSTALL_S:g} s")
             await asyncio.sleep(POLL_S)
 
-    async def _parsed(self, plan: JobPlan) -> bool:
-        """Whether the scheduler's DAG is the one of this plan, by the bundle version that it was parsed from."""
+    async def _parsed(self, plan: JobPlan, fresh: bool) -> bool:
+        """Whether the scheduler's DAG is the one of this plan, by the bundle version that it was parsed from.
+
+        Args:
+            fresh: the file may be so new that an import error is still that of the one before it.
+        """
         if not await asyncio.to_thread(self._acceptor.installed, plan):
             return False
-        version = await self._control.bundle_version(plan.dag_id)
+        try:
+            version = await self._control.bundle_version(plan.dag_id)
+        except DslError as error:
+            if fresh and error.code == NOT_IMPORTED:
+                return False
+            raise
         return version is not None and await asyncio.to_thread(self._acceptor.installed, plan, version or None)
 
     def _write_files(self, job: Job, row: JobRow, plan: JobPlan) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from federated_operators.gateway.runs import Run, RunState
+from federated_operators.gateway.runs import NOT_IMPORTED, Run, RunState
 from federatedml.errors import DslError, PeerError
 from federatedml.federation.home import PartyHome
 
@@ -34,7 +34,7 @@ class AirflowClient:
             return None
         dag = _body(answer)
         if dag["has_import_errors"]:
-            raise DslError("FED-470", f"Airflow cannot import DAG {dag_id}", "see its import errors")
+            raise DslError(NOT_IMPORTED, f"Airflow cannot import DAG {dag_id}", "see its import errors")
         if dag["is_paused"]:
             raise DslError("FED-471", f"DAG {dag_id} is paused at this party", "its people must unpause it")
         return None if dag["is_stale"] else str(dag["bundle_version"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from federated_operators.gateway.plan import JobPlan, StepPlan
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.errors import DataError, PolicyError
 
+INTERSECTION = "Intersection"  # the module whose parameter min_intersection the floor raises
 _DEFAULT = """\
 # What may run at party {party}. Whatever is not allowed here is refused, with the rule's name.
 # Lists take shell patterns; '*' allows all.
@@ -24,7 +26,7 @@ initiators: [{initiators}]    # parties that may propose jobs (this party itself
 modules: ["*"]
 tables: ["*"]                 # NAMESPACE/NAME
 floors:
-  min_intersection: 50        # rows; a smaller intersection is never used
+  min_intersection: 50        # common ids; with fewer this party stops before it tells any (raises the job's value)
   key_length: 1024            # bits of any homomorphic or RSA key
   batch_rows_per_column: 10   # rows of a mini-batch per feature column, where batch gradients can be seen
 may_cancel: true              # people of this party may cancel jobs of other initiators
@@ -63,19 +65,35 @@ class Policy(_Model):
         """
         initiator = plan.initiator.party
         if initiator != plan.me.party and not _allowed(initiator, self.initiators):
-            raise _refused("initiators", f"party {initiator} may not start jobs here", self.initiators)
+            raise _refused("initiators", f"party {initiator} may not start jobs here")
         for step in plan.steps.values():
             if not _allowed(step.module, self.modules):
-                raise _refused("modules", f"{step.component}: module {step.module} may not run here", self.modules)
+                raise _refused("modules", f"{step.component}: module {step.module} may not run here")
             for length in _key_lengths(step.params):
                 if length < self.floors.key_length:
                     raise _floor("key_length", step, f"{length} bits", f"{self.floors.key_length}")
             self._check_tables(step, catalogue)
         self._check_batches(plan, catalogue)
 
+    def enforced(self, plan: JobPlan) -> JobPlan:
+        """The plan as it runs here: ``min_intersection`` is at least this party's floor.
+
+        So the protocol itself stops below the floor, before this party tells which ids are common. Each party does so
+        for itself: the digest of the job, and with it what the parties agreed to, stays the same.
+        """
+        steps = {name: self._raised(step) for name, step in plan.steps.items()}
+        return replace(plan, steps=steps)
+
+    def _raised(self, step: StepPlan) -> StepPlan:
+        if step.module != INTERSECTION:
+            return step
+        least = max(int(step.params.get("min_intersection", 0)), self.floors.min_intersection)
+        return replace(step, params={**step.params, "min_intersection": least})
+
     def check_outputs(self, module: str, outputs: bytes) -> None:
-        """Whether the outputs of a step may be used; ``PolicyError`` below a floor."""
-        if module != "Intersection":
+        """Whether the outputs of a step may be used; ``PolicyError`` below a floor. A second look at what ``enforced``
+        has the protocol itself refuse."""
+        if module != INTERSECTION:
             return
         found = json.loads(outputs).get("data", {})
         rows = min((int(data["rows"]) for data in found.values()), default=self.floors.min_intersection)
@@ -88,7 +106,7 @@ class Policy(_Model):
     def _check_tables(self, step: StepPlan, catalogue: Catalogue) -> None:
         for table in _tables(step):
             if not _allowed(str(table), self.tables):
-                raise _refused("tables", f"{step.component}: table {table} may not be used", self.tables)
+                raise _refused("tables", f"{step.component}: table {table} may not be used")
             if not catalogue.path(table).is_file():
                 raise DataError("FED-201", f"{step.component}: table {table} does not exist at this party")
 
@@ -124,8 +142,9 @@ def _allowed(value: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(value, pattern) for pattern in patterns)
 
 
-def _refused(rule: str, text: str, allowed: Sequence[str]) -> PolicyError:
-    return PolicyError("FED-532", f"policy {rule}: {text}", f"allowed: {', '.join(allowed) or 'none'}")
+def _refused(rule: str, text: str) -> PolicyError:
+    """A refusal crosses the border: it names the rule, not what the rule allows to others."""
+    return PolicyError("FED-532", f"policy {rule}: {text}")
 
 
 def _floor(rule: str, step: StepPlan, found: str, least: str) -> PolicyError:

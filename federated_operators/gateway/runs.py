@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+NOT_IMPORTED = "FED-470"  # code of the error for a DAG whose file cannot be imported
+
 
 @dataclass(frozen=True)
 class Run:
@@ -38,7 +40,7 @@ class RunControl(Protocol):
         """The version of the DAG bundle from which the DAG was last parsed; None: it is not known (yet).
 
         Raises:
-            DslError: it cannot be parsed, or is paused.
+            DslError: it cannot be parsed (``NOT_IMPORTED``), or is paused.
         """
         ...
 

@@ -79,6 +79,22 @@ def test_batches_matter_only_where_gradients_can_be_seen(catalogue: Catalogue, p
     Policy(initiators=["9999"]).check(plan(params), catalogue)
 
 
+def test_a_refusal_does_not_tell_what_others_may(catalogue: Catalogue) -> None:
+    for rules in ({"initiators": ["rival"]}, {"initiators": ["9999"], "tables": ["rival/*"]}):
+        with pytest.raises(PolicyError) as refused:
+            Policy.model_validate(rules).check(plan(), catalogue)
+        assert "rival" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("asked", "runs"), [(10, 100), (100, 100), (500, 500)])
+def test_the_floor_raises_what_the_job_asks_for(asked: int, runs: int) -> None:
+    policy = Policy.model_validate({"initiators": ["9999"], "floors": {"min_intersection": 100}})
+    params = {"min_intersection": asked, "only_output_key": True}
+    enforced = policy.enforced(plan(params, "Intersection")).steps["lr_0"].params
+    assert enforced == {"min_intersection": runs, "only_output_key": True}
+    assert policy.enforced(plan({"batch_size": 5})) == plan({"batch_size": 5})
+
+
 def test_a_missing_table_is_refused_before_anything_runs(catalogue: Catalogue) -> None:
     with pytest.raises(DataError, match="table bank/other does not exist"):
         Policy(initiators=["*"]).check(plan(name=TableName("bank", "other")), catalogue)
