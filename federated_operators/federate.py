@@ -47,6 +47,9 @@ def conf_of(parties: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, 
         group, dot, key = name.partition(".")
         if group in parties:
             raise DslError("FED-139", f"the form has {name!r}, but the parties are those of the pipeline")
+        if not dot and not isinstance(value, Mapping):
+            allowed = "objects: job_parameters, role_parameters, algorithm_parameters.COMPONENT"
+            raise DslError("FED-139", f"the form has {name[:64]!r}, which is no object", f"allowed are {allowed}")
         if not dot:
             conf.setdefault(group, {}).update(value)
         else:

@@ -31,6 +31,12 @@ def test_the_form_cannot_change_the_parties(name: str) -> None:
         conf_of(PARTIES, {name: {"guest": ["1"]}})
 
 
+@pytest.mark.parametrize("value", ["d", 3, None, ["a"], [("a", 1)]])
+def test_what_is_no_object_is_refused_by_its_name(value: object) -> None:
+    with pytest.raises(DslError, match=r"FED-139.*'digest'.*job_parameters, role_parameters, algorithm_parameters"):
+        conf_of(PARTIES, {"job_parameters": {}, "digest": value})
+
+
 @pytest.mark.parametrize("run_id", ["20190817182119744719120", "2019081718211974471912"])
 def test_a_job_id_is_taken(run_id: str) -> None:
     assert check_job_id(run_id) == run_id
