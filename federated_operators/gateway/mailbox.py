@@ -22,7 +22,10 @@ from federatedml.federation.box import MessageKey
 
 CHUNK_BYTES = 2 * 2**20
 MAX_BODY = 2**30
-IN_MEMORY = 64 * 2**20  # bytes of one body
+IN_MEMORY = 64 * 2**20  # bytes of unread bodies; larger ones beyond it go to a file
+SMALL = 2 * CHUNK_BYTES  # bytes of a body that never goes to a file: files are few
+MAX_UNREAD = 4 * 2**30  # bytes that may wait for the role function
+MAX_UNREAD_MESSAGES = 2**17
 WINDOW = 16 * 2**20  # bytes on their way, not yet acknowledged
 FIRST_PAUSE_S, LONGEST_PAUSE_S, SILENCE_S = 0.01, 0.5, 10.0
 OVER = "[FED-345]"  # the attempt is over: whoever refused a message for that will say so otherwise
@@ -47,13 +50,15 @@ class _Arriving:
     count: int
     file: IO[bytes]
     missing: set[int]
+    size: int  # bytes at most
 
     @classmethod
-    def of(cls, chunk: pb.Chunk) -> _Arriving:
-        """Room for the message that ``chunk`` is a piece of."""
-        large = chunk.count * CHUNK_BYTES > IN_MEMORY
-        file: IO[bytes] = tempfile.TemporaryFile() if large else io.BytesIO()  # noqa: SIM115 - closed by recv or end
-        return cls(chunk.sha256, chunk.count, file, set(range(chunk.count)))
+    def of(cls, chunk: pb.Chunk, in_memory: int) -> _Arriving:
+        """Room for the message that ``chunk`` is a piece of, beside ``in_memory`` bytes that are in memory already."""
+        size = chunk.count * CHUNK_BYTES if chunk.count > 1 else len(chunk.data)
+        to_file = size > SMALL and in_memory + size > IN_MEMORY
+        file: IO[bytes] = tempfile.TemporaryFile() if to_file else io.BytesIO()  # noqa: SIM115 - closed by recv or end
+        return cls(chunk.sha256, chunk.count, file, set(range(chunk.count)), size)
 
 
 class Mailbox:
@@ -72,6 +77,7 @@ class Mailbox:
         self._arriving: dict[MessageKey, _Arriving] = {}
         self._arrived: dict[MessageKey, _Arriving] = {}
         self._taken: dict[MessageKey, bytes] = {}  # digests of what was read
+        self._unread = self._in_memory = 0  # bytes that wait for the role function
         self._over: BaseException | None = None
         self._pump = threading.Thread(target=self._run, name=f"send {seat.component}", daemon=True)
         self._pump.start()
@@ -95,6 +101,7 @@ class Mailbox:
                 self._check()
             found = self._arrived.pop(key)
             self._taken[key] = found.digest
+            self._count(found, -1)
         found.file.seek(0)
         body = found.file.read()
         found.file.close()
@@ -169,7 +176,7 @@ class Mailbox:
         if key in self._taken or key in self._arrived:
             return True
         if known is None:
-            self._arriving[key] = _Arriving.of(chunk)
+            self._arriving[key] = self._room(key, chunk)
         arriving = self._arriving[key]
         if chunk.index not in arriving.missing:
             return False
@@ -179,6 +186,22 @@ class Mailbox:
         if not arriving.missing:
             self._complete(key, arriving)
         return not arriving.missing
+
+    def _room(self, key: MessageKey, chunk: pb.Chunk) -> _Arriving:
+        """Room for a new message; what peers can make this process keep has an end."""
+        arriving = _Arriving.of(chunk, self._in_memory)
+        count = len(self._arriving) + len(self._arrived) + 1
+        if self._unread + arriving.size > MAX_UNREAD or count > MAX_UNREAD_MESSAGES:
+            arriving.file.close()
+            problem = f"{count} messages with {self._unread + arriving.size} bytes are unread"
+            limits = f"at most {MAX_UNREAD_MESSAGES} with {MAX_UNREAD} bytes may wait"
+            raise ProtocolError("FED-309", f"{problem}, the last one {key.topic[:64]!r}", limits)
+        self._count(arriving, 1)
+        return arriving
+
+    def _count(self, message: _Arriving, sign: int) -> None:
+        self._unread += sign * message.size
+        self._in_memory += sign * message.size * isinstance(message.file, io.BytesIO)
 
     def _complete(self, key: MessageKey, arriving: _Arriving) -> None:
         arriving.file.seek(0)

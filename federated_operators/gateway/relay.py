@@ -24,16 +24,58 @@ from federatedml.errors import FedError, PolicyError, ProtocolError
 
 CHUNK_BYTES = 2 * 2**20
 MAX_CHUNKS = 512  # of one message: 1 GiB
+MAX_RECEIPTS = 4096  # that may wait for one peer
+MAX_TOPIC = 128  # characters
+DIGEST_BYTES = 32
 RECONNECT_S = 0.3
 Frame = local_pb2.GatewayFrame
 
 
 @dataclass
-class _Outbound:
-    """What goes to one peer: chunks that wait, and messages that were sent and not answered."""
+class Outbound:
+    """What goes to one peer: chunks that wait, and messages that were sent and not answered.
 
-    chunks: asyncio.Queue[pb.Chunk] = field(default_factory=asyncio.Queue)
-    open: dict[bytes, pb.EnvelopeKey] = field(default_factory=dict)
+    A worker says again what nobody acknowledged. On a slow way, what is said again waits here already, or was
+    acknowledged before its turn came: neither is kept, so that what waits has an end.
+    """
+
+    _chunks: asyncio.Queue[pb.Chunk] = field(default_factory=asyncio.Queue)
+    _waiting: set[tuple[bytes, int]] = field(default_factory=set)
+    _open: dict[bytes, pb.EnvelopeKey] = field(default_factory=dict)
+
+    @property
+    def waiting(self) -> int:
+        """Chunks that wait."""
+        return len(self._waiting)
+
+    def put(self, chunk: pb.Chunk) -> None:
+        """A chunk of an own worker."""
+        name = _name(chunk.key)
+        self._open[name] = chunk.key
+        if (name, chunk.index) not in self._waiting:
+            self._waiting.add((name, chunk.index))
+            self._chunks.put_nowait(chunk)
+
+    async def next(self) -> pb.Chunk:
+        """The next chunk that is worth sending."""
+        while True:
+            chunk = await self._chunks.get()
+            name = _name(chunk.key)
+            self._waiting.discard((name, chunk.index))
+            if name in self._open:
+                return chunk
+
+    def answered(self, key: pb.EnvelopeKey) -> bool:
+        """A receipt came; whether its message was waited for."""
+        return self._open.pop(_name(key), None) is not None
+
+    def clear(self) -> list[pb.EnvelopeKey]:
+        """The stream broke: forget everything; keys of the messages that were not answered."""
+        while not self._chunks.empty():
+            self._chunks.get_nowait()
+        self._waiting.clear()
+        keys, self._open = list(self._open.values()), {}
+        return keys
 
 
 class Relay:
@@ -41,7 +83,7 @@ class Relay:
 
     def __init__(self, store: Store, roster: Roster, own: OwnSteps, seats: Seats, peers: Peers) -> None:
         self._store, self._roster, self._own, self._seats, self._peers = store, roster, own, seats, peers
-        self._outbound: dict[str, _Outbound] = {}
+        self._outbound: dict[str, Outbound] = {}
         self._receipts: dict[str, asyncio.Queue[pb.Receipt | None]] = {}  # of the stream that a peer opened
 
     # Own workers
@@ -62,8 +104,7 @@ class Relay:
         lane = self._outbound.get(target.member.party)
         if lane is None:
             return self._answer_worker(seat, key, pb.Receipt.REFUSED, f"party {target.member.party} is no peer")
-        lane.open[_name(key)] = key
-        lane.chunks.put_nowait(chunk)
+        lane.put(chunk)
         return None
 
     def receipt_from_worker(self, seat: Seat, receipt: pb.Receipt) -> None:
@@ -124,6 +165,8 @@ class Relay:
         try:
             async for chunk in chunks:
                 self._chunk_of_peer(party, chunk)
+                while receipts.qsize() > MAX_RECEIPTS:  # who does not read the answers is not listened to
+                    await asyncio.sleep(RECONNECT_S)
         finally:
             receipts.put_nowait(None)
 
@@ -134,6 +177,7 @@ class Relay:
             target = self._target(Seat.of(key.step, key.source), key)
         except FedError as error:
             self._store.event("refused message", reason=str(error), party=party)
+            key.topic = key.topic[:MAX_TOPIC]
             if party in self._receipts:
                 self._receipts[party].put_nowait(_receipt(key, pb.Receipt.REFUSED, str(error)))
             return
@@ -147,9 +191,11 @@ class Relay:
             raise PolicyError("FED-544", f"a message for party {key.destination.party_id[:64]!r} is not carried on")
         if not (0 <= chunk.index < chunk.count <= MAX_CHUNKS and len(chunk.data) <= CHUNK_BYTES):
             raise ProtocolError("FED-347", f"chunk {chunk.index} of {chunk.count} with {len(chunk.data)} bytes")
+        if len(key.topic) > MAX_TOPIC or len(chunk.sha256) != DIGEST_BYTES:
+            raise ProtocolError("FED-347", "a chunk whose topic is too long, or without a digest")
 
     def _receipt_of_peer(self, party: str, receipt: pb.Receipt) -> None:
-        if self._outbound[party].open.pop(_name(receipt.key), None) is not None:
+        if self._outbound[party].answered(receipt.key):
             self._to_source(receipt)
 
     def stop(self) -> None:
@@ -159,30 +205,24 @@ class Relay:
 
     async def run(self, party: str) -> None:
         """Keep one stream to ``party``, from the first message on."""
-        lane = self._outbound.setdefault(party, _Outbound())
+        lane = self._outbound.setdefault(party, Outbound())
         while True:
-            first = await lane.chunks.get()
+            first = await lane.next()
             try:
                 call = self._peers.stub(party).Relay(_stream(first, lane))
                 async for receipt in call:
                     self._receipt_of_peer(party, receipt)
             except (grpc.aio.AioRpcError, grpc.aio.UsageError):
                 pass  # the messages come back below and are sent again
-            self._bounce(lane)
+            for key in lane.clear():
+                self._to_source(_receipt(key, pb.Receipt.UNDELIVERABLE, "the peer is not connected"))
             await asyncio.sleep(RECONNECT_S)
 
-    def _bounce(self, lane: _Outbound) -> None:
-        while not lane.chunks.empty():
-            lane.chunks.get_nowait()
-        keys, lane.open = list(lane.open.values()), {}
-        for key in keys:
-            self._to_source(_receipt(key, pb.Receipt.UNDELIVERABLE, "the peer is not connected"))
 
-
-async def _stream(first: pb.Chunk, lane: _Outbound) -> AsyncIterator[pb.Chunk]:
+async def _stream(first: pb.Chunk, lane: Outbound) -> AsyncIterator[pb.Chunk]:
     yield first
     while True:
-        yield await lane.chunks.get()
+        yield await lane.next()
 
 
 def _name(key: pb.EnvelopeKey) -> bytes:
