@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence, Set
 from dataclasses import replace
 
 from google.protobuf.message import Message
@@ -24,6 +24,7 @@ from federatedml.federation.party import Role
 PROPOSE_S = 30.0  # how long an unreachable party is tried
 ENROL_S = 75.0  # a peer gives itself 60
 PAUSE_S = 0.25
+AGREED = frozenset({job_pb2.ACCEPTED, job_pb2.ENROLLED})  # enrolled: this gateway restarted after that party was asked
 Answer = job_pb2.ProposalAnswer
 News = local_pb2.AdmissionNews
 
@@ -53,7 +54,7 @@ class Admission:
             if news.SerializeToString(deterministic=True) != before:
                 before = news.SerializeToString(deterministic=True)
                 yield news
-        del self._deciding[job]
+        self._deciding.pop(job, None)
         task.result()
         yield self._news(job, done=True)
 
@@ -83,10 +84,10 @@ class Admission:
         row = self._store.get(JobRow, **job.where)
         if row is None or row.state != "proposed" or self._verdict(job):
             return
-        if not await self._all(job, "Propose", proposal, job_pb2.ACCEPTED, PROPOSE_S):
+        if not await self._all(job, "Propose", proposal, AGREED, PROPOSE_S):
             return await self._stop(job, proposal)
         reference = job_pb2.ProposalRef(job=job.key(), digest=proposal.digest)
-        if not await self._all(job, "Enrol", reference, job_pb2.ENROLLED, ENROL_S):
+        if not await self._all(job, "Enrol", reference, {job_pb2.ENROLLED}, ENROL_S):
             return await self._stop(job, proposal)
         row = self._store.get(JobRow, **job.where)
         if row and not self._verdict(job):
@@ -95,11 +96,11 @@ class Admission:
                 self._store.event("running", job, party=self._party)
         return None
 
-    async def _all(self, job: Job, method: str, request: Message, wanted: int, seconds: float) -> bool:
-        """Ask all parties in parallel; whether every one gave the wanted answer."""
+    async def _all(self, job: Job, method: str, request: Message, wanted: Set[int], seconds: float) -> bool:
+        """Ask all parties in parallel; whether every one gave a wanted answer."""
         parties = [row.party for row in self._store.select(ProposalRow, **job.where)]
         answers = await asyncio.gather(*(self._ask(job, party, method, request, seconds) for party in parties))
-        return all(answer.state == wanted for answer in answers)
+        return all(answer.state in wanted for answer in answers)
 
     async def _ask(self, job: Job, party: str, method: str, request: Message, seconds: float) -> Answer:
         """One party's answer, asked again while it is not there or its people are being asked."""

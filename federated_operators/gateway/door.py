@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
@@ -36,6 +38,7 @@ CLIENT = [
     ("grpc.max_reconnect_backoff_ms", 1_000),
 ]
 _CALLER: ContextVar[str] = ContextVar("caller")
+log = logging.getLogger(__name__)
 _STATUS: list[tuple[type[FedError], grpc.StatusCode]] = [
     (PolicyError, grpc.StatusCode.PERMISSION_DENIED),
     (PeerError, grpc.StatusCode.UNAVAILABLE),
@@ -81,7 +84,9 @@ class VerifyCaller(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             return None
         if handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(
-                self._stream(handler.stream_stream), handler.request_deserializer, handler.response_serializer
+                self._stream(handler.stream_stream, details.method),
+                handler.request_deserializer,
+                handler.response_serializer,
             )
         return grpc.unary_unary_rpc_method_handler(
             self._unary(handler.unary_unary, details.method), handler.request_deserializer, handler.response_serializer
@@ -95,14 +100,28 @@ class VerifyCaller(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             except FedError as error:
                 self._store.event(f"refused {method.rpartition('/')[2]}", party=caller(), reason=str(error))
                 return await context.abort(status_of(error), str(error))
+            except Exception as error:
+                return await self._broken(context, method, error)
 
         return checked
 
-    def _stream(self, inner: Callable[[Any, Any], AsyncIterator[Any]]) -> Callable[[Any, Any], AsyncIterator[Any]]:
+    async def _broken(self, context: Any, method: str, error: Exception) -> Any:
+        """What nobody expected: its words stay here. A store that cannot be written may be asked again."""
+        log.error("%s of party %s failed", method, caller(), exc_info=error)
+        if isinstance(error, sqlite3.OperationalError):
+            return await context.abort(grpc.StatusCode.UNAVAILABLE, "the gateway's store does not answer")
+        return await context.abort(grpc.StatusCode.INTERNAL, "internal error of the gateway, see its log")
+
+    def _stream(
+        self, inner: Callable[[Any, Any], AsyncIterator[Any]], method: str
+    ) -> Callable[[Any, Any], AsyncIterator[Any]]:
         async def checked(requests: Any, context: Any) -> AsyncIterator[Any]:
             await self._identify(context)
-            async for response in inner(requests, context):
-                yield response
+            try:
+                async for response in inner(requests, context):
+                    yield response
+            except Exception as error:
+                await self._broken(context, method, error)
 
         return checked
 

@@ -68,6 +68,7 @@ class LocalService(local_pb2_grpc.LocalServicer):
 
     async def Attach(self, request_iterator: Any, context: Any) -> AsyncIterator[Frame]:  # noqa: N802
         """A worker for as long as it lives."""
+        await context.send_initial_metadata(())  # somebody is here, even if there is nothing to say for hours
         frames = aiter(request_iterator)
         join = (await anext(frames, local_pb2.WorkerFrame())).join
         try:

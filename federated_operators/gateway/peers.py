@@ -13,7 +13,8 @@ from federatedml.errors import PeerError, PolicyError, ProtocolError
 from federatedml.federation.home import PartyHome
 
 # Only these say nothing about the request itself; everything else is an answer and is never tried again.
-RETRYABLE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
+# CANCELLED: the peer's gateway stopped in the middle of the call.
+RETRYABLE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
 CALL_S = 15.0
 
 

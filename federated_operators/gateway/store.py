@@ -77,15 +77,15 @@ class Store:
         self._depth += 1
         try:
             yield
+            if self._depth == 1:
+                self._db.execute("COMMIT")
+                self._told.clear()
         except BaseException:
-            self._depth -= 1
-            if self._depth == 0:
+            if self._depth == 1 and self._db.in_transaction:  # on a full disk SQLite may have rolled back itself
                 self._db.execute("ROLLBACK")
             raise
-        self._depth -= 1
-        if self._depth == 0:
-            self._db.execute("COMMIT")
-            self._told.clear()
+        finally:
+            self._depth -= 1
 
     def put(self, row: Row) -> None:
         """Insert, or replace the row of the same key."""

@@ -6,11 +6,13 @@ not acknowledged. Make it after the fork.
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -28,6 +30,7 @@ __all__ = ["GatewayClient", "WorkerSession"]
 Frame = local_pb2.WorkerFrame
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 FAREWELL_S = 10.0
+log = logging.getLogger(__name__)
 
 
 class WorkerSession:
@@ -146,7 +149,8 @@ class WorkerSession:
 
     def _say(self, frame: Frame) -> None:
         with self._changed:
-            self._said.append(frame)
+            if self._step is not None:  # what was meant for an attempt that is over is never said in the next one
+                self._said.append(frame)
             self._outgoing.put(frame)
 
     def _push(self, content: pb.Chunk | pb.Receipt) -> None:
@@ -158,21 +162,34 @@ class WorkerSession:
     def _run(self) -> None:
         self._channel = open_channel(self._socket)
         stub = local_pb2_grpc.LocalStub(self._channel)  # type: ignore[no-untyped-call]
-        pause, heard = FIRST_PAUSE_S, time.monotonic()
+        pause, last = FIRST_PAUSE_S, time.monotonic()  # when there last was a gateway
         while not self._closing and self._failure is None:
-            try:
-                for frame in stub.Attach(_until_none(self._greet())):
-                    pause, heard = FIRST_PAUSE_S, time.monotonic()
-                    self._on(frame)
-            except (grpc.RpcError, ValueError) as error:
-                if isinstance(error, ValueError) and not self._closing:  # the channel is closed
-                    raise
-            self._outgoing.put(None)
-            if time.monotonic() - heard > self._patience:
+            if self._attached(stub):
+                pause, last = FIRST_PAUSE_S, time.monotonic()
+            elif time.monotonic() - last > self._patience:
                 self._fail(PeerError("FED-430", f"the gateway did not answer for {self._patience:g} s"))
             if not self._closing and self._failure is None:
                 time.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_S)
+
+    def _attached(self, stub: Any) -> bool:
+        """Serve one stream to its end; whether a gateway was there. A silent stream is as good as any."""
+        there = False
+        try:
+            stream = stub.Attach(_until_none(self._greet()))
+            stream.initial_metadata()  # waits for the gateway, or for its absence
+            there = bool(stream.is_active())
+            for frame in stream:
+                there = True
+                self._on(frame)
+        except grpc.RpcError:
+            pass  # tried again
+        except Exception as error:  # nobody else would end what waits in this session
+            if not self._closing:  # a closed channel raises, too
+                log.exception("frames of the gateway cannot be taken")
+                self._fail(PeerError("FED-431", f"{type(error).__name__} while frames of the gateway were taken"))
+        self._outgoing.put(None)
+        return there
 
     def _greet(self) -> queue.SimpleQueue[Frame | None]:
         """The first frames of a stream: who this is, in which attempt, and what was said in it."""

@@ -10,12 +10,13 @@ from typing import Any
 
 import grpc
 import pytest
-from gateway_kit import ARBITER, GUEST, HOST, MEMBERS, SUM, Parties, Worker, until
+from gateway_kit import ARBITER, GUEST, HOST, MEMBERS, SUM, Parties, ToyAcceptor, Worker, federate_request, until
 from google.protobuf.message_factory import GetMessageClass
 
 from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2
 from federated_operators.gateway.names import Job, member_pb
+from federated_operators.gateway.plan import ProposedJob
 from federated_operators.gateway.store import Store
 from federatedml.federation.identity import KeyPair, dns_name, issue
 from federatedml.federation.party import Member
@@ -143,6 +144,38 @@ def test_a_party_may_not_propose_in_the_name_of_another(parties: Parties) -> Non
     assert "may not propose" in answer.failure.message
 
 
+def test_what_nobody_expected_tells_nothing_to_the_caller(parties: Parties) -> None:
+    """The toy acceptor fails on a DSL that is no JSON, with the DSL's words in its error."""
+    proposal = job_pb2.Proposal(job=Job(GUEST.party, str(next(IDS))).key(), pipeline="toy", dsl=b"no JSON", conf=b"{}")
+    with pytest.raises(grpc.RpcError) as broken:
+        as_party(parties, GUEST, HOST, "Propose", proposal)
+    assert broken.value.code() == grpc.StatusCode.INTERNAL
+    assert broken.value.details() == "internal error of the gateway, see its log"
+
+
+def test_a_party_that_enrolled_before_the_coordinator_restarted_is_not_a_refusal(parties: Parties) -> None:
+    """The host has accepted and enrolled; the coordinator knows nothing of it and asks from the beginning."""
+    job_id = str(next(IDS))
+    request = federate_request(job_id)
+    content = ProposedJob(GUEST.party, job_id, request.pipeline, request.dsl, request.conf)
+    digest, versions, disclosure = ToyAcceptor(parties.homes[GUEST.party]).digest(content)
+    key = Job(GUEST.party, job_id).key()
+    proposal = job_pb2.Proposal(
+        job=key,
+        pipeline=request.pipeline,
+        dsl=request.dsl,
+        conf=request.conf,
+        component_versions=versions,
+        disclosure_digest=disclosure,
+        digest=bytes.fromhex(digest),
+    )
+    assert as_party(parties, GUEST, HOST, "Propose", proposal).state == job_pb2.ACCEPTED
+    reference = job_pb2.ProposalRef(job=key, digest=proposal.digest)
+    assert as_party(parties, GUEST, HOST, "Enrol", reference).state == job_pb2.ENROLLED
+    assert not parties.federate(job_id).HasField("failure")
+    assert parties.state(job_id=job_id) == "running"
+
+
 def test_a_verdict_is_told_to_members_only_by_the_coordinator(parties: Parties, job_id: str) -> None:
     asked = Job(GUEST.party, job_id).key()
     assert as_party(parties, HOST, GUEST, "AskVerdict", asked).verdict == job_pb2.VERDICT_UNSPECIFIED
@@ -172,6 +205,19 @@ def test_an_envelope_that_is_not_the_callers_is_refused_and_recorded(
     assert receipt.outcome == pb.Receipt.REFUSED
     assert reason in receipt.reason
     until(lambda: any(reason in event["reason"] for event in events(parties, HOST)))
+
+
+@pytest.mark.parametrize("wrong", [{"topic": "t" * 10**6}, {"sha256": b""}])
+def test_a_message_without_measure_is_refused_in_few_words(
+    parties: Parties, job_id: str, wrong: dict[str, Any]
+) -> None:
+    message = chunk(job_id, GUEST, HOST)
+    message.key.topic = wrong.get("topic", "number")
+    message.sha256 = wrong.get("sha256", message.sha256)
+    receipt = relayed(parties, message)
+    assert receipt.outcome == pb.Receipt.REFUSED
+    assert "FED-347" in receipt.reason
+    assert receipt.ByteSize() < 1000
 
 
 def relayed(parties: Parties, message: pb.Chunk) -> pb.Receipt:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -189,3 +190,19 @@ def test_a_party_that_stays_silent_ends_the_job(tmp_path: Path) -> None:
     made.start(HOST.party)
     until(lambda: made.state(HOST.party, job_id) == "failed")
     made.stop()
+
+
+def test_a_restart_after_a_long_silence_is_a_reconnect(parties: Parties, job_id: str) -> None:
+    """The patience of a worker counts from the loss of its gateway, not from its gateway's last word."""
+    patience = 8.0
+    waiting = Worker(parties.homes[HOST.party], HOST, SUM, job_id)
+    waiting.session._patience = patience
+    waiting.start()
+    until(lambda: host_state(parties, job_id) == job_pb2.PRESENT)
+    silent = time.monotonic()
+    until(lambda: time.monotonic() > silent + patience)
+    parties.kill(HOST.party)
+    parties.start(HOST.party)  # takes long enough for the worker to try in vain
+    finish({HOST: waiting, **{m: parties.worker(m, job_id=job_id) for m in (GUEST, ARBITER)}})
+    assert waiting.total() == EXPECTED
+    assert step(parties, job_id).attempt == 1

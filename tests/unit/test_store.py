@@ -123,3 +123,25 @@ def test_decisions_are_synced_and_private(store: Store, path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     assert store._db.execute("PRAGMA synchronous").fetchone()[0] == 2
     assert store._db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
+def test_a_full_disk_loses_the_transaction_and_nothing_else(store: Store) -> None:
+    store.put(ROW)
+    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+    store._db.execute(f"PRAGMA max_page_count={pages}")
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        store.post("10000", "command", bytes(10**6))
+    store._db.execute("PRAGMA max_page_count=100000")
+    store.post("10000", "command", b"relief")
+    letter = store.next_letter("10000", 0)
+    assert letter is not None
+    assert letter.body == b"relief"
+
+
+def test_a_commit_that_fails_is_rolled_back(store: Store) -> None:
+    store._db.execute("CREATE TABLE child (x REFERENCES parent DEFERRABLE INITIALLY DEFERRED)")
+    store._db.execute("CREATE TABLE parent (y PRIMARY KEY)")
+    with pytest.raises(sqlite3.IntegrityError), store.transaction():
+        store._db.execute("INSERT INTO child VALUES (1)")
+    store.put(ROW)
+    assert store.select(StepRow) == [ROW]
