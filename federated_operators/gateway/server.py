@@ -35,7 +35,7 @@ from federated_operators.gateway.seats import Seats
 from federated_operators.gateway.show import Show
 from federated_operators.gateway.silence import Silence
 from federated_operators.gateway.store import Letter, Store
-from federated_operators.gateway.verdicts import EFFECTS, VerdictHook, Verdicts, no_hook
+from federated_operators.gateway.verdicts import EFFECTS, TRACKING, VerdictHook, Verdicts, no_hook
 from federatedml.errors import PolicyError
 from federatedml.federation.home import PartyHome
 
@@ -97,7 +97,7 @@ class Gateway:
 
     def _work(self) -> list[Coroutine[Any, Any, None]]:
         others = sorted(self._home.config.peers)
-        lanes = [self._courier.run(lane) for lane in (*others, self._party, EFFECTS)]
+        lanes = [self._courier.run(lane) for lane in (*others, self._party, EFFECTS, TRACKING)]
         relays = [self._relay.run(party) for party in others]
         reconciler = Reconciler(self._store, self._roster, self._control)
         timeout = self._home.config.peer_timeout
@@ -125,6 +125,8 @@ class Gateway:
             await self._to(letter.lane, "Conclude", job_pb2.VerdictNotice.FromString(letter.body), self._take_verdict)
         elif letter.kind == EFFECTS:
             await self._verdicts.carry_out(job_pb2.VerdictNotice.FromString(letter.body))
+        elif letter.kind == TRACKING:
+            await self._verdicts.tell_hook(job_pb2.VerdictNotice.FromString(letter.body))
 
     async def _to(self, party: str, method: str, message: Any, own: Callable[[Any], None]) -> None:
         if party == self._party:

@@ -22,10 +22,11 @@ from federated_operators.gateway.rows import JobRow, OutputRow, VerdictRow
 from federated_operators.gateway.runs import Run, RunControl
 from federated_operators.gateway.seats import Seats
 from federated_operators.gateway.store import Store
-from federatedml.errors import PeerError, ProtocolError
+from federatedml.errors import FedError, PeerError, ProtocolError
 from federatedml.federation.home import PartyHome
 
 EFFECTS = "effects"  # lane and kind of what remains to be done here
+TRACKING = "tracking"  # and of what the hook must be told after that
 STATES = {
     job_pb2.SUCCEEDED: "succeeded",
     job_pb2.JOB_FAILED: "failed",
@@ -90,15 +91,30 @@ class Verdicts:
         plans = self._roster.plans(job)
         if notice.verdict != job_pb2.SUCCEEDED:
             for plan in plans:
-                await self._control.fail(Run(plan.dag_id, job.job_id), _note(notice))
+                await self._end_run(plan, _note(notice))
             await self._workers_gone(job)
             for plan in plans:
                 await asyncio.to_thread(_remove, self._uncommitted(plan))
-        failure = _failure(notice) if notice.verdict != job_pb2.SUCCEEDED else None
-        for plan in plans:
-            await asyncio.to_thread(self._hook, plan, notice.verdict, failure)
+        self._store.post(TRACKING, TRACKING, notice.SerializeToString())
         self._store.event("verdict carried out", job, party=self._roster.party)
+
+    async def tell_hook(self, notice: job_pb2.VerdictNotice) -> None:
+        """Tell whoever wants to know. A lane of its own: while tracking is down, other jobs end all the same."""
+        job = Job.of(notice.job)
+        failure = _failure(notice) if notice.verdict != job_pb2.SUCCEEDED else None
+        for plan in self._roster.plans(job):
+            await asyncio.to_thread(self._hook, plan, notice.verdict, failure)
         self._roster.forget(job)
+
+    async def _end_run(self, plan: JobPlan, note: str) -> None:
+        """Set the own run failed. A scheduler that refuses is no reason to leave outputs behind."""
+        try:
+            await self._control.fail(Run(plan.dag_id, plan.job_id), note)
+        except FedError as error:
+            if error.retryable:
+                raise
+            job = Job(plan.initiator.party, plan.job_id)
+            self._store.event("run not ended", job, party=self._roster.party, reason=str(error))
 
     async def _workers_gone(self, job: Job) -> None:
         deadline = time.monotonic() + LEAVE_S
