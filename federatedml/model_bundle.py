@@ -31,6 +31,7 @@ MANIFEST, MLMODEL, PIPELINE = "manifest.json", "MLmodel", "pipeline/pipeline.pb"
 FLAVOR = "airfed"
 FORMAT = 1
 NAME = r"^[A-Za-z][A-Za-z0-9_]{0,63}$"
+COMPONENT_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"  # as the DSL allows
 KEY = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"
 MAX_MANIFEST = 1 << 20  # bytes
 MAX_FILES, MAX_BYTES = 4096, 256 << 20  # of a whole model
@@ -56,7 +57,7 @@ class _File(_Strict):
 
 
 class _Component(_Strict):
-    name: str = Field(pattern=NAME)
+    name: str = Field(pattern=COMPONENT_NAME)
     module: str = Field(pattern=NAME)
     alias: str = Field(max_length=128)
     buffers: list[str] = Field(max_length=64)

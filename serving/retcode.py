@@ -60,5 +60,5 @@ class ScoreError(ServingError):
     @property
     def http_status(self) -> int:
         """HTTP status; codes that are not in the table are a fault of this server."""
-        known = {int(code): status for code, status in _HTTP_STATUS.items()}
-        return known.get(self.retcode % FROM_HOST, 500)
+        known = {int(code): status for code, status in _HTTP_STATUS.items() if code != Retcode.SUCCESS}
+        return known.get(self.retcode - FROM_HOST if self.retcode >= FROM_HOST else self.retcode, 500)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from federatedml.errors import ModelError
 from federatedml.federation.party import Role
-from federatedml.model_bundle import MANIFEST, NAME, PIPELINE, ModelBundle, StoredModel, manifest_digest
+from federatedml.model_bundle import COMPONENT_NAME, MANIFEST, PIPELINE, ModelBundle, StoredModel, manifest_digest
 from tests.members import ARBITER, GUEST, HOST, OTHER_HOST
 from tests.model_halves import bundle
 
@@ -84,7 +84,7 @@ def test_two_files_that_change_places_are_refused() -> None:
         load({**FILES, one: FILES[other], other: FILES[one]}, DIGEST)
 
 
-@given(st.text(max_size=80).filter(lambda name: not re.fullmatch(NAME, name)))
+@given(st.text(max_size=80).filter(lambda name: not re.fullmatch(COMPONENT_NAME, name)))
 def test_no_unsafe_name_is_taken_from_a_manifest(name: str) -> None:
     def rename_component(manifest: dict[str, Any]) -> None:
         manifest["components"][0]["name"] = name
@@ -171,3 +171,9 @@ def test_the_same_half_of_another_job_has_another_identity() -> None:
         replace(HALF, components=dict(reversed(HALF.components.items()))),
     ]
     assert len({manifest_digest(half.files()) for half in others} | {DIGEST}) == len(others) + 1
+
+
+@pytest.mark.parametrize("name", ["0", "lr-0", "0_lr-x"])
+def test_every_name_that_the_dsl_allows_can_be_stored(name: str) -> None:
+    renamed = replace(HALF, components={name: HALF.components["dataio_0"]})
+    assert load(renamed.files()) == renamed
