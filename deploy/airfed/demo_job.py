@@ -91,7 +91,7 @@ def _known(guest: PartyHome, job_id: str) -> local_pb2.JobView | None:
     try:
         return view(guest, job_id)
     except FedError as error:
-        if error.code == "FED-924":  # its first task has not yet told the gateway
+        if error.code == "FED-924" or error.retryable:  # its first task has not yet told the gateway, or that is busy
             return None
         raise
 
