@@ -62,7 +62,9 @@ class ConcludeWork:
         """COMMITTED: the alias is set and the job's run ends. The verdict stands: what fails here is tried again."""
         try:
             if registered := outputs.get("registered"):
-                self.registry.set_alias(registered["name"], registered["version"], PRODUCT)
+                name, version = registered["name"], registered["version"]
+                if not self.registry.promote(name, version, PRODUCT):
+                    log.info("version %d of %s was %s already: the alias stays where it is", version, name, PRODUCT)
             finish_job(self.runs, outputs["summary"])
         except FedError as error:
             raise PeerError("FED-481", f"the job succeeded, its last words to MLflow wait: {error}") from error

@@ -20,6 +20,7 @@ from federatedml.model_bundle import MAX_BYTES, MAX_FILES, ModelBundle, manifest
 PRODUCT = "product"  # the alias that serving follows
 TAG_JOB, TAG_INITIATOR, TAG_GENERATION = "fed.job", "fed.initiator", "fed.generation"
 TAG_ROLE, TAG_PARTY, TAG_KEY, TAG_DIGEST = "fed.role", "fed.party", "fed.model_key", "fed.manifest"
+TAG_PROMOTED = "fed.promoted"  # the alias that the version was given
 MODEL_NAME, MODEL_TYPE = "pipeline", "airfed-pipeline"
 
 T = TypeVar("T")
@@ -88,6 +89,18 @@ class ModelRegistry:
     def set_alias(self, name: str, version: int, alias: str = PRODUCT) -> None:
         """Let ``alias`` stand for ``version``."""
         self.rest.set_alias(name, alias, version)
+
+    def promote(self, name: str, version: int, alias: str = PRODUCT) -> bool:
+        """Let ``alias`` stand for ``version``, once: a job that repeats its end does not bring its old model back.
+
+        Returns:
+            False if it did so before.
+        """
+        if self.rest.get_version(name, version).tags.get(TAG_PROMOTED) == alias:
+            return False
+        self.set_alias(name, version, alias)
+        self.rest.set_version_tag(name, version, TAG_PROMOTED, alias)
+        return True
 
     def resolve(self, name: str, alias: str = PRODUCT) -> Binding:
         """What ``alias`` stands for now."""

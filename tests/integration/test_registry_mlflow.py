@@ -192,3 +192,12 @@ def test_a_lost_answer_makes_no_second_version(rest: MlflowRest, path: bytes) ->
     tags = {"fed.job": half.model_version}
     assert [version.version for version in rest.search_versions(half.party_model_id, tags)] == [made.version]
     assert len(rest.search_logged_models(rest.experiment("lossy"), tags)) == 1
+
+
+def test_a_job_that_repeats_its_end_does_not_bring_its_old_model_back(rest: MlflowRest) -> None:
+    registry = ModelRegistry(rest)
+    old, new = (registry.register(bundle(HOST, f"2026090112000000000{n}"), "again@host_10000") for n in (1, 2))
+    assert registry.promote(old.name, old.version)
+    assert registry.promote(new.name, new.version)
+    assert not registry.promote(old.name, old.version)
+    assert registry.resolve(old.name).version == new.version
