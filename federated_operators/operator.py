@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -58,6 +58,10 @@ class _PartyOperator(BaseOperator):
             if error.retryable:
                 raise
             raise AirflowFailException(str(error)) from error
+        except AirflowException:
+            raise
+        except Exception as error:  # no retry mends a bug
+            raise AirflowFailException(f"[FED-900] unexpected {type(error).__name__}: see the trace above") from error
 
     def _show_run(self, context: Context, url: str) -> None:
         """Let the link work while the task still runs."""

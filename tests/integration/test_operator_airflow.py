@@ -123,3 +123,26 @@ def test_a_component_of_a_job_that_was_not_admitted_fails_for_good(tmp_path: Pat
         print(error)
     """
     assert "was not admitted for guest_9999" in run(code, tmp_path)
+
+
+def test_what_nobody_expected_is_not_tried_again(tmp_path: Path) -> None:
+    code = """
+        from airflow.sdk.exceptions import AirflowFailException
+        from federated_operators.operator import EnrolOperator
+        from federatedml.errors import PeerError
+        task = EnrolOperator(task_id="enrol", initiator="9999", member="host_10000", spec_digest="")
+        for error in (KeyError("a value of the data"), PeerError("FED-401", "not there")):
+            try:
+                with task._task():
+                    raise error
+            except AirflowFailException as final:
+                print("final", final)
+            except PeerError as again:
+                print("again", again)
+    """
+    with python(code, AIRFLOW_HOME=str(tmp_path), AIRFED_HOME=str(tmp_path)) as process:
+        out, _ = process.communicate(timeout=60)
+    assert out.splitlines()[-2:] == [
+        "final [FED-900] unexpected KeyError: see the trace above",
+        "again [FED-401] not there",
+    ]
