@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +46,7 @@ def _schema(name: str, module: str) -> dict[str, Any]:
         "$schema": DRAFT,
         **{key: schema[key] for key in ("type", "properties", "additionalProperties", "$defs") if key in schema},
         "section": f"{name} ({module})",  # folded away until it is asked for: Airflow opens one section at a time
-        "title": "Parameters",
+        "title": "conf",
         "description_md": f"{component(module).title}\n\n{parameter_table(schema)}",
     }
 
@@ -53,7 +54,7 @@ def _schema(name: str, module: str) -> dict[str, Any]:
 def parameter_table(schema: Mapping[str, Any]) -> str:
     """Parameters of a component as a Markdown table."""
     rows = [
-        f"| `{name}` | {_cell(_type(field))} | `{_cell(field.get('default'))}` | {_cell(_described(field))} |"
+        f"| `{name}` | {_cell(_type(field))} | `{_cell(_default(field))}` | {_cell(_described(field))} |"
         for name, field in schema.get("properties", {}).items()
     ]
     if not rows:
@@ -71,6 +72,10 @@ def _type(field: Mapping[str, Any]) -> str:
     bounds = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
     limits = [f"{sign} {field[key]}" for key, sign in bounds.items() if key in field]
     return " ".join([str(field.get("const", field.get("type", "any"))), *limits])
+
+
+def _default(field: Mapping[str, Any]) -> str:
+    return json.dumps(field.get("default"))
 
 
 def _described(field: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ class FedError(Exception):
             4 peer, 5 policy, 6 model, 7 serving, 9 internal).
         message: what was wrong and where, with what was found and what is allowed. May cross the
             border to other parties, so it never holds data values.
-        hint: what to do.
+        hint: what to do, and details that stay at this party.
     """
 
     family = "FED-9"

@@ -35,6 +35,7 @@ from federatedml.federation.home import PartyHome
 AUC_TOLERANCE = 0.005  # against scikit-learn: another optimiser, another strength of the penalty
 STEPS_TOLERANCE = 0.001  # against the same steps in clear
 INTERRUPTED = 130
+MLFLOW_RUNS = "#/experiments?workflowType=machine_learning"  # without it MLflow opens on its pages for chat models
 
 
 def run_demo(root: Path, base_port: int, once: bool) -> int:
@@ -111,7 +112,7 @@ def _where_to_look(homes: Mapping[str, PartyHome], screen: Screen) -> None:
     for name, home in homes.items():
         ports = home.config.ports
         rows.append([name, "Airflow", home.public_url(ports.airflow), f"{PEOPLE} / {passwords(home)[PEOPLE]}"])
-        rows.append([name, "MLflow", home.public_url(ports.mlflow), ""])
+        rows.append([name, "MLflow", f"{home.public_url(ports.mlflow)}/{MLFLOW_RUNS}", ""])
         if home.config.serving:
             rows.append([name, "scores (OpenAPI)", f"{home.public_url(ports.serving_http)}/docs", ""])
     screen.table(["party", "page", "URL", "login"], rows)

@@ -140,8 +140,8 @@ def _label_name(p: DataIOParams, table: Table) -> str:
     wanted = f"{p.label_name!r}" if p.label_name is not None else f"at position {p.label_idx}"
     raise DataError(
         "FED-213",
-        f"the table has no label column {wanted}; it has {_shown(names)}",
-        "set label_name, or with_label to false at a party without labels",
+        f"the table has no label column {wanted}",
+        f"it has {_shown(names)}; set label_name, or with_label to false at a party without labels",
     )
 
 
@@ -149,7 +149,7 @@ def _cells(meta: pb.DataIOMeta, param: pb.DataIOParam, table: Table) -> dict[str
     """The model's columns as numbers; missing cells only if they can be replaced."""
     absent = [name for name in param.header if name not in table.columns]
     if absent:
-        raise DataError("FED-210", f"the table lacks column {_shown(absent)}; it has {_shown(list(table.columns))}")
+        raise DataError("FED-210", f"the table lacks column {_shown(absent)}", f"it has {_shown(list(table.columns))}")
     tokens = set(meta.imputer_meta.missing_value)
     found = {name: cells(table.columns[name], tokens) for name in param.header}
     _refuse("FED-211", "hold cells that are not numbers", {name: column.bad for name, column in found.items()})
@@ -173,7 +173,9 @@ def _fit_column(p: DataIOParams, name: str, column: Cells, outliers: Sequence[st
             param.outlier_param.outlier_replace_value[name] = repr(fill)
             param.outlier_param.outlier_value_ratio[name] = float(outlying.mean())
     except DataError as error:
-        raise DataError(error.code, f"column {name!r} has {error.message}", "set the method to designated") from None
+        raise DataError(
+            error.code, f"a column has {error.message}", f"{name!r}: set the method to designated"
+        ) from None
 
 
 def _replaced(meta: pb.DataIOMeta, param: pb.DataIOParam, name: str, column: Cells) -> NDArray[np.float64]:
@@ -202,7 +204,8 @@ def _labels(label_type: str, name: str, column: Column) -> Column:
 def _refuse(code: str, what: str, rows: Mapping[str, NDArray[np.bool_]], hint: str = "") -> None:
     wrong = {name: int(mask.sum()) for name, mask in rows.items() if mask.any()}
     if wrong:
-        raise DataError(code, f"columns {what}: {counted(wrong)}", hint)
+        shown = counted(wrong)  # names and counts stay here: only messages go to the other parties
+        raise DataError(code, f"columns that {what}: {len(wrong)}", f"{shown}; {hint}" if hint else shown)
 
 
 def _shown(names: Sequence[str]) -> str:

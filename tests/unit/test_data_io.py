@@ -116,7 +116,7 @@ def test_the_label_among_the_columns_is_refused() -> None:
 
 
 def test_a_missing_column_is_named_in_training_and_serving() -> None:
-    with pytest.raises(DataError, match=r"FED-210.*lacks column 'x5'; it has 'x0', 'y'"):
+    with pytest.raises(DataError, match=r"FED-210.*lacks column 'x5' \(it has 'x0', 'y'\)"):
         fit(params(columns=["x0", "x5"]), raw(x0=[1], y=[0]))
     model = fit(params(), raw(x0=[1], x1=[2], y=[0]))
     with pytest.raises(DataError, match=r"FED-210.*lacks column 'x1'"):
@@ -127,6 +127,13 @@ def test_serving_needs_no_label_and_ignores_further_columns() -> None:
     model = fit(params(), raw(x0=[1, 2], y=[0, 1]))
     found = transform(model, raw(other=["text"], x0=["4"]))
     assert (found.label, found.header, found.features().tolist()) == (None, ["x0"], [[4.0]])
+
+
+def test_other_parties_hear_of_a_number_of_columns_only() -> None:
+    with pytest.raises(DataError) as caught:
+        fit(params(), raw(secret=["text", "1"], y=[0, 1]))
+    assert caught.value.message == "columns that hold cells that are not numbers: 1"
+    assert "secret (1 row)" in caught.value.hint
 
 
 def test_cells_that_are_no_numbers_are_counted_never_shown() -> None:
@@ -145,7 +152,7 @@ def test_many_bad_columns_are_summed_up() -> None:
 
 def test_missing_values_without_fill_are_an_error_naming_columns() -> None:
     data = raw(x0=[1.0, np.nan], x1=["NA", None], x2=[1, 2], y=[0, 1])
-    with pytest.raises(DataError, match=r"FED-212.*x0 \(1 row\), x1 \(2 rows\) \(set missing_fill"):
+    with pytest.raises(DataError, match=r"FED-212.*x0 \(1 row\), x1 \(2 rows\); set missing_fill"):
         fit(params(), data)
 
 
@@ -171,7 +178,7 @@ def test_own_tokens_mean_missing_in_text_and_numbers() -> None:
 
 
 def test_a_column_without_any_value_has_no_mean() -> None:
-    with pytest.raises(DataError, match=r"column 'x' has no value to take the mean of"):
+    with pytest.raises(DataError, match=r"a column has no value to take the mean of \('x'"):
         fit(params(missing_fill=True, missing_fill_method="mean"), raw(x=[None, "na"], y=[0, 1]))
 
 
@@ -225,7 +232,7 @@ def test_labels_of_another_type_are_counted(label_type: str, labels: list) -> No
 
 def test_whole_numbers_are_required_where_the_type_says_so() -> None:
     assert run(params(data_type="int"), raw(x=["2", "3.0"], y=[0, 1]))[0].columns["x"].tolist() == [2, 3]
-    with pytest.raises(DataError, match=r"not whole: x \(1 row\)"):
+    with pytest.raises(DataError, match=r"not whole: 1 \(x \(1 row\)\)"):
         run(params(data_type="int"), raw(x=["2", "3.5"], y=[0, 1]))
 
 
