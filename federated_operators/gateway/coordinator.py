@@ -32,6 +32,7 @@ from federated_operators.gateway.store import Store
 from federatedml.errors import PolicyError, ProtocolError
 from federatedml.federation.party import Member
 
+DIGEST_BYTES = 64  # what a report may have stored here
 LOST_BUDGET = 5  # processes that a step may lose before its job fails
 COMMAND, VERDICT = "command", "verdict"  # kinds of letters
 ENDED_BY_PERSON, ENDED_BY_TIMEOUT = "FED-450", "FED-451"
@@ -67,6 +68,9 @@ class Coordinator:
             return None
         if report.event not in self._on:
             raise ProtocolError("FED-342", f"event {report.event} of a report is not known")
+        digests = (report.conf_digest, report.outputs_digest, report.checkpoint.digest)
+        if max(map(len, digests)) > DIGEST_BYTES:
+            raise ProtocolError("FED-359", f"a digest has at most {DIGEST_BYTES} bytes, one of the report has more")
         with self._store.transaction():
             if self._is_new(caller, report) and self._is_running(seat.job):
                 step = self._step(seat)

@@ -129,13 +129,19 @@ def default_policy(party: str, peers: Sequence[str]) -> str:
 
 
 def load_policy(path: Path) -> Policy:
-    """The rules in ``policy.yaml``; ``PolicyError`` names the key that is wrong."""
+    """The rules in ``policy.yaml``; ``PolicyError`` names the key that is wrong, not what it holds: it may be told to
+    a peer whose proposal cannot be judged."""
     try:
         return Policy.model_validate(yaml.safe_load(path.read_text()))
     except FileNotFoundError:
         raise PolicyError("FED-530", f"{path.name} is missing", "airfed party init writes one") from None
-    except (ValidationError, yaml.YAMLError) as error:
-        raise PolicyError("FED-531", f"{path.name}: {error}") from None
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors()[:5])
+        raise PolicyError("FED-531", f"{path.name}: {wrong}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise PolicyError("FED-531", f"{path.name} is not YAML{where}") from None
 
 
 def _allowed(value: str, patterns: Sequence[str]) -> bool:

@@ -16,6 +16,7 @@ import pytest
 from gateway_kit import ARBITER, EXPECTED, GUEST, HOST, MEMBERS, SUM, Parties, Worker, until
 
 from airfed_proto.v1 import job_pb2, local_pb2
+from federated_operators.gateway.mailbox import Mailbox
 from federated_operators.gateway.names import CONCLUDE
 from federatedml.federation.party import Member
 
@@ -206,3 +207,19 @@ def test_a_restart_after_a_long_silence_is_a_reconnect(parties: Parties, job_id:
     finish({HOST: waiting, **{m: parties.worker(m, job_id=job_id) for m in (GUEST, ARBITER)}})
     assert waiting.total() == EXPECTED
     assert step(parties, job_id).attempt == 1
+
+
+def test_a_worker_that_cannot_take_a_message_ends_instead_of_waiting_for_ever(
+    parties: Parties, job_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(mailbox: Mailbox, key: object, chunk: object) -> bool:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Mailbox, "_take", full_disk)
+    threads = workers(parties, job_id)
+    threads[HOST].join(20)
+    assert threads[HOST].error is not None
+    assert threads[HOST].error.code == "FED-431"
+    assert threads[HOST].error.retryable
+    for worker in threads.values():
+        worker.session.close()

@@ -395,3 +395,17 @@ def _finish(world: World) -> None:
         for process in processes.values():
             process.work()
     world.settle()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"event": job_pb2.StepReport.WORKER_PRESENT, "conf_digest": bytes(65)},
+        {"event": job_pb2.StepReport.OUTPUTS_PREPARED, "outputs_digest": bytes(65)},
+        {"event": job_pb2.StepReport.CHECKPOINT_STORED, "checkpoint": job_pb2.CheckpointRef(digest=bytes(65))},
+    ],
+)
+def test_a_peer_cannot_store_what_it_likes_at_the_coordinator(world: World, content: dict[str, Any]) -> None:
+    step = pb.StepKey(job=JOB.key(), component=LR)
+    with pytest.raises(ProtocolError, match="FED-359"):
+        world.coordinator.report(HOST.party, job_pb2.StepReport(member=member_pb(HOST), step=step, serial=1, **content))

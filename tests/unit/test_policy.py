@@ -131,6 +131,17 @@ def test_a_wrong_file_is_an_error_not_a_wider_policy(tmp_path: Path, text: str) 
         load_policy(file)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"), [("initiators: rival", "initiators: Input should be"), ("a: 1\ntables: [rival", "in line 2")]
+)
+def test_an_error_in_the_file_does_not_tell_what_is_in_it(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(text)
+    with pytest.raises(PolicyError, match=words) as wrong:
+        load_policy(file)
+    assert "rival" not in str(wrong.value)
+
+
 def test_no_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match="airfed party init"):
         load_policy(tmp_path / "policy.yaml")
