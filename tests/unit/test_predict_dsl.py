@@ -202,13 +202,17 @@ def test_all_inputs_stand_in_for_a_union_but_only_one_predicts() -> None:
     assert data_of(found, "hetero_lr_0") == {"eval_data": ["dataio_0.train"]}
 
 
-def test_a_component_without_outputs_or_inputs_stays_as_it_is() -> None:
+def test_what_a_component_does_not_have_it_does_not_get() -> None:
     found = derived(
-        source_0=part("Source", out="rows"),
+        source_0=part("Source", out="rows", model="source"),
         evaluation_0=part("Evaluation", {"data": ["source_0.rows"]}, need_deploy=True),
     )
     assert found == {
-        "source_0": {"module": "Source", "output": {"data": ["rows"]}},
+        "source_0": {
+            "module": "Source",
+            "input": {"model": ["pipeline.source_0.source"]},
+            "output": {"data": ["rows"]},
+        },
         "evaluation_0": {"module": "Evaluation", "input": {"data": {"data": ["source_0.rows"]}}},
     }
 
