@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
 from dags_generator.plan import disclosure
+from dags_generator.predict import check_predict
 from dags_generator.spec import ComponentSpec, Graph, PipelineSpec, dag_id
+from dags_generator.where import Where
 from federatedml.component import component
+from federatedml.errors import DslError
 from federatedml.federation.party import Member
 
 
@@ -20,12 +24,14 @@ def plan_json(spec: PipelineSpec) -> dict[str, Any]:
         "model_key": spec.model_key,
         "members": {str(member): _member(spec, member) for member in spec.parties.members},
         "disclosure": disclosure(spec.graph),
+        "predict_dsl": spec.graph.inference_dsl,
+        "predict_problem": _predict_problem(spec.graph),
         "notes": list(spec.notes),
     }
 
 
 def plan_text(spec: PipelineSpec) -> str:
-    """The plan as text for a terminal: per member its chain with effective parameters, then the disclosure."""
+    """The plan as text: per member its chain with effective parameters, then the disclosure and the predict DSL."""
     lines = [f"{spec.pipeline}: started by {spec.parties.initiator}, model key {spec.model_key}"]
     for member in spec.parties.members:
         lines += ["", f"{member} runs {dag_id(spec.pipeline, spec.parties.initiator, member)}"]
@@ -37,7 +43,8 @@ def plan_text(spec: PipelineSpec) -> str:
                 for name, value in _params(spec, step, member)
             ]
     lines += ["", "Who learns what:", *(f"  {line}" for line in learned(spec.graph))]
-    return "\n".join([*lines, *(f"Note: {note}" for note in spec.notes)]) + "\n"
+    lines += [f"Note: {note}" for note in spec.notes]
+    return "\n".join([*lines, "", *_predict(spec.graph)]) + "\n"
 
 
 def learned(graph: Graph) -> Iterable[str]:
@@ -99,6 +106,27 @@ def _and(roles: Iterable[object]) -> str:
 def _after(graph: Graph, step: ComponentSpec, member: Member) -> str:
     upstream = graph.upstream_of(step, member)
     return f", after {', '.join(upstream)}" if upstream else ""
+
+
+def _predict(graph: Graph) -> Iterable[str]:
+    """The predict DSL as JSON with one line per component."""
+    problem = _predict_problem(graph)
+    if graph.inference_dsl:
+        components = [
+            f"    {json.dumps(key)}: {json.dumps(body)}" for key, body in graph.inference_dsl["components"].items()
+        ]
+        yield from ("Predict DSL, stored with the model:", '  {"components": {', ",\n".join(components), "  }}")
+    if problem:
+        yield f"It cannot predict: {problem}"
+
+
+def _predict_problem(graph: Graph) -> str | None:
+    """Why the trained pipeline could not run as a predict job, or None."""
+    try:
+        check_predict(graph, Where("predict DSL"))
+    except DslError as error:
+        return str(error)
+    return None
 
 
 def _params(spec: PipelineSpec, step: ComponentSpec, member: Member) -> Iterable[tuple[str, Any]]:

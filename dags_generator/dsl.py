@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dags_generator.outline import Outline, Reference, outlines
+from dags_generator.predict import predict_dsl
 from dags_generator.reading import clip
 from dags_generator.spec import PIPELINE_NAME, ComponentSpec, Graph, Parties
 from dags_generator.where import LATER, Where, names
@@ -35,7 +36,7 @@ def graph(pipeline: str, dsl: Mapping[str, Any], parties: Parties, where: Where)
             _check_target(reference, found, modules)
         _check_models(outline, found)
     specs = {name: _component(found[name], modules[name], parties) for name in _order(found, where)}
-    return Graph(pipeline, dsl, parties, specs)
+    return Graph(pipeline, dsl, parties, specs, predict_dsl(specs, where))
 
 
 def check_name(pipeline: str, where: Where) -> None:

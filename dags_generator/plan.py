@@ -42,6 +42,7 @@ def job_plan(spec: PipelineSpec, member: Member, job_id: str, digest: str) -> Jo
         dsl=graph.dsl,
         conf=spec.conf,
         disclosure=disclosure(graph),
+        inference_dsl=graph.inference_dsl,
     )
 
 

@@ -71,12 +71,14 @@ class Graph:
     Attributes:
         dsl: as it was given, plain JSON.
         components: in topological order.
+        inference_dsl: the predict DSL that follows from ``dsl``; empty if nothing is deployed.
     """
 
     pipeline: str
     dsl: Mapping[str, Any]
     parties: Parties
     components: Mapping[str, ComponentSpec]
+    inference_dsl: Mapping[str, Any]
 
     @cached_property
     def digest(self) -> str:

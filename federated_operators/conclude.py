@@ -83,6 +83,7 @@ def bundle_of(
     if not models:
         return None
     pipeline = model_pb2.Pipeline(
+        inference_dsl=canonical_json(plan.inference_dsl) if plan.inference_dsl else b"",
         train_dsl=canonical_json(plan.dsl),
         train_runtime_conf=canonical_json(plan.conf),
         model_id=plan.model_id,

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pydantic import TypeAdapter
@@ -60,6 +60,7 @@ class JobPlan:
         steps: of this member, in topological order, ``conclude`` not included.
         all_steps: component -> members, for all components of the job (the coordinator's view).
         modules: component -> module, likewise.
+        inference_dsl: the predict DSL that is stored with the model; empty if nothing is deployed.
     """
 
     initiator: Member
@@ -77,6 +78,7 @@ class JobPlan:
     dsl: Mapping[str, Any]
     conf: Mapping[str, Any]
     disclosure: Mapping[str, Any]
+    inference_dsl: Mapping[str, Any] = field(default_factory=dict)  # a plan.json of an older version has none
 
     @property
     def model_id(self) -> str:

@@ -64,13 +64,14 @@ def publish_step(runs: JobRuns, step: StepPlan, outputs: StepOutputs, job_dir: P
 
 
 def publish_job(runs: JobRuns) -> None:
-    """The job's own run with its DSL, conf and disclosure."""
+    """The job's own run with its DSL, conf and disclosure, and the predict DSL that follows."""
     done = runs.folder / DONE
     if done.exists():
         return
-    run = runs.parent()
-    for name in ("dsl", "conf", "disclosure"):
-        runs.rest.upload(run.artifact_uri, f"pipeline/{name}.json", _pretty(getattr(runs.plan, name)))
+    run, plan = runs.parent(), runs.plan
+    parts = {"dsl": plan.dsl, "conf": plan.conf, "disclosure": plan.disclosure, "predict_dsl": plan.inference_dsl}
+    for name, part in parts.items():
+        runs.rest.upload(run.artifact_uri, f"pipeline/{name}.json", _pretty(part))
     write_file(done, run.run_id.encode())
 
 

@@ -245,7 +245,9 @@ def test_the_end_of_a_good_job_is_a_finished_run_with_its_scores(party: Party, r
     assert parent.status == "FINISHED"
     assert parent.end_time >= parent.start_time > 0
     assert parent.metrics == {"auc": 0.9, "lr_0/auc": 0.9, "other_0/ks": 0.8, "third_0/ks": 0.7}
-    assert set(rest.files(parent.artifact_uri)) == {f"pipeline/{name}.json" for name in ("dsl", "conf", "disclosure")}
+    assert set(rest.files(parent.artifact_uri)) == {
+        f"pipeline/{name}.json" for name in ("dsl", "conf", "disclosure", "predict_dsl")
+    }
 
 
 @pytest.mark.parametrize(

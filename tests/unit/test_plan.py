@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from dags_generator.describe import document, plan_json, plan_text
 from dags_generator.form import form
 from dags_generator.plan import disclosure, job_plan
 from dags_generator.roleplan import role_plans
-from federated_operators.gateway.plan import DataRef, ModelRef
+from federated_operators.gateway.plan import DataRef, ModelRef, dump_plan, load_plan
 from federatedml.component import registry
 from federatedml.data.catalogue import TableName
 from tests.members import ARBITER, GUEST, HOST
@@ -127,6 +130,34 @@ def test_the_disclosure_is_the_components_own() -> None:
         **{name: registry()[module].disclosure() for name, module in modules.items()},
         "intersection_0": registry()["Intersection"].disclosure(),
     }
+
+
+def test_all_members_store_the_same_predict_dsl() -> None:
+    assert {json.dumps(plan.inference_dsl) for plan in PLANS.values()} == {json.dumps(spec().graph.inference_dsl)}
+    assert load_plan(dump_plan(PLANS[HOST])).inference_dsl == PLANS[HOST].inference_dsl
+
+
+def test_a_plan_that_was_kept_before_there_was_a_predict_dsl_is_read() -> None:
+    kept = json.loads(dump_plan(PLANS[GUEST]))
+    del kept["inference_dsl"]
+    assert dump_plan(load_plan(json.dumps(kept).encode())) == dump_plan(replace(PLANS[GUEST], inference_dsl={}))
+
+
+def test_the_plan_ends_with_the_predict_dsl() -> None:
+    text = plan_text(spec())
+    _, _, shown = text.partition("Predict DSL, stored with the model:")
+    assert json.loads(shown) == spec().graph.inference_dsl
+    assert plan_json(spec())["predict_dsl"] == spec().graph.inference_dsl
+    assert plan_json(spec())["predict_problem"] is None
+
+
+def test_the_plan_says_why_a_pipeline_will_not_predict() -> None:
+    nothing = spec(lambda components: [body.update(need_deploy=False) for body in components.values()])
+    assert "Predict DSL, stored" not in plan_text(nothing)
+    assert plan_text(nothing).endswith("no component is deployed (need_deploy: true)\n")
+    refits = spec(lambda components: components["hetero_lr_0"]["output"].pop("model"))
+    assert "Predict DSL, stored" in plan_text(refits)
+    assert "hetero_lr_0" in plan_json(refits)["predict_problem"]
 
 
 def test_the_document_of_a_dag_says_who_learns_what() -> None:

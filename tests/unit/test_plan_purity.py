@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-PURE = ("acceptor", "describe", "dropin", "form", "parse", "plan", "roleplan", "simulate", "store")
+PURE = ("acceptor", "describe", "dropin", "form", "parse", "plan", "predict", "roleplan", "simulate", "store")
 
 
 def test_the_pure_half_does_not_import_airflow() -> None:
