@@ -104,9 +104,7 @@ def job_parameters(conf: Mapping[str, Any], where: Where) -> tuple[str, list[str
     return key, [f"job_parameters.{name} has no effect: {why}" for name, why in NO_EFFECT.items() if name in given]
 
 
-def tables(
-    conf: Mapping[str, Any], graph: Graph, places: Mapping[Member, Where]
-) -> dict[Member, dict[str, TableName]]:
+def tables(conf: Mapping[str, Any], graph: Graph, places: Mapping[Member, Where]) -> dict[Member, dict[str, TableName]]:
     """Every member's tables by key; those that a guest or a host needs must be there."""
     found = {}
     for member in graph.parties.members:

@@ -7,16 +7,17 @@ the others' is that of ``component_parameters.common``, or else the module's def
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from pydantic_core import to_jsonable_python
 
 from dags_generator.conf import JOB_NOT_YET, NO_EFFECT
-from dags_generator.index_keys import Block, Part, Path, blocks, part_of, paths
+from dags_generator.index_keys import Part, blocks, part_of, paths
 from dags_generator.reading import clip
 from dags_generator.spec import Graph
-from dags_generator.where import LATER, Where, names
+from dags_generator.where import LATER, Path, Where, names
 from federatedml.component import component
 from federatedml.federation.party import Member, Role
 
@@ -93,7 +94,7 @@ def to_v1(conf: Mapping[str, Any], graph: Graph, where: Where) -> Converted:
         "algorithm_parameters": {name: given.common[name] for name in graph.components if name in given.common},
     }
     v1["role_parameters"] = {role: values for role, values in v1["role_parameters"].items() if values}
-    places = {member: Where(where.file, where.path, _written(member, given, where)) for member in given.own}
+    places = {member: replace(where, written=partial(_written, member, given, where)) for member in given.own}
     return Converted(v1, places, [*notes, READ_AS_V1])
 
 
@@ -121,10 +122,9 @@ def _given(conf: Mapping[str, Any], graph: Graph, where: Where) -> _Given:
     at = where.at("common")
     common = at.object(given.get("common", {}))
     _check(common, graph, at)
-    found: list[Block] = []
-    for block in blocks(given.get("role", {}), graph.parties, where.at("role")):
+    found = blocks(given.get("role", {}), graph.parties, where.at("role"))
+    for block in found:
         _check(block.body, graph, block.where)
-        found.append(block)
     return _Given(common, {member: part_of(member, found) for member in graph.parties.members}, graph, where)
 
 

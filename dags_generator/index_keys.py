@@ -10,11 +10,11 @@ from typing import Any
 
 from dags_generator.reading import clip
 from dags_generator.spec import Parties
-from dags_generator.where import Where, names
+from dags_generator.where import Path, Where, names
 from federatedml.federation.party import Member, Role
 
 INDEX = re.compile(r"0|[1-9][0-9]{0,3}")
-Path = tuple[str, ...]
+MAX_VALUES = 100_000  # of all parties together: "all" repeats what it holds
 
 
 @dataclass
@@ -40,8 +40,16 @@ class Block:
     where: Where
 
 
-def blocks(given: Any, parties: Parties, where: Where) -> Iterator[Block]:
-    """All blocks of a ``role`` object, each with the members it is for."""
+def blocks(given: Any, parties: Parties, where: Where) -> list[Block]:
+    """All blocks of a ``role`` object, each with the members it is for; ``DslError`` if they are too large."""
+    found = list(_blocks(given, parties, where))
+    size = sum(len(block.members) * sum(1 for _ in paths(block.body)) for block in found)
+    if size > MAX_VALUES:
+        raise where.error("FED-100", f"{size} values for all parties together", f"at most {MAX_VALUES}")
+    return found
+
+
+def _blocks(given: Any, parties: Parties, where: Where) -> Iterator[Block]:
     for role, by_key in where.object(given).items():
         if role not in parties.role:
             raise where.error("FED-132", f"nobody has role {clip(role)}", f"role has: {names(parties.role)}")

@@ -135,7 +135,7 @@ def _reference(value: Any, where: Where, dialect: Dialect) -> Reference:
     if not dot or not (COMPONENT_NAME.fullmatch(source) and ALIAS.fullmatch(alias)):
         raise where.error("FED-124", f"{clip(value)} refers to nothing", _form(dialect))
     if source == "args" and dialect.version == 2:
-        raise where.error("FED-124", f"{clip(value)} is DSL v1", "a table is the output of a component of module Reader")
+        raise where.error("FED-124", f"{clip(value)} is DSL v1", "a table is the output of a Reader")
     if source not in dialect.readers:
         return Reference(None if source == "args" else source, alias, where)
     if alias != dialect.readers[source]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from federatedml.errors import DslError
 
 PLAIN_KEY = re.compile(r"[A-Za-z0-9_#.-]{1,64}")
 LATER = "comes with a later version"
+Path = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -19,23 +20,25 @@ class Where:
     """A place in a JSON file: ``hetero_lr_dsl.json: components.dataio_0.input``.
 
     Attributes:
-        written: where the beginning of a path stands in the file itself, if what is checked was converted from it.
+        written: where beginnings of paths stand in the file itself, if what is checked was converted from it; only
+            asked for by an error.
     """
 
     file: str
-    path: tuple[str, ...] = ()
-    written: Mapping[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict, compare=False)
+    path: Path = ()
+    written: Callable[[], Mapping[Path, Path]] = field(default=dict, compare=False)
 
     def at(self, *keys: object) -> Where:
         """A place below this one."""
         return Where(self.file, self.path + tuple(str(key) for key in keys), self.written)
 
     @property
-    def shown(self) -> tuple[str, ...]:
+    def shown(self) -> Path:
         """The path in the file: the longest beginning that was converted is replaced."""
+        written = self.written()
         for end in range(len(self.path), 0, -1):
-            if self.path[:end] in self.written:
-                return self.written[self.path[:end]] + self.path[end:]
+            if self.path[:end] in written:
+                return written[self.path[:end]] + self.path[end:]
         return self.path
 
     @property
