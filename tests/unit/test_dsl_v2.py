@@ -8,15 +8,17 @@ from pathlib import Path
 
 from dags_generator.acceptor import proposed
 from dags_generator.describe import plan_json
+from dags_generator.dropin import compiled, scan
 from dags_generator.form import form
 from dags_generator.parse import parse_installed, parse_native, parse_paths
 from dags_generator.plan import job_plan
-from dags_generator.roleplan import role_plans
+from dags_generator.roleplan import load_role_plans, role_plans
 from dags_generator.spec import PipelineSpec
 from federated_operators.federate import conf_of
 from federated_operators.gateway.plan import DataRef, JobPlan, ProposedJob
 from federatedml.canonical import canonical_json
 from federatedml.data.catalogue import TableName
+from federatedml.federation.home import PartyHome
 from federatedml.federation.party import Member, Role
 from tests import pipeline_example as v1
 from tests import pipeline_v2_example as v2
@@ -25,7 +27,7 @@ from tests.members import ARBITER, GUEST, HOST
 HOST_2 = Member(Role.HOST, "10002")
 
 
-def without_tables_names(plan: JobPlan) -> JobPlan:
+def without_table_keys(plan: JobPlan) -> JobPlan:
     """A plan without what the two versions cannot have in common: the texts, and the names under which tables go."""
     steps = {
         name: replace(
@@ -62,7 +64,7 @@ def table(name: str) -> dict[str, object]:
 def test_the_example_is_the_same_job_in_both_versions() -> None:
     for member in (GUEST, HOST, ARBITER):
         one, other = (job_plan(found, member, v1.JOB_ID, "") for found in (v1.spec(), v2.spec()))
-        assert without_tables_names(one) == without_tables_names(other)
+        assert without_table_keys(one) == without_table_keys(other)
     assert {name: replace(step, data={}) for name, step in v2.spec().graph.components.items()} == {
         name: replace(step, data={}) for name, step in v1.spec().graph.components.items()
     }
@@ -77,7 +79,7 @@ def test_a_pair_of_files_says_how_it_is_read() -> None:
     assert any("conf v2 is read as the v1 conf" in note for note in plan_json(found)["notes"])
 
 
-def test_a_native_file_may_be_v2(tmp_path: Path) -> None:
+def test_a_native_file_may_be_v2() -> None:
     body = json.dumps({"dsl": v2.dsl(), "conf": v2.conf()}).encode()
     assert parse_native("hetero_lr", body, "hetero_lr.json") == v2.spec()
 
@@ -211,9 +213,27 @@ def test_what_only_fate_s_engines_need_is_noted() -> None:
     assert v2.spec(conf_edit=conf).conf["job_parameters"] == {"job_type": "train"}
 
 
-def test_the_example_in_readers_words_of_the_v1_form_is_accepted() -> None:
+def test_a_dsl_v2_and_a_conf_in_the_shape_of_v1_go_together() -> None:
     conf = v1.conf()
     for values in (conf["role_parameters"]["guest"], conf["role_parameters"]["host"]):
         values["args"]["data"] = {"reader_0": values["args"]["data"]["train_data"]}
     body = json.dumps({"dsl": {**v2.dsl(), "dsl_version": 2}, "conf": conf}).encode()
     assert parse_native("hetero_lr", body, "x").params == v2.spec().params
+
+
+def test_a_dropped_pair_and_what_a_peer_installs_are_one_pipeline(tmp_path: Path) -> None:
+    home = PartyHome(tmp_path)
+    for folder in (home.dropin, home.installed):
+        folder.mkdir()
+    for path in v2.FOLDER.iterdir():
+        (home.dropin / path.name).write_bytes(path.read_bytes())
+    own = compiled(scan(home)["hetero_lr_v2"], "9999")
+    (guest,) = load_role_plans(own.body)
+    assert guest.start is not None
+    (home.installed / "9999.hetero_lr_v2.json").write_bytes(
+        canonical_json({"dsl": guest.start.dsl, "parties": guest.parties})
+    )
+    other = compiled(scan(home)["9999.hetero_lr_v2"], "10000")
+    assert other.spec_digest == own.spec_digest != ""
+    (host,) = load_role_plans(other.body)
+    assert [task.component for task in host.tasks] == ["dataio_0", "intersection_0", "hetero_lr_0"]

@@ -194,9 +194,9 @@ CONF_ERRORS = {
         "component_parameters.common.hetero_lr_0: parameter 'alfa' is not known (allowed: alpha, ",
     ),
     "unknown parameter of a party": (
-        at(*ROLE, "host", "all", "dataio_0", lable="y"),
+        at(*ROLE, "host", "all", "dataio_0", labels="y"),
         "FED-133",
-        "component_parameters.role.host.all.dataio_0: parameter 'lable' is not known",
+        "component_parameters.role.host.all.dataio_0: parameter 'labels' is not known",
     ),
     "wrong value": (
         at(*COMMON, LR, alpha="x"),
