@@ -133,6 +133,7 @@ def _check(values: Mapping[str, Any], graph: Graph, where: Where) -> None:
         at = where.at(name)
         if name in graph.readers:
             at.only(at.object(body), ("table",))
+            at.at("table").object(body.get("table", {}))
             continue
         if name not in graph.components:
             allowed = f"allowed: {names([*graph.components, *graph.readers])}"
@@ -175,13 +176,12 @@ def _tables(members: list[Member], reader: str, given: _Given) -> list[Any]:
     return [] if None in found else found
 
 
-def _table(member: Member, reader: str, given: _Given) -> Any:
+def _table(member: Member, reader: str, given: _Given) -> dict[str, Any] | None:
     used = [step.name for step in given.graph.of(member) if _reads(step.data, reader)]
     if not used and "table" not in given.own[member].values.get(reader, {}):
         return None
     if layers := given.layers(member, reader, "table"):
-        whole = all(isinstance(layer, Mapping) for layer in layers)
-        return {key: value for layer in reversed(layers) for key, value in layer.items()} if whole else layers[0]
+        return {key: value for layer in reversed(layers) for key, value in layer.items()}
     if member.role is Role.ARBITER:
         return None
     place = f"component_parameters.role.{member.role}.{given.graph.parties.position(member)}.{reader}.table"

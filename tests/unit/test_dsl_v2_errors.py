@@ -252,6 +252,11 @@ CONF_ERRORS = {
         "FED-103",
         "component_parameters.role.host.all.reader_0.table: found a list",
     ),
+    "table that is nothing": (
+        at(*ROLE, "host", "all", reader_0={"table": None}),
+        "FED-103",
+        "component_parameters.role.host.all.reader_0.table: found null",
+    ),
     "parameter of a Reader": (
         at(*ROLE, "host", "all", "reader_0", partitions=4),
         "FED-102",
@@ -306,3 +311,14 @@ def test_a_dsl_and_a_conf_of_different_versions_are_refused() -> None:
         body = json.dumps({"dsl": {**v2.dsl(), "dsl_version": own}, "conf": said}).encode()
         with pytest.raises(DslError, match=rf"dsl\.dsl_version: found {own} \(the conf's dsl_version is {3 - own}\)"):
             parse_native("p", body, "p.json")
+
+
+def test_a_reader_that_nobody_reads_has_tables_for_all_or_for_none() -> None:
+    unread = at("reader_1", module="Reader", output={"data": ["data"]})
+    assert v2.spec(unread).graph.readers == ("reader_0", "reader_1")
+    one_of_two = both(
+        at("role", host=[10000, 10002]),
+        at(*ROLE, "host", "0", reader_1={"table": {"name": "a", "namespace": "b"}}),
+    )
+    with pytest.raises(DslError, match=r"role\.host: reader_1 has no table for 10002, but for others of its role"):
+        v2.spec(unread, one_of_two)
