@@ -1,4 +1,4 @@
-"""The runtime conf of FATE v1: who takes part, on which tables, with which parameters."""
+"""The runtime conf in the shape of FATE v1: who takes part, on which tables, with which parameters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from federatedml.errors import DataError
 from federatedml.federation.party import PARTY_ID, Member, Role
 
 CONF_KEYS = ("initiator", "job_parameters", "role", "role_parameters", "algorithm_parameters", "dsl_version")
-CONF_NOT_YET = {"component_parameters": f"conf v2 {LATER}", "provider": f"conf v2 {LATER}"}
+CONF_V2_KEYS = ("component_parameters", "provider")
 MODEL_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 NO_EFFECT = {
     "work_mode": "every party runs its own processes",
@@ -27,14 +27,12 @@ JOB_NOT_YET = {
     "timeout": f"a timeout of the job {LATER}",
     "auto_retries": f"retries after an error of the algorithm {LATER}",
     "specified_task_run": f"a run of chosen components {LATER}",
-    "common": f"conf v2 {LATER}",
 }
 MAX_PARTIES = 32
 
 
 def parties(conf: Mapping[str, Any], where: Where) -> Parties:
     """``initiator`` and ``role`` of a conf; party ids become strings."""
-    _version(conf, where)
     at = where.at("role")
     given = at.object(where.required(conf, "role"))
     at.only(given, tuple(Role))
@@ -49,13 +47,6 @@ def parties(conf: Mapping[str, Any], where: Where) -> Parties:
         problem = f"initiator {name} {party} is not among the parties"
         raise at.error("FED-130", problem, f"role.{name}: {names(role.get(Role(name), ()))}")
     return Parties(Member(Role(name), party), role)
-
-
-def _version(conf: Mapping[str, Any], where: Where) -> None:
-    if conf.get("dsl_version") in (2, "2"):
-        raise where.at("dsl_version").error("FED-150", "conf v2 is not supported yet", "write a v1 conf")
-    if conf.get("dsl_version", 1) not in (1, "1"):
-        raise where.at("dsl_version").error("FED-103", f"found {clip(conf['dsl_version'])}", "allowed: 1")
 
 
 def _party_ids(value: Any, where: Where) -> tuple[str, ...]:
@@ -79,7 +70,10 @@ def _party_id(value: Any, where: Where) -> str:
 
 def check_keys(conf: Mapping[str, Any], graph: Graph, where: Where) -> None:
     """Refuse keys and names that FATE would silently ignore."""
-    where.only(conf, CONF_KEYS, CONF_NOT_YET)
+    for key in CONF_V2_KEYS:
+        if key in conf:
+            raise where.at(key).error("FED-102", "is a key of conf v2", "say so in the conf: dsl_version 2")
+    where.only(conf, CONF_KEYS)
     at = where.at("role_parameters")
     for role, values in at.object(conf.get("role_parameters", {})).items():
         if role not in graph.parties.role:
@@ -110,11 +104,11 @@ def job_parameters(conf: Mapping[str, Any], where: Where) -> tuple[str, list[str
     return key, [f"job_parameters.{name} has no effect: {why}" for name, why in NO_EFFECT.items() if name in given]
 
 
-def tables(conf: Mapping[str, Any], graph: Graph, where: Where) -> dict[Member, dict[str, TableName]]:
+def tables(conf: Mapping[str, Any], graph: Graph, places: Mapping[Member, Where]) -> dict[Member, dict[str, TableName]]:
     """Every member's tables by key; those that a guest or a host needs must be there."""
     found = {}
     for member in graph.parties.members:
-        at = where.at("role_parameters", member.role, "args")
+        at = places[member].at("role_parameters", member.role, "args")
         args = at.object(conf.get("role_parameters", {}).get(str(member.role), {}).get("args", {}))
         at.only(args, ("data",))
         data = at.at("data").object(args.get("data", {}))

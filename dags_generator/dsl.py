@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dags_generator.dialect import READER, Dialect, dialect
 from dags_generator.outline import Outline, Reference, outlines
 from dags_generator.predict import predict_dsl
 from dags_generator.reading import clip
@@ -28,15 +29,16 @@ def graph(pipeline: str, dsl: Mapping[str, Any], parties: Parties, where: Where)
         DslError: whatever would go wrong later; names component, key, what was found and what is allowed.
     """
     check_name(pipeline, where)
-    found = outlines(dsl, where)
+    written = dialect(dsl, where)
+    found = outlines(dsl, written, where)
     modules = {name: _module(outline) for name, outline in found.items()}
     for outline in found.values():
-        _check_inputs(outline, modules)
+        _check_inputs(outline, modules, written)
         for reference in outline.references:
-            _check_target(reference, found, modules)
+            _check_target(reference, found, modules, written)
         _check_models(outline, found)
-    specs = {name: _component(found[name], modules[name], parties) for name in _order(found, where)}
-    return Graph(pipeline, dsl, parties, specs, predict_dsl(specs, where))
+    specs = {name: _component(found[name], modules[name], parties, written) for name in _order(found, where)}
+    return Graph(pipeline, dsl, parties, specs, predict_dsl(specs, where), tuple(written.readers))
 
 
 def check_name(pipeline: str, where: Where) -> None:
@@ -50,6 +52,8 @@ def _module(outline: Outline) -> Component:
     where = outline.where.at("module")
     if outline.module == "Pipeline":
         raise where.error("FED-150", "module Pipeline is not supported yet", LATER)
+    if outline.module == READER:
+        raise where.error("FED-121", "module Reader is of DSL v2", "say so in the conf: dsl_version 2")
     if outline.module not in registry():
         raise where.error(
             "FED-121", f"module {clip(outline.module)} is not installed", f"installed: {names(registry())}"
@@ -57,8 +61,9 @@ def _module(outline: Outline) -> Component:
     return registry()[outline.module]
 
 
-def _check_inputs(outline: Outline, modules: Mapping[str, Component]) -> None:
-    where, allowed = outline.where.at("input", "data"), modules[outline.name].inputs
+def _check_inputs(outline: Outline, modules: Mapping[str, Component], dialect: Dialect) -> None:
+    where, inputs = outline.where.at("input", "data"), modules[outline.name].inputs
+    allowed = [key for key, means in dialect.inputs.items() if means in inputs]
     for key in outline.data:
         if key not in allowed:
             problem = f"module {outline.module} has no input {key!r}"
@@ -67,14 +72,20 @@ def _check_inputs(outline: Outline, modules: Mapping[str, Component]) -> None:
         raise where.error("FED-126", "there is no input data", f"one of {names(allowed)}")
 
 
-def _check_target(reference: Reference, components: Mapping[str, Outline], modules: Mapping[str, Component]) -> None:
+def _check_target(
+    reference: Reference, components: Mapping[str, Outline], modules: Mapping[str, Component], dialect: Dialect
+) -> None:
     where = reference.where
     target = components.get(reference.component or "")
     if target is None:
         problem = f"there is no component {clip(reference.component)}"
-        raise where.error("FED-120", problem, f"components: {names(components)}")
+        raise where.error("FED-120", problem, f"components: {names([*components, *dialect.readers])}")
     kind = "model" if where.path[-1] in ("model", "isometric_model") else "data"
     declared = _outputs(target, modules[target.name])[kind]
+    further = target.data_aliases[1:] if kind == "data" else target.model_aliases[1:]
+    if declared and reference.alias in further:
+        problem = f"{kind} output {reference.alias!r} of {target.name} is not its first"
+        raise where.error("FED-150", problem, f"the first is {declared}; several outputs of a component {LATER}")
     if reference.alias != declared:
         problem = f"{target.name} has no {kind} output {reference.alias!r}"
         raise where.error("FED-122", problem, f"it has: {declared or 'none'}")
@@ -83,8 +94,8 @@ def _check_target(reference: Reference, components: Mapping[str, Outline], modul
 def _outputs(outline: Outline, module: Component) -> dict[str, str | None]:
     """Names of the outputs. FATE's examples declare one for Evaluation, which has none: that name is dropped."""
     return {
-        "data": outline.data_alias if module.has_data else None,
-        "model": outline.model_alias if module.has_model else None,
+        "data": next(iter(outline.data_aliases), None) if module.has_data else None,
+        "model": next(iter(outline.model_aliases), None) if module.has_model else None,
     }
 
 
@@ -121,8 +132,10 @@ def _cycle(waiting: Mapping[str, set[str]]) -> str:
     return " -> ".join(reversed(loop))
 
 
-def _component(outline: Outline, module: Component, parties: Parties) -> ComponentSpec:
-    data = {key: tuple(DataRef(r.component, r.alias) for r in group) for key, group in outline.data.items()}
+def _component(outline: Outline, module: Component, parties: Parties, dialect: Dialect) -> ComponentSpec:
+    data = {
+        dialect.inputs[key]: tuple(DataRef(r.component, r.alias) for r in group) for key, group in outline.data.items()
+    }
     outputs = _outputs(outline, module)
     return ComponentSpec(
         outline.name,

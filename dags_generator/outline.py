@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dags_generator.dialect import ALIAS, COMPONENT_NAME, Dialect, aliases, check_name
 from dags_generator.reading import clip
 from dags_generator.where import LATER, Where, names
 
-COMPONENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-ALIAS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 COMPONENT_KEYS = ("module", "input", "output", "need_deploy")
-DATA_KEYS = ("data", "train_data", "eval_data")
+CACHE = {"cache": f"a cache {LATER}"}
 MAX_COMPONENTS = 200
 POLICY = f"only all_success (every input must be there); another success policy {LATER}"
 NOT_YET = {
@@ -22,13 +21,13 @@ NOT_YET = {
     "strategy": POLICY,
     "specified_task_run": f"a run of chosen components {LATER}",
     "CodePath": "belongs to a derived predict DSL, whose use " + LATER,
-    "provider": f"DSL v2 {LATER}",
+    "provider": f"a choice of the provider {LATER}",
 }
 
 
 @dataclass(frozen=True)
 class Reference:
-    """``COMPONENT.ALIAS``, or ``args.KEY`` (then ``component`` is None)."""
+    """``COMPONENT.ALIAS``, or a table (then ``component`` is None): v1's ``args.KEY``, v2's Reader."""
 
     component: str | None
     alias: str
@@ -37,15 +36,15 @@ class Reference:
 
 @dataclass(frozen=True)
 class Outline:
-    """A component as it is written."""
+    """A component as it is written; of several outputs of a kind the first is the one that can be used."""
 
     name: str
     module: str
     data: Mapping[str, Sequence[Reference]]
     model: Reference | None
     isometric_model: Reference | None
-    data_alias: str | None
-    model_alias: str | None
+    data_aliases: Sequence[str]
+    model_aliases: Sequence[str]
     need_deploy: bool | None
     where: Where
 
@@ -62,96 +61,107 @@ class Outline:
         return {reference.component for reference in self.references if reference.component}
 
 
-def outlines(dsl: Mapping[str, Any], where: Where) -> dict[str, Outline]:
-    """Components of a DSL by name, sorted; ``DslError`` at the first thing that is not as it should be."""
-    where.only(dsl, ("components",), {"dsl_version": f"DSL v2 {LATER}"} if dsl.get("dsl_version") != 1 else None)
+def outlines(dsl: Mapping[str, Any], dialect: Dialect, where: Where) -> dict[str, Outline]:
+    """Components of a DSL by name, sorted, Readers left out; ``DslError`` at the first thing that is wrong."""
     at = where.at("components")
     components = at.object(where.required(dsl, "components"))
-    if not components:
+    found = {name: components[name] for name in sorted(components) if name not in dialect.readers}
+    if not found:
         raise at.error("FED-113", "there are no components")
     if len(components) > MAX_COMPONENTS:
         raise at.error("FED-113", f"{len(components)} components", f"at most {MAX_COMPONENTS}")
-    found = {name: _outline(name, components[name], at.at(name)) for name in sorted(components)}
-    _name_rule(found, at)
-    return found
+    outlined = {name: _outline(name, body, at.at(name), dialect) for name, body in found.items()}
+    if dialect.version == 1:
+        _name_rule(outlined, at)
+    return outlined
 
 
-def _outline(name: str, value: Any, where: Where) -> Outline:
-    if not COMPONENT_NAME.fullmatch(name):
-        raise where.error("FED-110", "not a component's name", "letters, digits, '_' and '-', at most 64")
+def _outline(name: str, value: Any, where: Where, dialect: Dialect) -> Outline:
+    check_name(name, where)
     body = where.object(value)
     where.only(body, COMPONENT_KEYS, NOT_YET)
     need_deploy = body.get("need_deploy")
     if need_deploy is not None and not isinstance(need_deploy, bool):
         raise where.at("need_deploy").error("FED-103", f"found {clip(need_deploy)}", "true or false")
     inputs, at = where.at("input").object(body.get("input", {})), where.at("input")
-    at.only(inputs, ("data", "model", "isometric_model"), {"cache": f"DSL v2 {LATER}"})
+    at.only(inputs, ("data", "model", "isometric_model"), CACHE)
     outputs, out = where.at("output").object(body.get("output", {})), where.at("output")
-    out.only(outputs, ("data", "model"), {"cache": f"DSL v2 {LATER}"})
-    return Outline(
+    out.only(outputs, ("data", "model"), CACHE)
+    outline = Outline(
         name,
         where.at("module").text(where.required(body, "module")),
-        _data(inputs, at.at("data")),
-        _one_model(inputs, at, "model"),
-        _one_model(inputs, at, "isometric_model"),
-        _one_alias(outputs, out, "data"),
-        _one_alias(outputs, out, "model"),
+        _data(inputs, at.at("data"), dialect),
+        _one_model(inputs, at, "model", dialect),
+        _one_model(inputs, at, "isometric_model", dialect),
+        _outputs(outputs, out, "data", dialect),
+        _outputs(outputs, out, "model", dialect),
         need_deploy,
         where,
     )
+    if dialect.version == 2 and outline.model and "train_data" in outline.data:
+        raise at.error("FED-150", "train_data beside model is a warm start, not supported yet", LATER)
+    return outline
 
 
-def _data(inputs: Mapping[str, Any], where: Where) -> dict[str, tuple[Reference, ...]]:
+def _data(inputs: Mapping[str, Any], where: Where, dialect: Dialect) -> dict[str, tuple[Reference, ...]]:
     data = where.object(inputs.get("data", {}))
-    if unknown := sorted(set(data) - set(DATA_KEYS)):
-        raise where.error("FED-123", f"input key {clip(unknown[0])} is not known", f"allowed: {names(DATA_KEYS)}")
+    if unknown := sorted(set(data) - set(dialect.inputs)):
+        allowed = f"allowed: {names(dialect.inputs)}"
+        raise where.error("FED-123", f"input key {clip(unknown[0])} is not known", allowed)
     if "data" in data and len(data) > 1:
         raise where.error("FED-126", f"found {names(data)}", "either data, or train_data and eval_data")
+    if len({dialect.inputs[key] for key in data}) < len(data):
+        raise where.error("FED-150", f"{names(data)} in one component are not supported yet", LATER)
     found = {}
     for key, value in sorted(data.items()):
         at = where.at(key)
         texts = at.list(value)
         if not texts:
-            raise at.error("FED-124", "the list of references is empty", "COMPONENT.OUTPUT or args.KEY")
+            raise at.error("FED-124", "the list of references is empty", _form(dialect))
         if key != "data" and len(texts) > 1:
             raise at.error("FED-126", f"{len(texts)} references", "exactly one; only the key data takes several")
-        found[key] = tuple(_reference(text, at) for text in texts)
+        found[key] = tuple(_reference(text, at, dialect) for text in texts)
     return found
 
 
-def _reference(value: Any, where: Where) -> Reference:
+def _form(dialect: Dialect) -> str:
+    return "COMPONENT.OUTPUT or args.KEY" if dialect.version == 1 else "COMPONENT.OUTPUT"
+
+
+def _reference(value: Any, where: Where, dialect: Dialect) -> Reference:
     source, dot, alias = where.text(value).partition(".")
     if source == "pipeline" and dot:
         raise where.error("FED-150", f"{clip(value)} is not supported yet", f"module Pipeline {LATER}")
     if not dot or not (COMPONENT_NAME.fullmatch(source) and ALIAS.fullmatch(alias)):
-        raise where.error("FED-124", f"{clip(value)} refers to nothing", "COMPONENT.OUTPUT or args.KEY")
-    return Reference(None if source == "args" else source, alias, where)
+        raise where.error("FED-124", f"{clip(value)} refers to nothing", _form(dialect))
+    if source == "args" and dialect.version == 2:
+        raise where.error("FED-124", f"{clip(value)} is DSL v1", "a table is the output of a Reader")
+    if source not in dialect.readers:
+        return Reference(None if source == "args" else source, alias, where)
+    if alias != dialect.readers[source]:
+        problem = f"{source} has no data output {alias!r}"
+        raise where.error("FED-122", problem, f"it has: {dialect.readers[source]}")
+    return Reference(None, source, where)
 
 
-def _one_model(inputs: Mapping[str, Any], where: Where, key: str) -> Reference | None:
+def _one_model(inputs: Mapping[str, Any], where: Where, key: str, dialect: Dialect) -> Reference | None:
     if key not in inputs:
         return None
     at = where.at(key)
     texts = at.list(inputs[key])
     if len(texts) != 1:
         raise at.error("FED-126", f"{len(texts)} references", "exactly one, COMPONENT.MODEL")
-    reference = _reference(texts[0], at)
+    reference = _reference(texts[0], at, dialect)
     if reference.component is None:
         raise at.error("FED-124", f"{clip(texts[0])} is a table, not a model", "COMPONENT.MODEL")
     return reference
 
 
-def _one_alias(outputs: Mapping[str, Any], where: Where, key: str) -> str | None:
-    at = where.at(key)
-    aliases = at.list(outputs.get(key, []))
-    if not aliases:
-        return None
-    if len(aliases) > 1:
-        raise at.error("FED-126", f"{len(aliases)} outputs", "at most one: FATE v1 stores only the first")
-    alias = at.text(aliases[0])
-    if not ALIAS.fullmatch(alias):
-        raise at.error("FED-110", f"{clip(alias)} is not an output's name", "letters, digits, '_' and '-', at most 64")
-    return alias
+def _outputs(outputs: Mapping[str, Any], where: Where, key: str, dialect: Dialect) -> tuple[str, ...]:
+    found = aliases(outputs, where, key)
+    if dialect.version == 1 and len(found) > 1:
+        raise where.at(key).error("FED-126", f"{len(found)} outputs", "at most one: FATE v1 stores only the first")
+    return found
 
 
 def _name_rule(components: Mapping[str, Outline], where: Where) -> None:

@@ -21,27 +21,35 @@ Values = Mapping[str, Any]
 EffectiveParams = dict[str, dict[Member, dict[str, Any]]]
 
 
-def effective_params(conf: Values, graph: Graph, where: Where) -> EffectiveParams:
+def effective_params(conf: Values, graph: Graph, places: Mapping[Member, Where]) -> EffectiveParams:
     """Component -> member -> parameters as they will run, plain JSON.
+
+    Args:
+        conf: in the shape of v1.
+        graph: of the same pipeline.
+        places: the conf, as errors about a member's parameters name it.
 
     Raises:
         DslError: unknown name, wrong type, out of bounds, a list that is not one value per party; names file,
             component, parameter and member.
     """
-    return {name: _component(spec, conf, graph.parties, where) for name, spec in graph.components.items()}
+    return {name: _component(spec, conf, graph.parties, places) for name, spec in graph.components.items()}
 
 
-def _component(spec: ComponentSpec, conf: Values, parties: Parties, where: Where) -> dict[Member, dict[str, Any]]:
+def _component(
+    spec: ComponentSpec, conf: Values, parties: Parties, places: Mapping[Member, Where]
+) -> dict[Member, dict[str, Any]]:
     given = {}
     for member in parties.members:
-        params = _submitted(spec, member, conf, parties, where)
+        params = _submitted(spec, member, conf, parties, places[member])
         if member in spec.members:
             given[member] = params
     module = component(spec.module)
     try:
         settled = module.settle(given)
     except DslError as error:
-        raise where.at("algorithm_parameters", spec.name).error(error.code, error.message, error.hint) from None
+        at = places[parties.initiator].at("algorithm_parameters", spec.name)
+        raise at.error(error.code, error.message, error.hint) from None
     return {member: params.model_dump(mode="json") for member, params in settled.items()}
 
 
@@ -86,10 +94,10 @@ def _explained(error: ErrorDetails, model: type[BaseModel], member: Member, wher
     *parents, last = error["loc"]
     if error["type"] == "extra_forbidden":
         problem = f"parameter {clip(last)} is not known (for {member})"
-        return where.at(*parents).error("FED-133", problem, f"allowed: {names(_fields(model, parents))}")
+        return where.at(*parents, last).above.error("FED-133", problem, f"allowed: {names(_fields(model, parents))}")
     problem = f"found {clip(error.get('input'))} (for {member})"
     hint = error["msg"]
-    if where.path[0] == "role_parameters" and error["type"] in ("list_type", "tuple_type"):
+    if where.shown[:1] == ("role_parameters",) and error["type"] in ("list_type", "tuple_type"):
         hint += "; in role_parameters a list stands inside the list of parties"
     return where.at(*parents, last).error("FED-133", problem, hint)
 

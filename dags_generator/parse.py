@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from dags_generator.conf import check_keys, job_parameters, parties, tables
+from dags_generator.conf_v2 import Converted, to_v1
+from dags_generator.dialect import version_of
 from dags_generator.dsl import graph
 from dags_generator.params import effective_params
 from dags_generator.reading import read_object
@@ -23,19 +25,32 @@ def parse(
 ) -> PipelineSpec:
     """A pipeline from its two objects in normal form (``reading.read_object``); ``DslError`` if anything is wrong."""
     try:
-        built = graph(pipeline, dsl, parties(conf, conf_at), dsl_at)
-        check_keys(conf, built, conf_at)
-        model_key, notes = job_parameters(conf, conf_at)
-        full = {**conf, **built.parties.json()}
-        return PipelineSpec(
-            built, full, effective_params(conf, built, conf_at), tables(conf, built, conf_at), model_key, notes
-        )
+        version = version_of(conf, conf_at)
+        built = graph(pipeline, _versioned(dsl, version, dsl_at), parties(conf, conf_at), dsl_at)
+        v1 = to_v1(conf, built, conf_at) if version == 2 else _as_it_is(conf, built, conf_at)
+        check_keys(v1.conf, built, conf_at)
+        model_key, notes = job_parameters(v1.conf, next(iter(v1.places.values())))
+        full = {**v1.conf, **built.parties.json()}
+        params, found = effective_params(v1.conf, built, v1.places), tables(v1.conf, built, v1.places)
+        return PipelineSpec(built, full, params, found, model_key, [*v1.notes, *notes])
     except RecursionError:
         raise DslError("FED-100", f"{dsl_at.file}: nested too deep") from None
 
 
+def _versioned(dsl: Mapping[str, Any], version: int | None, where: Where) -> Mapping[str, Any]:
+    """The DSL, saying itself that it is v2: FATE says it in the conf, but peers read the DSL alone."""
+    own = version_of(dsl, where)
+    if version is not None and own is not None and own != version:
+        raise where.at("dsl_version").error("FED-103", f"found {own}", f"the conf's dsl_version is {version}")
+    return {**dsl, "dsl_version": 2} if 2 in (own, version) else dsl
+
+
+def _as_it_is(conf: Mapping[str, Any], built: Graph, where: Where) -> Converted:
+    return Converted(dict(conf), dict.fromkeys(built.parties.members, where), [])
+
+
 def parse_pair(pipeline: str, dsl: bytes, conf: bytes, dsl_file: str, conf_file: str) -> PipelineSpec:
-    """A FATE v1 pair of files by their contents."""
+    """A pair of FATE's files by their contents."""
     dsl_object, conf_object = read_object(dsl, dsl_file), read_object(conf, conf_file)
     return parse(pipeline, dsl_object, conf_object, Where(dsl_file), Where(conf_file))
 

@@ -68,7 +68,7 @@ def simulate(
     """Run a pipeline from its files.
 
     Args:
-        dsl: FATE v1 DSL, or a native file if ``conf`` is None.
+        dsl: FATE's DSL, or a native file if ``conf`` is None.
         conf: its runtime conf.
         data: tables as ``PARTY_ID/NAMESPACE/NAME.parquet`` or ``.csv``.
         on_progress: called with component, member, done (0 to 1) and text, from the members' threads.

@@ -45,7 +45,7 @@ class ComponentSpec:
     """One component of a DSL.
 
     Attributes:
-        data: DSL key (``data``, ``train_data``, ``eval_data``) -> references; tables not yet resolved.
+        data: DSL v1's key (``data``, ``train_data``, ``eval_data``) -> references; tables not yet resolved.
         data_alias, model_alias: names of the outputs, if declared.
         upstream: components that it refers to.
         members: who runs it, sorted.
@@ -69,9 +69,10 @@ class Graph:
     """DSL and parties, valid: all that a peer's DAG is built from.
 
     Attributes:
-        dsl: as it was given, plain JSON.
+        dsl: as it was given, plain JSON; a DSL v2 says that it is one.
         components: in topological order.
         inference_dsl: the predict DSL that follows from ``dsl``; empty if nothing is deployed.
+        readers: Readers of a DSL v2: keys of the tables.
     """
 
     pipeline: str
@@ -79,6 +80,7 @@ class Graph:
     parties: Parties
     components: Mapping[str, ComponentSpec]
     inference_dsl: Mapping[str, Any]
+    readers: Sequence[str] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -111,7 +113,7 @@ class PipelineSpec:
     """A pipeline with its conf, valid for every member.
 
     Attributes:
-        conf: in normal form, plain JSON.
+        conf: in normal form, plain JSON, in the shape of v1.
         params: component -> member -> effective parameters, plain JSON, choices of ``auto`` made.
         tables: member -> key under ``role_parameters.ROLE.args.data`` -> table.
         notes: what the conf says that has no effect here.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from dags_generator.reading import clip, type_name
@@ -12,21 +12,42 @@ from federatedml.errors import DslError
 
 PLAIN_KEY = re.compile(r"[A-Za-z0-9_#.-]{1,64}")
 LATER = "comes with a later version"
+Path = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Where:
-    """A place in a JSON file: ``hetero_lr_dsl.json: components.dataio_0.input``."""
+    """A place in a JSON file: ``hetero_lr_dsl.json: components.dataio_0.input``.
+
+    Attributes:
+        written: where beginnings of paths stand in the file itself, if what is checked was converted from it; only
+            asked for by an error.
+    """
 
     file: str
-    path: tuple[str, ...] = ()
+    path: Path = ()
+    written: Callable[[], Mapping[Path, Path]] = field(default=dict, compare=False)
 
     def at(self, *keys: object) -> Where:
         """A place below this one."""
-        return Where(self.file, self.path + tuple(str(key) for key in keys))
+        return Where(self.file, self.path + tuple(str(key) for key in keys), self.written)
+
+    @property
+    def shown(self) -> Path:
+        """The path in the file: the longest beginning that was converted is replaced."""
+        written = self.written()
+        for end in range(len(self.path), 0, -1):
+            if self.path[:end] in written:
+                return written[self.path[:end]] + self.path[end:]
+        return self.path
+
+    @property
+    def above(self) -> Where:
+        """The object that this place is a key of, in the file."""
+        return Where(self.file, self.shown[:-1])
 
     def __str__(self) -> str:
-        keys = [key if PLAIN_KEY.fullmatch(key) else clip(key) for key in self.path]
+        keys = [key if PLAIN_KEY.fullmatch(key) else clip(key) for key in self.shown]
         return f"{self.file}: {'.'.join(keys)}" if keys else self.file
 
     def error(self, code: str, problem: str, allowed: str = "") -> DslError:

@@ -172,8 +172,12 @@ def test_a_mistake_in_the_dsl_is_named(name: str) -> None:
 
 
 CONF_ERRORS = {
-    "conf v2": (at(dsl_version=2), "FED-150", "dsl_version: conf v2 is not supported yet"),
-    "component_parameters": (at(component_parameters={}), "FED-150", "component_parameters: is not supported yet"),
+    "conf v3": (at(dsl_version=3), "FED-103", "dsl_version: found 3 (allowed: 1, 2)"),
+    "component_parameters": (
+        at(component_parameters={}),
+        "FED-102",
+        "component_parameters: is a key of conf v2 (say so in the conf: dsl_version 2)",
+    ),
     "unknown key": (at(algorithm_parameter={}), "FED-102", "key 'algorithm_parameter' is not understood"),
     "no initiator": (without("initiator"), "FED-102", "key 'initiator' is missing"),
     "no job_parameters": (without("job_parameters"), "FED-102", "key 'job_parameters' is missing"),

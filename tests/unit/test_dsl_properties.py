@@ -20,12 +20,15 @@ from dags_generator.spec import PipelineSpec
 from federated_operators.gateway.plan import ProposedJob, dump_plan, load_plan
 from federatedml.canonical import canonical_json
 from federatedml.errors import DslError
+from tests import pipeline_v2_example as v2
 from tests.pipeline_example import JOB_ID, conf, dsl, spec
 
 T = TypeVar("T")
 MEANINGFUL = "dataio_0.train args.train_data hetero_lr_0.hetero_lr dataio_0 hetero_lr_1 Evaluation guest data model"
 HOSTILE = ("{{ 1 }}", "../..", "a\0b", "\N{FULLWIDTH FULL STOP}" * 2, "", "x" * 300, "\x1b[2J")
-WORDS = st.sampled_from([*MEANINGFUL.split(), *HOSTILE])
+MEANINGFUL_V2 = "reader_0.data reader_0 Reader common role component_parameters all 0 0|1 1 table dsl_version test_data"
+WORDS = st.sampled_from([*MEANINGFUL.split(), *MEANINGFUL_V2.split(), *HOSTILE])
+EXAMPLES = ({"dsl": dsl(), "conf": conf()}, {"dsl": v2.dsl(), "conf": v2.conf()})
 LEAVES = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**60), 2**60), st.floats(), WORDS, st.text(st.characters(), max_size=8)
 )
@@ -50,8 +53,8 @@ def places(value: Any, path: tuple = ()) -> list[tuple]:
 
 @st.composite
 def mutated(draw: st.DrawFn) -> dict[str, Any]:
-    """The example with one to four places replaced, removed or renamed."""
-    value = {"dsl": dsl(), "conf": conf()}
+    """An example with one to four places replaced, removed or renamed."""
+    value: Any = copy.deepcopy(draw(st.sampled_from(EXAMPLES)))
     for _ in range(draw(st.integers(1, 4))):
         *path, last = draw(st.sampled_from(places(value)[1:] or [("dsl",)]))
         parent = value
@@ -75,7 +78,7 @@ def _at(value: Any, path: tuple) -> Any:
     return value
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=500)
 @given(mutated())
 def test_a_mutated_pipeline_is_valid_or_a_dsl_error(value: dict[str, Any]) -> None:
     found = outcome(lambda: parse_native("p", json.dumps(value).encode(), "p.json"))
@@ -86,7 +89,7 @@ def test_a_mutated_pipeline_is_valid_or_a_dsl_error(value: dict[str, Any]) -> No
         consistent(found)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=300)
 @given(mutated())
 def test_a_mutated_proposal_is_valid_or_a_dsl_error(value: dict[str, Any]) -> None:
     found = outcome(
@@ -141,3 +144,4 @@ def consistent(found: PipelineSpec) -> None:
 
 def test_the_example_is_consistent() -> None:
     consistent(spec())
+    consistent(v2.spec())

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dags_generator.dialect import V1
 from dags_generator.outline import Outline, Reference, outlines
 from dags_generator.predict import check_predict, predict_dsl
 from dags_generator.spec import ComponentSpec
@@ -33,7 +34,7 @@ def part(
 def derived(**components: dict[str, Any]) -> dict[str, Any]:
     """The components of the predict DSL. Of modules that may not be installed; in topological order."""
     where = Where("x_dsl.json")
-    found = outlines({"components": components}, where)
+    found = outlines({"components": components}, V1, where)
     predict = predict_dsl({name: _spec(found[name]) for name in components}, where)
     assert list(predict) in ([], ["components"])
     return predict.get("components", {})
@@ -50,8 +51,8 @@ def _spec(outline: Outline) -> ComponentSpec:
         {key: [DataRef(ref.component, ref.alias) for ref in refs] for key, refs in outline.data.items()},
         model(outline.model),
         model(outline.isometric_model),
-        outline.data_alias,
-        outline.model_alias,
+        next(iter(outline.data_aliases), None),
+        next(iter(outline.model_aliases), None),
         outline.module not in NOT_BY_DEFAULT if outline.need_deploy is None else outline.need_deploy,
         sorted(outline.needs),
         (),

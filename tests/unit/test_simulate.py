@@ -15,6 +15,7 @@ from federatedml.data.table import Kind
 from federatedml.errors import DataError
 from tests.members import ARBITER, GUEST, HOST
 from tests.pipeline_example import FOLDER
+from tests.pipeline_v2_example import FOLDER as V2
 
 DSL, CONF = FOLDER / "hetero_lr_dsl.json", FOLDER / "hetero_lr_conf.json"
 
@@ -37,6 +38,13 @@ def result(data: Path) -> Simulation:
 
 def test_the_model_of_the_pipeline_is_good(result: Simulation) -> None:
     assert result.summaries()["evaluation_0"]["guest_9999"]["auc"] > 0.98
+
+
+def test_the_same_pipeline_in_v2_gives_the_same_result(data: Path, result: Simulation) -> None:
+    again = simulate(V2 / "hetero_lr_v2_dsl.json", V2 / "hetero_lr_v2_conf.json", data)
+    assert again.summaries()["intersection_0"] == result.summaries()["intersection_0"]
+    auc, expected = (found.summaries()["evaluation_0"]["guest_9999"]["auc"] for found in (again, result))
+    assert auc == pytest.approx(expected, abs=0.005)
 
 
 def test_members_leave_what_their_roles_have(result: Simulation) -> None:
