@@ -72,6 +72,14 @@ class BundleStore:
         except FileNotFoundError:
             raise KeyError(wanted) from None
 
+    def holds(self, version: str, key: str, pipeline: Compiled) -> bool:
+        """Whether a version has exactly this as its pipeline ``key``."""
+        try:
+            found = self.manifest(version).files.get(f"{key}.json")
+        except KeyError:
+            return False
+        return found == hashlib.sha256(pipeline.body).hexdigest()
+
     def pipelines(self) -> dict[str, Compiled]:
         """What the newest version holds."""
         manifest = self.manifest()

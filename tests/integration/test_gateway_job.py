@@ -57,7 +57,8 @@ def test_a_job_runs_from_the_proposal_to_the_same_verdict_everywhere(parties: Pa
     }
     job_dir = Path(news.job_dir)
     assert json.loads((job_dir / "guest/plan.json").read_text())["job_id"] == job_id
-    assert (job_dir / "job.json").stat().st_mode & 0o777 == 0o600
+    for name in ("job.json", "job_dsl.json", "job_runtime_conf.json"):
+        assert (job_dir / name).stat().st_mode & 0o777 == 0o600
     workers = run_step(parties, job_id)
     assert [worker.total() for worker in workers.values()] == [EXPECTED] * 3
     run_step(parties, job_id, CONCLUDE)
