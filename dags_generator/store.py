@@ -74,10 +74,9 @@ class BundleStore:
 
     def holds(self, version: str, key: str, pipeline: Compiled) -> bool:
         """Whether a version has exactly this as its pipeline ``key``."""
-        try:
-            found = self.manifest(version).files.get(f"{key}.json")
-        except KeyError:
+        if not VERSION.fullmatch(version) or not (self.root / "manifests" / f"{version}.json").exists():
             return False
+        found = self.manifest(version).files.get(f"{key}.json")
         return found == hashlib.sha256(pipeline.body).hexdigest()
 
     def pipelines(self) -> dict[str, Compiled]:

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from gateway_kit import EXPECTED, GUEST, HOST, MEMBERS, SUM, Parties, Worker, federate_request, until
 
+from airfed.job import jobs
+from airfed.job_end import kill, person
+from airfed.job_text import verdict
 from airfed_proto.v1 import job_pb2, local_pb2
 from federated_operators.gateway.names import CONCLUDE, Job
 from federated_operators.gateway.worker import GatewayClient
@@ -111,6 +114,26 @@ def test_people_of_any_party_can_cancel(parties: Parties, job_id: str, member: M
         assert "cancelled by ada: wrong table" in view.failure.message
     waiting.join(10)
     assert waiting.error is not None
+
+
+@pytest.mark.parametrize("member", [GUEST, HOST])
+def test_kill_waits_for_the_verdict_and_says_who_ended_the_job(parties: Parties, job_id: str, member: Member) -> None:
+    parties.federate(job_id)
+    found = kill(parties.homes[member.party], job_id, "wrong table")
+    assert f"cancelled by {person()}: wrong table" in verdict(found)
+    assert {(view.state, view.by) for view in ended(parties, job_id, "cancelled")} == {("cancelled", found.by)}
+    assert f"party {member.party}" in found.by
+    assert verdict(kill(parties.homes[HOST.party], job_id, "too late")) == verdict(found)
+
+
+def test_newest_jobs_come_first_and_a_limit_holds(parties: Parties, job_id: str) -> None:
+    for each in (before := str(next(IDS)), job_id):
+        parties.federate(each)
+        kill(parties.homes[GUEST.party], each)
+    assert [found.job.job_id for found in jobs(parties.homes[GUEST.party], 2)] == [job_id, before]
+    found = jobs(parties.homes[GUEST.party], 0)
+    assert len(found) > 1
+    assert [each.created_at for each in found] == sorted((each.created_at for each in found), reverse=True)
 
 
 @pytest.mark.parametrize(

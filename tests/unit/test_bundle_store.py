@@ -99,3 +99,14 @@ def test_the_second_of_two_quick_changes_is_dated_ahead_of_the_parse_that_may_be
     assert (store.current / "a.py").stat().st_mtime - written < 1
     store.publish({"a": CHANGED})
     assert (store.current / "a.py").stat().st_mtime - (store.current / "a.json").stat().st_mtime > 1
+
+
+def test_a_version_holds_what_was_published_with_it(store: BundleStore) -> None:
+    old = store.publish({"a": A})
+    new = store.publish({"a": CHANGED, "b": B})
+    assert store.holds(old, "a", A)
+    assert store.holds(new, "a", CHANGED)
+    assert not store.holds(new, "a", A)
+    assert not store.holds(old, "b", B)
+    assert not store.holds("", "a", CHANGED)
+    assert not store.holds("../../x", "a", A)
