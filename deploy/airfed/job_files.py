@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from airfed.job_answer import STORED
 from federated_operators.gateway.names import JOB_ID
 from federated_operators.gateway.plan import load_plan
 from federatedml.errors import FedError
@@ -53,5 +52,7 @@ def stored_job(home: PartyHome, job_id: str) -> StoredJob:
         hint = "airfed job list shows those that it knows"
         raise FedError("FED-933", f"party {home.config.party_id} has stored nothing of a job {job_id!r}", hint)
     plan = load_plan(plans[0].read_bytes())
-    dsl, conf = (json.loads((plans[0].parents[1] / name).read_bytes()) for name in STORED)
-    return StoredJob(job_id, plan.initiator.party, dsl, conf, model_id(plan.members, plan.model_key))
+    agreed = json.loads((plans[0].parents[1] / "job.json").read_bytes())
+    return StoredJob(
+        job_id, plan.initiator.party, agreed["dsl"], agreed["conf"], model_id(plan.members, plan.model_key)
+    )

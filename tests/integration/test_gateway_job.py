@@ -5,19 +5,25 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from io import StringIO
 from itertools import count
 from pathlib import Path
 
 import pytest
 from gateway_kit import EXPECTED, GUEST, HOST, MEMBERS, SUM, Parties, Worker, federate_request, until
+from rich.console import Console
 
-from airfed.job import jobs
+from airfed.demo_screen import Screen
+from airfed.job import Submitted, jobs
 from airfed.job_end import kill, person
 from airfed.job_text import verdict
+from airfed.job_watch import answered, follow
 from airfed_proto.v1 import job_pb2, local_pb2
 from federated_operators.gateway.names import CONCLUDE, Job
 from federated_operators.gateway.worker import GatewayClient
+from federatedml.errors import FedError
 from federatedml.federation.party import Member
+from tests.pipeline_example import spec
 
 IDS = count(20260728120000000001)
 
@@ -124,6 +130,19 @@ def test_kill_waits_for_the_verdict_and_says_who_ended_the_job(parties: Parties,
     assert {(view.state, view.by) for view in ended(parties, job_id, "cancelled")} == {("cancelled", found.by)}
     assert f"party {member.party}" in found.by
     assert verdict(kill(parties.homes[HOST.party], job_id, "too late")) == verdict(found)
+
+
+def test_progress_is_shown_until_the_verdict(parties: Parties, job_id: str) -> None:
+    guest, shown = parties.homes[GUEST.party], StringIO()
+    job = Submitted(job_id, "hetero_lr.guest_9999", spec(), 0.0)
+    parties.federate(job_id)
+    assert {answer.state for answer in answered(guest, job).parties.values()} == {job_pb2.ENROLLED}
+    with pytest.raises(FedError, match="FED-929"):
+        follow(guest, job, Screen(Console(file=shown)), 0.0)
+    for component in (SUM, CONCLUDE):
+        run_step(parties, job_id, component)
+    assert follow(guest, job, Screen(Console(file=shown))).state == "succeeded"
+    assert "host 10000 sum_0            committed" in shown.getvalue()
 
 
 def test_newest_jobs_come_first_and_a_limit_holds(parties: Parties, job_id: str) -> None:

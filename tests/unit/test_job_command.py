@@ -147,8 +147,7 @@ def test_what_was_stored_is_printed_or_written_as_fate_does(home: PartyHome, tmp
     folder = home.job_dir("9999", plan.job_id)
     (folder / "guest").mkdir(parents=True)
     (folder / "guest" / "plan.json").write_bytes(dump_plan(plan))
-    (folder / "job_dsl.json").write_bytes(job.dsl)
-    (folder / "job_runtime_conf.json").write_bytes(job.conf)
+    (folder / "job.json").write_text(json.dumps({"dsl": json.loads(job.dsl), "conf": json.loads(job.conf)}))
     printed = json.loads(run("config", plan.job_id, "--home", str(home.root)).stdout)
     assert (printed["dsl"], printed["runtime_conf"]) == (json.loads(job.dsl), json.loads(job.conf))
     assert printed["model_info"]["model_version"] == plan.job_id
@@ -159,7 +158,7 @@ def test_what_was_stored_is_printed_or_written_as_fate_does(home: PartyHome, tmp
     assert {path.stem: json.loads(path.read_text()) for path in written.iterdir()} == {
         name: printed[name] for name in ("dsl", "runtime_conf", "model_info")
     }
-    blocked = run(*arguments[:5], str(folder / "job_dsl.json"))
+    blocked = run(*arguments[:5], str(folder / "job.json"))
     assert blocked.exit_code == 1
     assert blocked.stderr.startswith("error: [FED-904]")
 
