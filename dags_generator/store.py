@@ -72,6 +72,15 @@ class BundleStore:
         except FileNotFoundError:
             raise KeyError(wanted) from None
 
+    def holds(self, version: str, key: str, pipeline: Compiled) -> bool:
+        """Whether a version has this specification and conf as its pipeline ``key``, whichever release compiled it."""
+        if not VERSION.fullmatch(version) or not (self.root / "manifests" / f"{version}.json").exists():
+            return False
+        manifest = self.manifest(version)
+        if not pipeline.valid or manifest.specs.get(key) != pipeline.spec_digest:
+            return False
+        return _confs((self.root / "objects" / manifest.files[f"{key}.json"]).read_bytes()) == _confs(pipeline.body)
+
     def pipelines(self) -> dict[str, Compiled]:
         """What the newest version holds."""
         manifest = self.manifest()
@@ -129,6 +138,11 @@ class BundleStore:
         self._placed[key] = now
         if now - before < PARSING:
             os.utime(self.current / f"{key}.py", (now + AHEAD, now + AHEAD))
+
+
+def _confs(body: bytes) -> list[object]:
+    """What the forms of compiled DAGs begin with; documentation may differ between releases, this may not."""
+    return [plan["start"] and plan["start"]["conf"] for plan in json.loads(body)]
 
 
 def _place(path: Path, body: bytes) -> None:

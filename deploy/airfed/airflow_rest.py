@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +14,12 @@ from federatedml.errors import FedError
 from federatedml.federation.home import PartyHome
 
 POLL = 0.2  # seconds
+PAGE = 100  # entries: Airflow's own limit
+
+
+def any_version(_: str) -> bool:
+    """Every version of the bundle will do."""
+    return True
 
 
 class AirflowRest:
@@ -26,15 +35,22 @@ class AirflowRest:
         token = self._call("POST", "/auth/token", {"username": user, "password": password})["access_token"]
         self._client.headers["authorization"] = f"Bearer {token}"
 
-    def wait_for_dag(self, dag_id: str, file_stem: str, timeout: float) -> float:
-        """Wait until a dropped file is a DAG; seconds that it took. An import error of that file ends the wait."""
-        begun = time.monotonic()
-        while not self.has_dag(dag_id):
-            for name, text in self.import_errors().items():
-                if file_stem in name:
-                    raise FedError("FED-921", f"{name} is not a pipeline: {text.strip()}")
+    def wait_for_dag(
+        self, dag_id: str, file_stem: str, timeout: float, current: Callable[[str], bool] = any_version
+    ) -> float:
+        """Wait until a dropped file is a DAG; seconds that it took. An import error of that file ends the wait.
+
+        Args:
+            current: whether a version of the bundle holds the file as it was dropped; a DAG of another one is old.
+        """
+        begun, since = time.monotonic(), time.time()
+        while not self._is_current(dag_id, current):
+            fault = self._import_error(file_stem, since if current is not any_version else 0.0)
+            if fault:
+                raise FedError("FED-921", fault)
             if time.monotonic() - begun > timeout:
-                raise FedError("FED-922", f"{dag_id} is not a DAG after {timeout:.0f} s", f"look at {self._url}")
+                what = self._import_error(file_stem, 0.0) or f"{dag_id} is not a DAG of these files"
+                raise FedError("FED-922", f"after {timeout:.0f} s: {what}", f"look at {self._url}")
             time.sleep(POLL)
         return time.monotonic() - begun
 
@@ -42,10 +58,26 @@ class AirflowRest:
         """Whether Airflow has this DAG."""
         return self._client.get(f"/api/v2/dags/{dag_id}").status_code == 200
 
-    def import_errors(self) -> dict[str, str]:
-        """File name -> why it is not a DAG."""
-        found = self._call("GET", "/api/v2/importErrors")["import_errors"]
-        return {each["filename"]: each["stack_trace"] for each in found}
+    def runs(self, run_id: str) -> list[dict[str, Any]]:
+        """All runs of this id: one per role that the party plays."""
+        found = self._call("GET", "/api/v2/dags/~/dagRuns", params={"run_id_pattern": run_id})["dag_runs"]
+        return [run for run in found if run["dag_run_id"] == run_id]
+
+    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Task instances of a run, in the order in which they began; last those that did not."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances"
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self._call("GET", path, params={"limit": PAGE, "offset": len(found), "order_by": "id"})
+            found += page["task_instances"]
+            if not page["task_instances"] or len(found) >= page["total_entries"]:
+                return sorted(found, key=lambda task: task["start_date"] or "9")
+
+    def log(self, dag_id: str, run_id: str, task_id: str, attempt: int) -> list[dict[str, Any]]:
+        """Entries of a try's log, each with ``event`` and mostly ``timestamp`` and ``level``."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
+        content = self._call("GET", path)["content"]
+        return [{"event": entry} if isinstance(entry, str) else entry for entry in content]
 
     def trigger(self, dag_id: str) -> str:
         """Start a run with the DAG's own defaults; its run id."""
@@ -60,9 +92,28 @@ class AirflowRest:
         """End the session."""
         self._client.close()
 
-    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _is_current(self, dag_id: str, current: Callable[[str], bool]) -> bool:
+        """Whether the DAG is there, and made from a version that is current; ``FedError`` if it is paused."""
+        if not self.has_dag(dag_id):
+            return False
+        dag = self._call("GET", f"/api/v2/dags/{dag_id}")
+        if dag["is_paused"]:
+            raise FedError("FED-932", f"DAG {dag_id} is paused: its jobs would wait for ever", f"look at {self._url}")
+        return not dag["is_stale"] and current(dag["bundle_version"] or "")
+
+    def _import_error(self, file_stem: str, since: float) -> str:
+        """Why a file is not a DAG, as found after ``since`` (Unix seconds); empty if nothing is known."""
+        for found in self._call("GET", "/api/v2/importErrors")["import_errors"]:
+            at = datetime.fromisoformat(found["timestamp"]).timestamp()
+            if Path(found["filename"]).stem == file_stem and at >= since:
+                return f"{found['filename']} is not a pipeline: {found['stack_trace'].strip()}"
+        return ""
+
+    def _call(
+        self, method: str, path: str, body: dict[str, Any] | None = None, params: Mapping[str, str | int] | None = None
+    ) -> dict[str, Any]:
         try:
-            response = self._client.request(method, path, json=body)
+            response = self._client.request(method, path, json=body, params=params)
         except httpx.TransportError as error:
             raise FedError("FED-920", f"{self._url} does not answer: {error}", "airfed party status") from None
         if response.is_error:

@@ -2,51 +2,163 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from airfed.console import readable_errors, show_json, show_rows
+from airfed.console import readable_errors, say, show_json, show_rows
 
 if TYPE_CHECKING:
-    from airfed_proto.v1 import local_pb2
+    from airfed.job_answer import Answer
 
 job = typer.Typer(no_args_is_help=True)
 Dsl = Annotated[Path, typer.Argument(help="The pipeline: NAME_dsl.json.")]
 Conf = Annotated[Path, typer.Argument(help="Its parties, tables and parameters: NAME_conf.json.")]
-Home = Annotated[Path, typer.Option(help="The party's home.")]
+Home = Annotated[Path, typer.Option(envvar="AIRFED_HOME", help="The party's home.")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
 
 
 @job.command("submit")
-def submit(dsl: Dsl, conf: Conf, home: Home, as_json: AsJson = False) -> None:
-    """Drop a pipeline into a party that runs here and start a job."""
+def submit(
+    dsl: Dsl,
+    conf: Conf,
+    home: Home,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Show progress until the verdict; exit code 0 or 1.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Drop a pipeline into a party that runs here, start a job, and say where each party watches it."""
     with readable_errors(as_json):
         from airfed.job import submit
+        from airfed.job_answer import answer
+        from airfed.job_watch import answered
         from federatedml.federation.home import PartyHome
 
-        found = submit(PartyHome(home), dsl, conf)
+        place = PartyHome(home)
+        started = submit(place, dsl, conf)
+        found = answer(place, started, answered(place, started))
+        if not as_json:
+            _show_answer(found)
+        if follow and not found.failed:
+            from rich.console import Console
+
+            from airfed.demo_screen import Screen
+            from airfed.job_watch import follow as watch_on
+
+            found = answer(place, started, watch_on(place, started, Screen(Console(stderr=as_json))))
+            if not as_json:
+                say(found.line)
     if as_json:
-        return show_json({"job_id": found.job_id, "dag_id": found.dag_id})
-    return print(f"job {found.job_id} of {found.dag_id}; airfed job show {found.job_id} --home {home}")
+        show_json(found.json())
+    raise typer.Exit(1 if found.failed else 0)
+
+
+@job.command("list")
+def list_jobs(
+    home: Home,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="At most so many; 0: all.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """The jobs that this party knows, newest first."""
+    with readable_errors(as_json):
+        from airfed.job import jobs
+        from airfed.job_text import brief, row
+        from federatedml.federation.home import PartyHome
+
+        found, now = jobs(PartyHome(home), limit), time.time()
+    if as_json:
+        return show_json([brief(each, now) for each in found])
+    return show_rows(["job", "state", "pipeline", "initiator", "created", "took"], [row(each, now) for each in found])
 
 
 @job.command("show")
-def show(job_id: Annotated[str, typer.Argument(help="The job's id.")], home: Home, as_json: AsJson = False) -> None:
+def show(job_id: JobId, home: Home, as_json: AsJson = False) -> None:
     """State of a job and of each component at every party, as the gateway of this party knows it."""
     with readable_errors(as_json):
         from airfed.job import as_json as plain
         from airfed.job import view
+        from airfed.job_text import moment, span, steps, took, verdict
         from federatedml.federation.home import PartyHome
 
         found = view(PartyHome(home), job_id)
     if as_json:
         return show_json(plain(found))
-    print(f"job {found.job.job_id} of {found.job.initiator}, pipeline {found.pipeline}: {found.state}")
-    if found.HasField("failure"):
-        print(f"why: [{found.failure.code}] {found.failure.message}")
-    return show_rows(["component", "module", "member", "state", "attempt", "done", ""], _rows(found))
+    say(verdict(found))
+    begun = f"created {moment(found.created_at)}, took {span(took(found, time.time()))}"
+    say(f"pipeline {found.pipeline} of party {found.job.initiator}, {begun}")
+    for party, known in sorted(found.parties.items()):
+        say(f"party {party}: {known.run_url or 'no page yet'}")
+    return show_rows(["component", "module", "member", "state", "attempt", "done", ""], steps(found))
+
+
+@job.command("logs")
+def logs(
+    job_id: JobId,
+    home: Home,
+    component: Annotated[str, typer.Argument(metavar="[COMPONENT]", help="One task; all that began if left out.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Logs of a job's tasks at this party, of their newest try."""
+    with readable_errors(as_json):
+        from airfed.job_logs import elsewhere, logs
+        from airfed.job_text import log_lines
+        from federatedml.federation.home import PartyHome
+
+        place = PartyHome(home)
+        found, others = logs(place, job_id, component), elsewhere(place, job_id)
+    if as_json:
+        return show_json({"logs": [each.json() for each in found], "elsewhere": others})
+    for each in found:
+        say(f"== {each.dag_id} {each.task}, try {each.attempt}: {each.state}")
+        for line in [line for entry in each.entries for line in log_lines(entry)]:
+            say(line)
+    for party, url in others.items():
+        say(f"== party {party} keeps its own logs: {url or 'ask its people'}")
+    return None
+
+
+@job.command("kill")
+def kill(
+    job_id: JobId,
+    home: Home,
+    reason: Annotated[str, typer.Option(help="Why; all parties read it.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """End a job at all parties and wait for the verdict; exit code 1 if it is another one than cancelled."""
+    with readable_errors(as_json):
+        from airfed.job_end import kill
+        from airfed.job_text import brief, verdict
+        from federatedml.federation.home import PartyHome
+
+        found = kill(PartyHome(home), job_id, reason)
+    if as_json:
+        show_json(brief(found, time.time()))
+    else:
+        say(verdict(found))
+    raise typer.Exit(0 if found.state == "cancelled" else 1)
+
+
+@job.command("config")
+def config(
+    job_id: JobId,
+    home: Home,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for the files; else printed.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """DSL and conf of a job, as all parties agreed to them."""
+    with readable_errors(as_json):
+        from airfed.job_files import stored_job
+        from federatedml.federation.home import PartyHome
+
+        found = stored_job(PartyHome(home), job_id)
+        written = found.write(output) if output else None
+    if written is None:
+        return show_json(found.json())
+    return show_json({"directory": str(written)}) if as_json else print(f"written to {written}")
 
 
 def plan(dsl: Dsl, conf: Conf, as_json: AsJson = False) -> None:
@@ -83,19 +195,9 @@ def simulate(
     return show_rows(["component", "member", "result", ""], rows)
 
 
-def _rows(found: local_pb2.JobView) -> list[list[str]]:
-    from airfed_proto.v1 import job_pb2
-
-    return [
-        [
-            step.component,
-            step.module,
-            f"{member.member.role}_{member.member.party_id}",
-            job_pb2.StepState.Name(member.state),
-            str(member.attempt),
-            f"{member.progress:.0%}",
-            member.text,
-        ]
-        for step in found.steps
-        for member in step.members
-    ]
+def _show_answer(found: Answer) -> None:
+    say(found.line)
+    show_rows(["role", "party", "job_url", "model_id"], found.rows())
+    print(f"model_version {found.job_id}")
+    if found.dsl_path:
+        print(f"stored as {found.dsl_path} and {found.conf_path}")

@@ -184,6 +184,8 @@ class Agreement:
         content = {"dsl": json.loads(proposal.dsl), "conf": json.loads(proposal.conf), "digest": row.digest.hex()}
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         _write(folder / "job.json", text.encode())
+        _write(folder / "job_dsl.json", proposal.dsl)
+        _write(folder / "job_runtime_conf.json", proposal.conf)
         _write(folder / str(plan.me.role) / "plan.json", dump_plan(plan))
 
     async def withdraw(self, reference: job_pb2.ProposalRef) -> Answer:

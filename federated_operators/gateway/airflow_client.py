@@ -75,7 +75,7 @@ class AirflowClient:
 
     def url(self, run: Run) -> str:
         """The run's page, at the name that people use."""
-        return f"{self._home.public_url(self._home.config.ports.airflow)}/dags/{run.dag_id}/runs/{run.job_id}"
+        return self._home.run_url(run.dag_id, run.job_id)
 
     async def close(self) -> None:
         """Close connections."""

@@ -58,9 +58,9 @@ class GatewayClient:
         """Ask whether a run belongs to an agreed job; news until one has ``done``."""
         return self._news(self._stub.EnrolRun, request)
 
-    def show(self, initiator: str = "", job_id: str = "", timeout: float = 10.0) -> local_pb2.JobViews:
-        """What the gateway knows of jobs; ``PeerError`` if it is not there."""
-        query = local_pb2.JobQuery(initiator=initiator, job_id=job_id)
+    def show(self, initiator: str = "", job_id: str = "", timeout: float = 10.0, limit: int = 0) -> local_pb2.JobViews:
+        """What the gateway knows of jobs, newest first; ``PeerError`` if it is not there. ``limit`` 0: all of them."""
+        query = local_pb2.JobQuery(initiator=initiator, job_id=job_id, limit=limit)
         views: local_pb2.JobViews = self._call(self._stub.Show, query, timeout)
         return views
 

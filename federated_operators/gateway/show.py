@@ -29,7 +29,7 @@ class Show:
         where = {"initiator": query.initiator, "job_id": query.job_id}
         rows = self._store.select(JobRow, **{name: value for name, value in where.items() if value})
         rows.sort(key=lambda row: row.created_at, reverse=True)
-        return local_pb2.JobViews(jobs=[self._job(row) for row in rows])
+        return local_pb2.JobViews(jobs=[self._job(row) for row in rows[: query.limit or None]])
 
     def _job(self, row: JobRow) -> local_pb2.JobView:
         job = Job(row.initiator, row.job_id)

@@ -191,3 +191,7 @@ class PartyHome:
     def public_url(self, port: int) -> str:
         """URL for people: one name per party, because browsers do not separate cookies by port."""
         return f"http://{self.config.name}.localhost:{port}"
+
+    def run_url(self, dag_id: str, run_id: str) -> str:
+        """Page on which this party's people watch a run."""
+        return f"{self.public_url(self.config.ports.airflow)}/dags/{dag_id}/runs/{run_id}"

@@ -11,18 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner, Result
 
 from airfed import proc
 from airfed.airflow_config import PEOPLE
 from airfed.airflow_rest import AirflowRest
+from airfed.cli import app
 from airfed.demo import main_job
 from airfed.demo_data import breast
 from airfed.demo_job import Finished, run_job
 from airfed.demo_parties import make_homes, put_tables, running
 from airfed.demo_score import example_folder
 from airfed.demo_screen import Screen
+from airfed.job import Submitted, view
 from airfed.party import passwords
 from airfed_proto.v1 import job_pb2
+from dags_generator.parse import parse_paths
 from dags_generator.spec import dag_id
 from federated_operators.registry.rest import MlflowRest
 from federatedml.federation.home import PartyHome
@@ -60,13 +64,24 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
 
 def without_a_column(folder: Path) -> Path:
     """The example, with a column at the host that its table does not have."""
-    folder.mkdir()
-    dsl, conf = (json.loads((example_folder() / f"hetero_lr_{part}.json").read_text()) for part in ("dsl", "conf"))
-    conf["role_parameters"]["host"]["dataio_0"]["columns"] = [["x0", "no_such_column"]]
-    conf["job_parameters"]["model_key"] = "broken"
-    (folder / "broken_dsl.json").write_text(json.dumps(dsl))
-    (folder / "broken_conf.json").write_text(json.dumps(conf))
+
+    def edit(conf: dict[str, Any]) -> None:
+        conf["role_parameters"]["host"]["dataio_0"]["columns"] = [["x0", "no_such_column"]]
+        conf["job_parameters"]["model_key"] = "broken"
+
+    changed_example(folder, "broken", edit)
     return folder
+
+
+def changed_example(folder: Path, name: str, edit: Callable[[dict[str, Any]], None]) -> tuple[Path, Path]:
+    """The example under another name, with another conf."""
+    folder.mkdir(exist_ok=True)
+    dsl, conf = (folder / f"{name}_{part}.json" for part in ("dsl", "conf"))
+    dsl.write_bytes((example_folder() / "hetero_lr_dsl.json").read_bytes())
+    value = json.loads((example_folder() / "hetero_lr_conf.json").read_text())
+    edit(value)
+    conf.write_text(json.dumps(value))
+    return dsl, conf
 
 
 def until(condition: Callable[[], bool], what: str, patience: float = AGREE) -> None:
@@ -76,7 +91,11 @@ def until(condition: Callable[[], bool], what: str, patience: float = AGREE) -> 
         time.sleep(0.1)
 
 
-def runs_of(done: Done, job: Finished) -> dict[str, dict[str, Any]]:
+def job_command(done: Done, party: str, *arguments: str) -> Result:
+    return CliRunner().invoke(app, ["job", *arguments, "--home", str(done.homes[party].root)])
+
+
+def runs_of(done: Done, job: Finished | Submitted) -> dict[str, dict[str, Any]]:
     """Party -> its DAG run, once Airflow has ended it."""
     found = {}
     for member in job.spec.parties.members:
@@ -141,6 +160,58 @@ def test_a_failed_job_leaves_no_output_and_no_model(done: Done) -> None:
         assert tables <= {"guest.parquet", "host.parquet"}
         with MlflowRest(home.mlflow_url) as rest:
             assert rest.registered_models(f"%{done.failed.spec.model_key}%") == []
+
+
+def test_jobs_are_listed_with_their_verdicts(done: Done) -> None:
+    for name in done.homes:
+        listed = {each["job_id"]: each for each in json.loads(job_command(done, name, "list", "--json").stdout)}
+        assert listed[done.job.job_id]["state"] == "succeeded"
+        assert "no_such_column" in listed[done.failed.job_id]["failure"]
+        assert done.job.job_id in job_command(done, name, "list").stdout
+
+
+def test_every_party_stored_the_same_dsl_and_conf(done: Done) -> None:
+    found = [json.loads(job_command(done, name, "config", done.job.job_id).stdout) for name in done.homes]
+    assert found[0]["dsl"]["components"].keys() == done.job.spec.graph.components.keys()
+    assert found[0] == found[1] == found[2]
+
+
+def test_logs_are_those_of_the_own_party(done: Done) -> None:
+    found = json.loads(job_command(done, "host", "logs", done.job.job_id, "dataio_0", "--json").stdout)
+    (log,) = found["logs"]
+    assert (log["dag_id"], log["task"], log["state"]) == ("9999.hetero_lr.host_10000", "dataio_0", "success")
+    assert all(entry["event"] is not None for entry in log["log"])
+    assert len(log["log"]) > 3
+    assert found["elsewhere"].keys() == {"9999", "10001"}
+    text = job_command(done, "guest", "logs", done.job.job_id).stdout
+    assert "== hetero_lr.guest_9999 federate, try 1: success" in text
+    assert "== party 10000 keeps its own logs: http" in text
+    missing = job_command(done, "arbiter", "logs", done.job.job_id, "dataio_0")
+    assert missing.exit_code == 1
+    assert missing.stderr.startswith("error: [FED-934]")
+
+
+def test_a_job_that_a_host_kills_is_cancelled_at_all_parties(done: Done, tmp_path: Path) -> None:
+    def longer(conf: dict[str, Any]) -> None:
+        conf["job_parameters"]["model_key"] = "killed"
+        conf["algorithm_parameters"]["hetero_lr_0"].update(max_iter=1000, eps=1e-12)
+
+    dsl, conf = changed_example(tmp_path, "killed", longer)
+    submitted = job_command(done, "guest", "submit", str(dsl), str(conf), "--json")
+    assert submitted.exit_code == 0, submitted.stderr
+    found = json.loads(submitted.stdout)
+    assert all(f"/runs/{found['job_id']}" in url for role in found["job_url"].values() for url in role)
+    assert Path(found["job_dsl_path"]).is_file()
+    job = Submitted(found["job_id"], found["dag_id"], parse_paths(dsl, conf), 0.0)
+    killed = job_command(done, "host", "kill", job.job_id, "--reason", "wrong table")
+    assert killed.exit_code == 0, killed.stdout + killed.stderr
+    assert "cancelled by party 10000" in killed.stdout
+    assert "wrong table" in killed.stdout
+    for name, home in done.homes.items():
+        until(lambda h=home: view(h, job.job_id).state == "cancelled", f"the verdict at {name}")
+        assert view(home, job.job_id).by == "party 10000"
+        until(lambda n=name: "wrong table" in str(runs_of(done, job)[n]["note"]), f"the reason at {name}")
+    assert {name: run["state"] for name, run in runs_of(done, job).items()} == dict.fromkeys(done.homes, "failed")
 
 
 def test_no_process_touches_another_party(done: Done) -> None:

@@ -5,16 +5,25 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from io import StringIO
 from itertools import count
 from pathlib import Path
 
 import pytest
 from gateway_kit import EXPECTED, GUEST, HOST, MEMBERS, SUM, Parties, Worker, federate_request, until
+from rich.console import Console
 
+from airfed.demo_screen import Screen
+from airfed.job import Submitted, jobs
+from airfed.job_end import kill, person
+from airfed.job_text import verdict
+from airfed.job_watch import answered, follow
 from airfed_proto.v1 import job_pb2, local_pb2
 from federated_operators.gateway.names import CONCLUDE, Job
 from federated_operators.gateway.worker import GatewayClient
+from federatedml.errors import FedError
 from federatedml.federation.party import Member
+from tests.pipeline_example import spec
 
 IDS = count(20260728120000000001)
 
@@ -57,7 +66,8 @@ def test_a_job_runs_from_the_proposal_to_the_same_verdict_everywhere(parties: Pa
     }
     job_dir = Path(news.job_dir)
     assert json.loads((job_dir / "guest/plan.json").read_text())["job_id"] == job_id
-    assert (job_dir / "job.json").stat().st_mode & 0o777 == 0o600
+    for name in ("job.json", "job_dsl.json", "job_runtime_conf.json"):
+        assert (job_dir / name).stat().st_mode & 0o777 == 0o600
     workers = run_step(parties, job_id)
     assert [worker.total() for worker in workers.values()] == [EXPECTED] * 3
     run_step(parties, job_id, CONCLUDE)
@@ -110,6 +120,39 @@ def test_people_of_any_party_can_cancel(parties: Parties, job_id: str, member: M
         assert "cancelled by ada: wrong table" in view.failure.message
     waiting.join(10)
     assert waiting.error is not None
+
+
+@pytest.mark.parametrize("member", [GUEST, HOST])
+def test_kill_waits_for_the_verdict_and_says_who_ended_the_job(parties: Parties, job_id: str, member: Member) -> None:
+    parties.federate(job_id)
+    found = kill(parties.homes[member.party], job_id, "wrong table")
+    assert f"cancelled by {person()}: wrong table" in verdict(found)
+    assert {(view.state, view.by) for view in ended(parties, job_id, "cancelled")} == {("cancelled", found.by)}
+    assert f"party {member.party}" in found.by
+    assert verdict(kill(parties.homes[HOST.party], job_id, "too late")) == verdict(found)
+
+
+def test_progress_is_shown_until_the_verdict(parties: Parties, job_id: str) -> None:
+    guest, shown = parties.homes[GUEST.party], StringIO()
+    job = Submitted(job_id, "hetero_lr.guest_9999", spec(), 0.0)
+    parties.federate(job_id)
+    assert {answer.state for answer in answered(guest, job).parties.values()} == {job_pb2.ENROLLED}
+    with pytest.raises(FedError, match="FED-929"):
+        follow(guest, job, Screen(Console(file=shown)), 0.0)
+    for component in (SUM, CONCLUDE):
+        run_step(parties, job_id, component)
+    assert follow(guest, job, Screen(Console(file=shown))).state == "succeeded"
+    assert "host 10000 sum_0            committed" in shown.getvalue()
+
+
+def test_newest_jobs_come_first_and_a_limit_holds(parties: Parties, job_id: str) -> None:
+    for each in (before := str(next(IDS)), job_id):
+        parties.federate(each)
+        kill(parties.homes[GUEST.party], each)
+    assert [found.job.job_id for found in jobs(parties.homes[GUEST.party], 2)] == [job_id, before]
+    found = jobs(parties.homes[GUEST.party], 0)
+    assert len(found) > 1
+    assert [each.created_at for each in found] == sorted((each.created_at for each in found), reverse=True)
 
 
 @pytest.mark.parametrize(

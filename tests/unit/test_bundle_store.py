@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,21 @@ def test_the_second_of_two_quick_changes_is_dated_ahead_of_the_parse_that_may_be
     assert (store.current / "a.py").stat().st_mtime - written < 1
     store.publish({"a": CHANGED})
     assert (store.current / "a.py").stat().st_mtime - (store.current / "a.json").stat().st_mtime > 1
+
+
+def test_a_version_holds_what_was_published_with_it(store: BundleStore) -> None:
+    def pipeline(spec: str, conf: int, doc: str = "") -> Compiled:
+        return Compiled(json.dumps([{"start": {"conf": conf}, "doc_md": doc}, {"start": None}]).encode(), spec)
+
+    broken = Compiled(b'{"error": {}}', "")
+    old = store.publish({"a": pipeline("aa", 1), "broken": broken})
+    new = store.publish({"a": pipeline("aa", 2), "b": pipeline("bb", 1)})
+    assert store.holds(old, "a", pipeline("aa", 1))
+    assert store.holds(new, "a", pipeline("aa", 2))
+    assert store.holds(new, "a", pipeline("aa", 2, "said in other words"))
+    assert not store.holds(new, "a", pipeline("aa", 1))
+    assert not store.holds(new, "a", pipeline("bb", 2))
+    assert not store.holds(old, "b", pipeline("bb", 1))
+    assert not store.holds(old, "broken", broken)
+    assert not store.holds("", "a", pipeline("aa", 2))
+    assert not store.holds("../../x", "a", pipeline("aa", 2))

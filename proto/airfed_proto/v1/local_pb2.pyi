@@ -181,12 +181,14 @@ class GatewayFrame(_message.Message):
     def __init__(self, start: _Optional[_Union[Start, _Mapping]] = ..., chunk: _Optional[_Union[_common_pb2.Chunk, _Mapping]] = ..., receipt: _Optional[_Union[_common_pb2.Receipt, _Mapping]] = ..., end_attempt: _Optional[_Union[EndAttempt, _Mapping]] = ..., committed: _Optional[_Union[Committed, _Mapping]] = ..., failed: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., skipped: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ...) -> None: ...
 
 class JobQuery(_message.Message):
-    __slots__ = ("initiator", "job_id")
+    __slots__ = ("initiator", "job_id", "limit")
     INITIATOR_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
     initiator: str
     job_id: str
-    def __init__(self, initiator: _Optional[str] = ..., job_id: _Optional[str] = ...) -> None: ...
+    limit: int
+    def __init__(self, initiator: _Optional[str] = ..., job_id: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
 
 class MemberStep(_message.Message):
     __slots__ = ("member", "state", "attempt", "progress", "text")

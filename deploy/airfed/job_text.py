@@ -1,0 +1,81 @@
+"""How jobs are written for people, and as plain JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from airfed_proto.v1 import job_pb2, local_pb2
+from federated_operators.gateway.names import words
+
+
+def moment(seconds: float) -> str | None:
+    """Unix seconds as ISO 8601 in UTC; None for 0, which is never."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}" if seconds else None
+
+
+def span(seconds: float) -> str:
+    """A duration: ``8.2 s``, ``3 min 5 s``, ``2 h 7 min``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def took(found: local_pb2.JobView, now: float) -> float:
+    """Seconds from the proposal to the verdict, or until now."""
+    return max((found.ended_at or now) - found.created_at, 0.0)
+
+
+def brief(found: local_pb2.JobView, now: float) -> dict[str, Any]:
+    """A job as ``job list --json`` shows it."""
+    return {
+        "job_id": found.job.job_id,
+        "state": found.state,
+        "pipeline": found.pipeline,
+        "initiator": found.job.initiator,
+        "created_at": moment(found.created_at),
+        "ended_at": moment(found.ended_at),
+        "took": round(took(found, now), 3),
+        "by": found.by or None,
+        "failure": words(found.failure) if found.HasField("failure") else None,
+    }
+
+
+def row(found: local_pb2.JobView, now: float) -> list[str]:
+    """A job as ``job list`` shows it: id, state, pipeline, initiator, created, took."""
+    created = moment(found.created_at) or "-"
+    return [found.job.job_id, found.state, found.pipeline, found.job.initiator, created, span(took(found, now))]
+
+
+def verdict(found: local_pb2.JobView) -> str:
+    """One line: what became of the job, who ended it, why."""
+    by = f" by {found.by}" if found.by else ""
+    why = f": {words(found.failure)}" if found.HasField("failure") else ""
+    return f"job {found.job.job_id}: {found.state.replace('_', ' ')}{by}{why}"
+
+
+def steps(found: local_pb2.JobView) -> list[list[str]]:
+    """Rows of a job's components and members: component, module, member, state, attempt, done, what it does."""
+    return [
+        [
+            step.component,
+            step.module,
+            f"{member.member.role}_{member.member.party_id}",
+            job_pb2.StepState.Name(member.state),
+            str(member.attempt),
+            f"{member.progress:.0%}",
+            member.text,
+        ]
+        for step in found.steps
+        for member in step.members
+    ]
+
+
+def log_lines(entry: Mapping[str, Any]) -> list[str]:
+    """An entry of a task's log as lines: time, level, text; below it the errors that it tells of."""
+    head = [str(entry.get("timestamp") or "")[:23].replace("T", " "), str(entry.get("level") or "")]
+    first, *rest = str(entry.get("event", "")).expandtabs().splitlines() or [""]
+    errors = [f"    {error.get('exc_type')}: {error.get('exc_value')}" for error in entry.get("error_detail") or ()]
+    return ["  ".join([*(part for part in head if part), first]), *rest, *errors]

@@ -1,0 +1,122 @@
+"""Watch a job at its party's gateway: until all have answered, until it has its verdict, on a board."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+from airfed.console import one_line
+from airfed.demo_screen import Screen
+from airfed.job import Submitted, session, view
+from airfed_proto.v1 import job_pb2, local_pb2
+from dags_generator.spec import PipelineSpec
+from federatedml.errors import FedError
+from federatedml.federation.home import PartyHome
+
+POLL = 0.2  # seconds
+CHECK = 2.0  # seconds between two questions whether a job that is not known yet still can be
+OPEN = ("", "proposed", "running")
+ADMISSION = 120.0  # seconds: a gateway gives its peers 30 to answer and 75 to enrol
+Seen = Callable[[local_pb2.JobView], bool]
+
+
+def known(home: PartyHome, job_id: str) -> local_pb2.JobView | None:
+    """The job, or None while its first task has not yet told the gateway, or that is busy."""
+    try:
+        return view(home, job_id)
+    except FedError as error:
+        if error.code == "FED-924" or error.retryable:
+            return None
+        raise
+
+
+def watch(home: PartyHome, job_id: str, enough: Seen, timeout: float, began: Callable[[], None]) -> local_pb2.JobView:
+    """Look at a job until ``enough`` or for ``timeout`` seconds; what was seen last.
+
+    Args:
+        began: asked as long as nothing is known; raises if nothing will be.
+    """
+    deadline, check = time.monotonic() + timeout, time.monotonic() + CHECK
+    last = local_pb2.JobView()
+    while True:
+        found = known(home, job_id)
+        last = found or last
+        if not last.state and time.monotonic() > check:
+            began()
+            check = time.monotonic() + CHECK
+        if (found and enough(found)) or time.monotonic() > deadline:
+            return last
+        time.sleep(POLL)
+
+
+def has_ended(found: local_pb2.JobView) -> bool:
+    """Whether it has its verdict."""
+    return found.state not in OPEN
+
+
+def is_answered(found: local_pb2.JobView) -> bool:
+    """Whether all parties run it, or a person has to be asked first, or it has ended."""
+    answers = {party: answer.state for party, answer in found.parties.items()}
+    states = {answers.get(member.party_id) for member in found.members}
+    return has_ended(found) or job_pb2.PENDING in states or states == {job_pb2.ENROLLED}
+
+
+def answered(home: PartyHome, job: Submitted) -> local_pb2.JobView:
+    """A job that was just started, as soon as the parties have answered; as it is after two minutes."""
+    return watch(home, job.job_id, is_answered, ADMISSION, lambda: check_began(home, job))
+
+
+def follow(home: PartyHome, job: Submitted, screen: Screen, timeout: float = math.inf) -> local_pb2.JobView:
+    """Show every component at every party until the job has its verdict.
+
+    Raises:
+        FedError: it never began, or has no verdict in time.
+    """
+    with screen.board(f"Job {job.job_id}", titles(job.spec)) as board:
+
+        def look(found: local_pb2.JobView) -> bool:
+            board.show(cells(found))
+            return has_ended(found)
+
+        last = watch(home, job.job_id, look, timeout, lambda: check_began(home, job))
+    if not has_ended(last):
+        raise FedError("FED-929", f"job {job.job_id} has no verdict after {timeout:.0f} s", f"logs: {home.logs}")
+    return last
+
+
+def check_began(home: PartyHome, job: Submitted) -> None:
+    """``FedError`` if the run ended before it told the gateway of a job."""
+    try:
+        with session(home) as airflow:
+            state = airflow.run(job.dag_id, job.job_id)["state"]
+    except FedError as error:
+        if error.code == "FED-920":  # it restarts
+            return
+        raise
+    if state == "failed":
+        raise FedError("FED-931", f"job {job.job_id} ended before it was proposed", "airfed job logs says why")
+
+
+def titles(spec: PipelineSpec) -> list[str]:
+    """A board's columns: the members."""
+    return [_title(str(member.role), member.party) for member in spec.parties.members]
+
+
+def cells(found: local_pb2.JobView) -> dict[tuple[str, str], str]:
+    """A board's cells: (component, member) -> state."""
+    return {
+        (step.component, _title(each.member.role, each.member.party_id)): _state(each)
+        for step in found.steps
+        for each in step.members
+    }
+
+
+def _state(member: local_pb2.MemberStep) -> str:
+    name = job_pb2.StepState.Name(member.state).lower()
+    doing = member.state == job_pb2.STARTED and (member.progress or member.text)
+    return one_line(f"{name} {member.progress:.0%} {member.text}").rstrip() if doing else name
+
+
+def _title(role: str, party: str) -> str:
+    return f"{role} {party}"
