@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2
-from federated_operators.gateway.names import CONCLUDE, Job, Seat, member_of, member_pb, words
+from federated_operators.gateway.names import CONCLUDE, Job, Seat, checkpoint_words, member_of, member_pb, words
 from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.rows import (
     AttemptRow,
@@ -87,7 +87,7 @@ class Coordinator:
             body = failure.SerializeToString() if failure else b""
             self._store.put(VerdictRow(*_key(job), row.generation, verdict, body, by))
             text = f"{job_pb2.Verdict.Name(verdict)} {words(failure) if failure else by}"
-            self._note(job, "verdict", text)
+            self._store.event("verdict", job, generation=row.generation, party=self._roster.party, reason=text)
             notice = job_pb2.VerdictNotice(
                 job=job.key(),
                 generation=row.generation,
@@ -173,7 +173,7 @@ class Coordinator:
         self._store.put(replace(step, state=State.WAITED))
         reason = _failure("FED-404", "its process was lost", seat.component, seat.member)
         self._close_attempt(seat, step, words(reason))
-        self._note(seat.job, "attempt ended", words(reason), step)
+        self._note(seat.job, "end attempt", words(reason), step)
         for member in self._members(seat, step):
             self._store.put(replace(member, state=State.WAITED))
             self._order(replace_member(seat, member), step, job_pb2.StepCommand.END_ATTEMPT, failure=reason)
@@ -189,6 +189,7 @@ class Coordinator:
             member=member_pb(seat.member),
             component=seat.component,
         )
+        self._note(seat.job, "step failed", words(failure), step)
         self.end(seat.job, job_pb2.JOB_FAILED, failure)
 
     def _checkpoint(self, seat: Seat, step: StepRow, row: MemberRow, report: Report) -> None:
@@ -205,6 +206,7 @@ class Coordinator:
                     stored.digest,
                 )
             )
+            self._note(seat.job, "checkpoint known", f"{row.member} {checkpoint_words(stored)}", step)
 
     def _run_ended(self, caller: str, report: Report) -> None:
         job = Job.of(report.step.job)

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from airfed_proto.v1 import common_pb2 as pb
+from airfed_proto.v1 import job_pb2
 from federatedml.errors import FedError, ProtocolError
 from federatedml.federation.party import PARTY_ID, Member
 
@@ -94,3 +95,8 @@ def words(failure: pb.Failure) -> str:
     return ": ".join(
         [", ".join(parts), f"[{failure.code}] {failure.message}"] if parts else [f"[{failure.code}] {failure.message}"]
     )
+
+
+def checkpoint_words(stored: job_pb2.CheckpointRef) -> str:
+    """A checkpoint in the record of decisions; its attempt is a column there."""
+    return f"round {stored.round} {stored.digest.hex()}"

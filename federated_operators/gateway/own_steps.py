@@ -16,7 +16,7 @@ from pathlib import Path
 
 from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2, local_pb2
-from federated_operators.gateway.names import Job, Seat, failure_pb, member_pb
+from federated_operators.gateway.names import Job, Seat, checkpoint_words, failure_pb, member_pb
 from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.rows import JobRow, OutputRow, OwnRow, VerdictRow
 from federated_operators.gateway.store import Store
@@ -104,9 +104,11 @@ class OwnSteps:
 
     def checkpoint(self, seat: Seat, stored: job_pb2.CheckpointRef) -> None:
         """A checkpoint is on this party's disk."""
-        row = self._row(seat)
-        if row.state == State.STARTED and stored.attempt == row.attempt:
-            self._report(seat, row, Report.CHECKPOINT_STORED, checkpoint=stored)
+        with self._store.transaction():
+            row = self._row(seat)
+            if row.state == State.STARTED and stored.attempt == row.attempt:
+                self._note(seat, "checkpoint stored", row, checkpoint_words(stored))
+                self._report(seat, row, Report.CHECKPOINT_STORED, checkpoint=stored)
 
     def failed(self, seat: Seat, failure: pb.Failure) -> None:
         """The role function failed for good."""

@@ -69,6 +69,7 @@ class Gateway:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        self._store.event("opening", party=self._party)  # from here on the monotonic clock may count anew
         servers = [self._peer_server(), self._local_server()]
         for server in servers:
             await server.start()

@@ -80,7 +80,8 @@ class Verdicts:
                 raise ProtocolError("FED-352", f"job {job.job_id} has another verdict already")
             self._store.put(verdict)
             self._store.put(replace(row, state=STATES[notice.verdict], ended_at=time.time()))
-            self._store.event("verdict adopted", job, party=self._roster.party, reason=_note(notice))
+            party = self._roster.party
+            self._store.event("verdict adopted", job, generation=notice.generation, party=party, reason=_note(notice))
             self._store.post(EFFECTS, EFFECTS, notice.SerializeToString())
         if notice.verdict != job_pb2.SUCCEEDED:
             self._own.dismiss(job, _failure(notice))

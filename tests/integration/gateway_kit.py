@@ -27,6 +27,8 @@ import yaml
 
 from airfed_proto.v1 import local_pb2
 from federated_operators.gateway import server
+from federated_operators.gateway.history.check import check
+from federated_operators.gateway.history.facts import read_party
 from federated_operators.gateway.names import CONCLUDE, Job, member_pb
 from federated_operators.gateway.plan import DataRef, JobPlan, ProposedJob, StepPlan
 from federated_operators.gateway.policy import default_policy
@@ -255,6 +257,13 @@ class Parties:
     def state(self, party: str = GUEST.party, job_id: str = JOB_ID) -> str:
         view = self.view(party, job_id)
         return view.state if view else ""
+
+    def history_holds(self) -> None:
+        """Whether all that the gateways have on disk keeps the contract; what is still told has time to arrive."""
+        deadline = time.monotonic() + 20.0
+        while found := check([read_party(home.gateway_db, party) for party, home in self.homes.items()]):
+            assert time.monotonic() < deadline, "\n".join(map(str, found))
+            time.sleep(0.1)
 
     def worker(self, member: Member, component: str = SUM, **options: Any) -> Worker:
         worker = Worker(self.homes[member.party], member, component, **options)

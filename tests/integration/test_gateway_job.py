@@ -36,6 +36,13 @@ def parties(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parties]:
     made.stop()
 
 
+@pytest.fixture(autouse=True)
+def history(parties: Parties) -> Iterator[None]:
+    """After each test, the databases of all parties are checked."""
+    yield
+    parties.history_holds()
+
+
 @pytest.fixture
 def job_id() -> str:
     return str(next(IDS))

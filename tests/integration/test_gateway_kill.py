@@ -31,6 +31,13 @@ def parties(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parties]:
     made.stop()
 
 
+@pytest.fixture(autouse=True)
+def history(parties: Parties) -> Iterator[None]:
+    """After each test, the databases of all parties are checked."""
+    yield
+    parties.history_holds()
+
+
 @pytest.fixture
 def job_id(parties: Parties) -> str:
     chosen = str(next(IDS))
@@ -190,6 +197,7 @@ def test_a_party_that_stays_silent_ends_the_job(tmp_path: Path) -> None:
         assert "party 10000 has not answered" in str(worker.error)
     made.start(HOST.party)
     until(lambda: made.state(HOST.party, job_id) == "failed")
+    made.history_holds()
     made.stop()
 
 

@@ -1,0 +1,411 @@
+"""The history checker accepts what the real state machines write, in any order, and rejects one wrong fact each."""
+# ruff: noqa: S608 - the statements are made of literals
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_coordinator import JOB, LR, MEMBERS, Process, World
+from typer.testing import CliRunner, Result
+
+from airfed.cli import app
+from airfed.party import init_party, party_config
+from airfed_proto.v1 import job_pb2
+from federated_operators.gateway.coordinator import VERDICT
+from federated_operators.gateway.history.check import check
+from federated_operators.gateway.history.ends import ModelVersion
+from federated_operators.gateway.history.facts import read_party
+from federated_operators.gateway.history.job import Finding
+from federated_operators.gateway.names import CONCLUDE, Job, Seat
+from federated_operators.gateway.roster import Roster
+from federated_operators.gateway.runs import NoRuns, Run, RunState
+from federated_operators.gateway.seats import Seats
+from federated_operators.gateway.verdicts import EFFECTS, Verdicts, no_hook
+from federatedml.errors import PolicyError
+from federatedml.federation.home import PartyHome
+from federatedml.federation.party import Member
+from tests.members import ARBITER, GUEST, HOST
+
+State = job_pb2.StepState
+
+
+class Parties(World):
+    """Three parties without sockets that also hear the verdict."""
+
+    def open(self, party: str) -> None:
+        super().open(party)
+        self.stores[party].event("opening", party=party)
+
+    def deliver(self, source: str, to: str) -> bool:
+        letter = self.stores[source].next_letter(to, self.done.get((source, to), 0))
+        if letter and letter.kind == VERDICT:
+            self._verdicts(to).adopt(job_pb2.VerdictNotice.FromString(letter.body))
+        return super().deliver(source, to)
+
+    def settle(self) -> None:
+        super().settle()
+        for party in self.stores:
+            self.deliver(party, EFFECTS)
+
+    def _verdicts(self, party: str) -> Verdicts:
+        store, home = self.stores[party], PartyHome(self.root / party)
+        return Verdicts(store, Roster(store, party), self.own[party], Seats(), home, NoRuns(), no_hook)
+
+
+class Trainer(Process):
+    """A worker that stores a checkpoint after every round and goes on where it is told to."""
+
+    next_round = 0
+
+    def take(self) -> None:
+        for frame in self.world.told[self.member]:
+            self.attempt = frame.start.step.attempt if frame.HasField("start") else 0
+            if frame.HasField("start"):
+                at = frame.start.resume_from
+                self.next_round = at.round + 1 if frame.start.HasField("resume_from") else 0
+            elif frame.HasField("end_attempt"):
+                self.world.told[self.member].clear()
+                self.world.own[self.member.party].rejoin(Seat(JOB, LR, self.member))
+                return self.take()
+        return self.world.told[self.member].clear()
+
+    def round(self) -> None:
+        self.take()
+        if self.attempt:
+            digest = f"{self.member} {self.attempt} {self.next_round}".encode()
+            stored = job_pb2.CheckpointRef(attempt=self.attempt, round=self.next_round, digest=digest)
+            self.world.own[self.member.party].checkpoint(Seat(JOB, LR, self.member), stored)
+            self.next_round += 1
+
+    def work(self) -> None:
+        self.take()
+        if self.attempt:
+            self.world.prepared(self.member)
+
+
+def findings(root: Path, parties: Sequence[Member] = MEMBERS, **outside: Sequence[object]) -> list[Finding]:
+    read = [read_party(root / member.party / "gateway.db", member.party) for member in parties]
+    return check(read, **outside)  # type: ignore[arg-type]
+
+
+def play(world: Parties, actions: Sequence[tuple[str, int]]) -> None:
+    processes: dict[Member, Trainer] = world.processes  # type: ignore[assignment]
+    for number, (action, who) in enumerate(actions):
+        member = MEMBERS[who]
+        process = processes.get(member)
+        if action == "join" and process is None:
+            processes[member] = Trainer(world, member, f"t{number}")
+        elif action in ("round", "work") and process:
+            getattr(process, action)()
+        elif action == "lose" and process:
+            world.lost(member, processes.pop(member).ti_id)
+        elif action == "restart":
+            world.open(member.party)
+            if process:
+                world.told[member].clear()
+                world.join(member, process.ti_id, attempt=process.attempt)
+        elif action == "cancel":
+            world.coordinator.end(JOB, job_pb2.CANCELLED, by="ada")
+        else:
+            world.deliver(GUEST.party, member.party)
+            world.deliver(member.party, GUEST.party)
+
+
+def finish(world: Parties) -> None:
+    """From here on nothing goes wrong."""
+    for number, member in enumerate(MEMBERS):
+        play(world, [("join", number)] if member not in world.processes else [])
+    for _ in range(8):
+        world.settle()
+        play(world, [("work", number) for number in range(len(MEMBERS))])
+    world.settle()
+    if world.verdict() is None:
+        world.all_join(CONCLUDE, "c")
+        for member in MEMBERS:
+            world.prepared(member, CONCLUDE)
+        world.settle()
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A job whose training lost a process after some rounds, and then succeeded."""
+    world = Parties(tmp_path_factory.mktemp("good"))
+    everybody = range(len(MEMBERS))
+    play(world, [("join", who) for who in everybody])
+    world.settle()
+    play(world, [("round", who) for _ in range(3) for who in everybody] + [("round", 0), ("lose", 2)])
+    world.settle()
+    play(world, [("round", 0), ("round", 1), ("join", 2)])
+    world.settle()
+    play(world, [("round", who) for _ in range(2) for who in everybody])
+    finish(world)
+    assert world.step().attempt == 2
+    assert world.verdict() is not None
+    world.close()
+    return world.root
+
+
+@pytest.fixture
+def history(written: Path, tmp_path: Path) -> Path:
+    """Databases of the three parties, to be spoilt; what is appended to the record may be changed in them."""
+    root = tmp_path / "parties"
+    shutil.copytree(written, root)
+    for member in MEMBERS:
+        change(root, member, "DROP TRIGGER events_stay; DROP TRIGGER events_remain;")
+    return root
+
+
+def change(root: Path, member: Member, script: str) -> None:
+    """Run a script on a party's database, which must change it."""
+    db = sqlite3.connect(root / member.party / "gateway.db")
+    before = list(db.iterdump())
+    db.executescript(script)
+    db.commit()
+    assert list(db.iterdump()) != before
+    db.close()
+
+
+def swap(first: str, second: str) -> str:
+    """Let two events of the record change places, but not times."""
+    a, b = f"(SELECT max(id) FROM events WHERE {first})", f"(SELECT min(id) FROM events WHERE {second})"
+    kept = "component, generation, attempt, event, reason"
+    return (
+        f"CREATE TEMP TABLE pair AS SELECT {a} AS a, {b} AS b;"
+        f"CREATE TEMP TABLE old AS SELECT id, {kept} FROM events;"
+        f"UPDATE events SET ({kept}) = (SELECT {kept} FROM old, pair WHERE old.id = b) WHERE id = (SELECT a FROM pair);"
+        f"UPDATE events SET ({kept}) = (SELECT {kept} FROM old, pair WHERE old.id = a) WHERE id = (SELECT b FROM pair);"
+    )
+
+
+def event(name: str, attempt: int, component: str = LR, reason: str = "") -> str:
+    """Append an event that never was."""
+    return (
+        "INSERT INTO events (party, initiator, job_id, component, generation, attempt, event, monotonic, wall, reason)"
+        f" SELECT party, initiator, job_id, '{component}', 1, {attempt}, '{name}', monotonic, wall, '{reason}'"
+        " FROM events ORDER BY id DESC LIMIT 1;"
+    )
+
+
+def test_a_good_history_is_accepted(written: Path) -> None:
+    assert findings(written) == []
+
+
+def test_some_of_the_parties_are_enough_to_look_at(written: Path) -> None:
+    for parties in ([GUEST], [HOST], [HOST, ARBITER]):
+        assert findings(written, parties) == []
+
+
+LR_IS = f"component = '{LR}'"
+CORRUPTIONS = {
+    "another verdict at one party": (HOST, "UPDATE verdicts SET verdict = 2", "verdict"),
+    "another reason at one party": (HOST, "UPDATE verdicts SET failure = x'0a024645'", "verdict"),
+    "no verdict at one party": (ARBITER, "DELETE FROM verdicts", "verdict"),
+    "a party goes on after the verdict": (HOST, "UPDATE jobs SET state = 'running'", "verdict"),
+    "one verdict was adopted twice": (HOST, event("verdict adopted", 0, ""), "verdict"),
+    "an attempt is missing": (GUEST, f"UPDATE attempts SET attempt = 3 WHERE {LR_IS} AND attempt = 2", "attempts"),
+    "an old attempt is open": (GUEST, f"UPDATE attempts SET outcome = '' WHERE {LR_IS} AND attempt = 1", "attempts"),
+    "two attempts at once": (
+        GUEST,
+        swap(f"event = 'end attempt' AND {LR_IS}", f"event = 'start' AND attempt = 2 AND {LR_IS}"),
+        "attempts",
+    ),
+    "an attempt was started twice": (GUEST, event("start", 2), "attempts"),
+    "committed in another attempt": (HOST, f"UPDATE own_steps SET attempt = 1 WHERE {LR_IS}", "commit"),
+    "not committed at one member": (HOST, f"UPDATE own_steps SET state = {State.PREPARED} WHERE {LR_IS}", "commit"),
+    "no order to commit": (GUEST, f"UPDATE steps SET state = {State.STARTED} WHERE {LR_IS}", "commit"),
+    "other outputs than prepared": (
+        HOST,
+        f"UPDATE own_steps SET outputs = x'00' WHERE {LR_IS}; UPDATE outputs SET outputs = x'00' WHERE {LR_IS}",
+        "commit",
+    ),
+    "a member that never prepared": (
+        GUEST,
+        f"UPDATE member_steps SET state = {State.STARTED} WHERE {LR_IS} AND member = '{HOST}'",
+        "commit",
+    ),
+    "committed before all had prepared": (
+        GUEST,
+        swap(f"event = 'prepared' AND {LR_IS}", f"event = 'commit' AND {LR_IS}"),
+        "order",
+    ),
+    "a member committed before it had outputs": (
+        HOST,
+        swap(f"event = 'outputs stored' AND {LR_IS}", f"event = 'committed' AND {LR_IS}"),
+        "order",
+    ),
+    "a member prepared before it started": (
+        HOST,
+        swap(f"event = 'started' AND {LR_IS}", f"event = 'outputs stored' AND {LR_IS}"),
+        "order",
+    ),
+    "outputs of an ended attempt": (HOST, event("outputs stored", 1, reason=str(HOST)), "fencing"),
+    "a report of an ended attempt": (GUEST, event("prepared", 1, reason=str(HOST)), "fencing"),
+    "a start after the verdict": (GUEST, event("start", 1, "other_0"), "fencing"),
+    "a commit after the verdict": (HOST, event("committed", 1, "other_0", str(HOST)), "fencing"),
+    "another resume point": (GUEST, "UPDATE attempts SET resume_round = resume_round - 1 WHERE attempt = 2", "resume"),
+    "no resume point": (GUEST, "UPDATE attempts SET resume_round = 0, resume_attempt = 0 WHERE attempt = 2", "resume"),
+    "a resume point that one member never had": (
+        HOST,
+        "UPDATE events SET reason = replace(reason, 'round 2', 'round 9') WHERE event = 'checkpoint stored'",
+        "resume",
+    ),
+    "a member that went on from elsewhere": (HOST, f"UPDATE own_steps SET start = x'' WHERE {LR_IS}", "resume"),
+    "an iteration ran again": (
+        HOST,
+        "UPDATE events SET reason = replace(reason, 'round 3', 'round 1')"
+        " WHERE event = 'checkpoint stored' AND attempt = 2",
+        "repeat",
+    ),
+    "an iteration ran twice with another result": (
+        HOST,
+        "UPDATE events SET reason = replace(reason, 'round 4', 'round 3')"
+        " WHERE event = 'checkpoint stored' AND attempt = 2",
+        "repeat",
+    ),
+    "current outputs that nobody committed": (
+        HOST,
+        "INSERT INTO outputs SELECT initiator, job_id, 'other_0', member, generation, attempt, outputs FROM outputs"
+        f" WHERE {LR_IS}",
+        "outputs",
+    ),
+    "committed without outputs": (ARBITER, f"DELETE FROM outputs WHERE {LR_IS}", "outputs"),
+    "outputs of another attempt": (ARBITER, f"UPDATE outputs SET attempt = 1 WHERE {LR_IS}", "outputs"),
+    "success with a failed step": (GUEST, f"UPDATE steps SET state = {State.FAILED} WHERE {LR_IS}", "success"),
+    "success without a step": (GUEST, f"DELETE FROM steps WHERE {LR_IS}", "success"),
+    "a line of the record is gone": (HOST, "DELETE FROM events WHERE event = 'committed'", "record"),
+    "the last line is gone": (HOST, "DELETE FROM events WHERE id = (SELECT max(id) FROM events)", "record"),
+    "time goes back": (HOST, "UPDATE events SET monotonic = 0 WHERE event = 'committed'", "record"),
+    "a message that cannot be read": (HOST, "UPDATE verdicts SET failure = x'ff'", "record"),
+}
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_a_spoilt_history_is_rejected_by_its_rule(history: Path, name: str) -> None:
+    member, script, rule = CORRUPTIONS[name]
+    change(history, member, script)
+    found = [finding for finding in findings(history) if finding.rule == rule]
+    assert found
+    assert any(member.party in finding.parties for finding in found), found
+    assert str(found[0]).startswith(f"{rule}: ")
+
+
+def test_a_verdict_that_was_changed_everywhere_is_not_the_recorded_one(history: Path) -> None:
+    for member in MEMBERS:
+        change(history, member, "UPDATE verdicts SET verdict = 3; UPDATE jobs SET state = 'cancelled'")
+    assert {finding.rule for finding in findings(history)} == {"record"}
+
+
+def test_a_party_that_cannot_be_reached_may_lack_the_verdict(tmp_path: Path) -> None:
+    world = Parties(tmp_path)
+    world.coordinator.end(JOB, job_pb2.CANCELLED, by="ada")
+    world.deliver(GUEST.party, GUEST.party)
+    world.deliver(GUEST.party, HOST.party)
+    assert findings(tmp_path) == []
+    world.stores[GUEST.party]._db.execute("DELETE FROM outbox")
+    assert [(finding.rule, finding.parties) for finding in findings(tmp_path)] == [("verdict", (ARBITER.party,))]
+    world.close()
+
+
+def run(member: Member, state: str) -> RunState:
+    return RunState(Run(f"p.{member}", JOB.job_id), state)
+
+
+def test_schedulers_agree_with_the_verdict(written: Path) -> None:
+    assert findings(written, runs=[run(GUEST, "success"), run(HOST, "running")]) == []
+    (finding,) = findings(written, runs=[run(GUEST, "success"), run(HOST, "failed")])
+    assert (finding.rule, finding.parties) == ("run", (HOST.party,))
+
+
+def test_a_run_does_not_outlive_a_job_that_was_cancelled(tmp_path: Path) -> None:
+    world = Parties(tmp_path)
+    world.coordinator.end(JOB, job_pb2.CANCELLED, by="ada")
+    world.settle()
+    world.close()
+    assert findings(tmp_path, runs=[run(member, "failed") for member in MEMBERS]) == []
+    for state in ("running", "success"):
+        (finding,) = findings(tmp_path, runs=[run(HOST, state)])
+        assert (finding.rule, finding.parties) == ("run", (HOST.party,))
+
+
+def model(member: Member, released: bool = True, job: Job = JOB) -> ModelVersion:
+    return ModelVersion(job, str(member), released)
+
+
+def test_a_model_is_at_all_parties_or_at_none(written: Path) -> None:
+    assert findings(written, versions=[model(GUEST), model(HOST)]) == []
+    assert findings(written, versions=[model(GUEST, job=Job("9999", "20260728120000000002"))]) == []
+    for versions in ([model(GUEST)], [model(GUEST), model(HOST, released=False)]):
+        (finding,) = findings(written, versions=versions)
+        assert (finding.rule, finding.parties) == ("model", (HOST.party,))
+
+
+def test_what_is_no_database_of_a_gateway_is_refused_by_name(tmp_path: Path) -> None:
+    for path, body in ((tmp_path / "none.db", None), (tmp_path / "text.db", b"text" * 500), (tmp_path / "no.db", b"")):
+        if body is not None:
+            path.write_bytes(body)
+        with pytest.raises(PolicyError, match=f"FED-515.*{path.name}"):
+            read_party(path, "9999")
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_the_command_says_what_it_found(history: Path, tmp_path: Path) -> None:
+    homes = [init_party(tmp_path / m.party, party_config(m.party, str(m.role), 25900)) for m in MEMBERS]
+    command = ["history", *(str(home.root) for home in homes)]
+
+    def ran(*options: str) -> Result:
+        for home in homes:
+            home.gateway_db.parent.mkdir(exist_ok=True)
+            shutil.copy(history / home.config.party_id / "gateway.db", home.gateway_db)
+        return CliRunner().invoke(app, [*command, *options])
+
+    good = ran()
+    assert (good.exit_code, good.stdout) == (0, "1 jobs at 3 parties, 0 findings\n")
+    change(history, HOST, "DELETE FROM verdicts")
+    bad = ran()
+    assert bad.exit_code == 1
+    assert f"verdict: job {JOB.job_id}, party {HOST.party}: " in bad.stdout
+    found = json.loads(ran("--json").stdout)["findings"]
+    assert {finding["job_id"] for finding in found} == {JOB.job_id}
+
+
+def test_the_command_names_a_home_without_a_gateway(tmp_path: Path) -> None:
+    home = init_party(tmp_path / "guest", party_config("9999", "guest", 25900))
+    found = CliRunner().invoke(app, ["history", str(home.root)])
+    assert found.exit_code == 1
+    assert str(home.gateway_db) in found.stderr
+
+
+ACTIONS = st.lists(
+    st.tuples(
+        st.sampled_from(["join", "join", "round", "round", "work", "lose", "restart", "deliver", "deliver", "deliver"]),
+        st.integers(0, 2),
+    ),
+    max_size=80,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(ACTIONS, st.booleans())
+def test_any_interleaving_is_accepted_at_every_moment(actions: list[tuple[str, int]], cancel: bool) -> None:
+    root = Path(tempfile.mkdtemp())
+    world = Parties(root)
+    try:
+        play(world, [("join", 0), ("join", 1), ("join", 2), *[("deliver", who) for who in (0, 1, 2, 0, 1, 2)]])
+        play(world, actions)
+        assert findings(root) == []
+        play(world, [("cancel", 0)] if cancel else [])
+        assert findings(root) == []
+        finish(world)
+        assert findings(root) == []
+        assert world.verdict() is not None
+    finally:
+        world.close()
+        shutil.rmtree(root)
