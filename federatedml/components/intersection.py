@@ -166,7 +166,7 @@ class _Own:
 
 def guest(p: IntersectParams, box: Box, inputs: Inputs) -> Outputs:
     """Find the matches with every host, keep what all have, tell each host."""
-    table = inputs.one("data", "train_data")
+    table = inputs.one("data", "train_data", "eval_data")
     _enough(len(table), p, box)
     own = _Own.of(table, box)
     box.send(GUEST_IDS, own.points)
@@ -191,7 +191,7 @@ def guest(p: IntersectParams, box: Box, inputs: Inputs) -> Outputs:
 
 def host(p: IntersectParams, box: Box, inputs: Inputs) -> Outputs:
     """Blind the guest's ids and the own ones, agree to the number of matches, learn which are common."""
-    table = inputs.one("data", "train_data")
+    table = inputs.one("data", "train_data", "eval_data")
     _enough(len(table), p, box)
     own = _Own.of(table, box)
     received = checked(box.recv(GUEST_IDS))
@@ -270,6 +270,6 @@ INTERSECTION = Component(
         ],
         Role.HOST: ["which of its ids all parties have", AGAIN],
     },
-    inputs=("data", "train_data"),
+    inputs=("data", "train_data", "eval_data"),
     settle=lambda submitted: {m: p.model_copy(update={"intersect_method": "ecdh"}) for m, p in submitted.items()},
 )

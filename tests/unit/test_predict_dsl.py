@@ -12,6 +12,7 @@ from dags_generator.predict import check_predict, predict_dsl
 from dags_generator.spec import ComponentSpec
 from dags_generator.where import Where
 from federated_operators.gateway.plan import DataRef, ModelRef
+from federatedml.component import component
 from federatedml.errors import DslError
 from tests.pipeline_example import dsl, spec
 
@@ -251,3 +252,11 @@ def test_the_training_dsl_is_left_alone() -> None:
     found = spec()
     assert found.graph.dsl == dsl()
     assert "inference_dsl" not in found.conf
+
+
+def test_an_intersection_of_training_data_runs_again_on_new_data() -> None:
+    def on_training_data(components: dict[str, Any]) -> None:
+        components["intersection_0"]["input"]["data"] = {"train_data": ["dataio_0.train"]}
+
+    derived = spec(on_training_data).graph.inference_dsl["components"]["intersection_0"]
+    assert derived["input"]["data"].keys() <= set(component(derived["module"]).inputs)
