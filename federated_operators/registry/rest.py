@@ -194,12 +194,6 @@ class MlflowRest:
         path = f"{API}/logged-models/{quote(model_id, safe='')}"
         self._call("PATCH", path, json={"model_id": model_id, "status": status})
 
-    def log_model_params(self, model_id: str, params: Mapping[str, str]) -> None:
-        """Parameters of a model; each can be written once."""
-        path = f"/logged-models/{quote(model_id, safe='')}/params"
-        for part in _parts(list(params.items()), BATCH_PARAMS):
-            self._post(path, {"model_id": model_id, "params": _pairs(dict(part))})
-
     def search_logged_models(self, experiment_id: str, tags: Mapping[str, str]) -> list[LoggedModel]:
         """Models with all these tags, the oldest first."""
         body = {
