@@ -24,7 +24,7 @@ check: install
 	$(VENV)/bin/codespell
 
 test: check
-	$(VENV)/bin/python -m pytest -n 2 -m "not e2e" $(ARGS)
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile -m "not e2e" $(ARGS)
 	$(VENV)/bin/python -m pytest -m e2e $(ARGS)
 
 proto: install
