@@ -15,6 +15,10 @@ from federatedml.data.catalogue import TableName
 from federatedml.federation.party import Member, model_id, party_model_id
 
 
+JOB_TIMEOUT_S = 7 * 86_400.0  # FATE 1.1's default
+ALL_SUCCESS, ALL_DONE, ONE_SUCCESS = TRIGGER_RULES = ("all_success", "all_done", "one_success")
+
+
 @dataclass(frozen=True)
 class DataRef:
     """Where an input table comes from: an output of a component, or a table of the catalogue."""
@@ -26,10 +30,19 @@ class DataRef:
 
 @dataclass(frozen=True)
 class ModelRef:
-    """A fitted model of a component of this job."""
+    """A fitted model of a component: of this job, or (``stored``) of the model that a predict job uses."""
 
     component: str
     alias: str
+    stored: bool = False
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """The registered model of a predict job, equal at all members: FATE's model id and version."""
+
+    model_id: str
+    model_version: str
 
 
 @dataclass(frozen=True)
@@ -61,6 +74,14 @@ class JobPlan:
         all_steps: component -> members, for all components of the job (the coordinator's view).
         modules: component -> module, likewise.
         inference_dsl: the predict DSL that is stored with the model; empty if nothing is deployed.
+        upstream: component -> the components that it refers to, for all components of the job.
+        trigger_rules: component -> when it may start; ``all_success`` where it says nothing.
+        timeout: seconds that the job may take from its admission.
+        task_timeouts: component -> seconds from its first start; none for a component that is absent.
+        auto_retries: component -> attempts that may follow an error of its algorithm.
+        job_type: ``train`` or ``predict``.
+        source: the model of a predict job.
+        earlier_job: id of the job of the same initiator whose outputs stand in for components that do not run here.
     """
 
     initiator: Member
@@ -79,6 +100,14 @@ class JobPlan:
     conf: Mapping[str, Any]
     disclosure: Mapping[str, Any]
     inference_dsl: Mapping[str, Any] = field(default_factory=dict)  # a plan.json of an older version has none
+    upstream: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    trigger_rules: Mapping[str, str] = field(default_factory=dict)
+    timeout: float = JOB_TIMEOUT_S
+    task_timeouts: Mapping[str, float] = field(default_factory=dict)
+    auto_retries: Mapping[str, int] = field(default_factory=dict)
+    job_type: str = "train"
+    source: ModelSource | None = None
+    earlier_job: str = ""
 
     @property
     def model_id(self) -> str:

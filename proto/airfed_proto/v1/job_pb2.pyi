@@ -30,6 +30,7 @@ class StepState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     COMMITTED: _ClassVar[StepState]
     FAILED: _ClassVar[StepState]
     SKIPPED: _ClassVar[StepState]
+    ABSENT: _ClassVar[StepState]
 
 class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -55,6 +56,7 @@ PREPARED: StepState
 COMMITTED: StepState
 FAILED: StepState
 SKIPPED: StepState
+ABSENT: StepState
 VERDICT_UNSPECIFIED: Verdict
 SUCCEEDED: Verdict
 JOB_FAILED: Verdict
@@ -128,6 +130,9 @@ class StepReport(_message.Message):
         OUTPUTS_PREPARED: _ClassVar[StepReport.Event]
         PROGRESS: _ClassVar[StepReport.Event]
         RUN_ENDED: _ClassVar[StepReport.Event]
+        WORKER_WAITS: _ClassVar[StepReport.Event]
+        LEASE_GRANTED: _ClassVar[StepReport.Event]
+        LEASE_WAITS: _ClassVar[StepReport.Event]
     EVENT_UNSPECIFIED: StepReport.Event
     WORKER_PRESENT: StepReport.Event
     WORKER_LOST: StepReport.Event
@@ -136,6 +141,9 @@ class StepReport(_message.Message):
     OUTPUTS_PREPARED: StepReport.Event
     PROGRESS: StepReport.Event
     RUN_ENDED: StepReport.Event
+    WORKER_WAITS: StepReport.Event
+    LEASE_GRANTED: StepReport.Event
+    LEASE_WAITS: StepReport.Event
     MEMBER_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     EVENT_FIELD_NUMBER: _ClassVar[int]
@@ -165,7 +173,7 @@ class StepReportReply(_message.Message):
     def __init__(self) -> None: ...
 
 class StepCommand(_message.Message):
-    __slots__ = ("member", "step", "action", "resume_from", "members", "failure")
+    __slots__ = ("member", "step", "action", "resume_from", "members", "failure", "committed")
     class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         ACTION_UNSPECIFIED: _ClassVar[StepCommand.Action]
@@ -173,24 +181,34 @@ class StepCommand(_message.Message):
         END_ATTEMPT: _ClassVar[StepCommand.Action]
         COMMIT: _ClassVar[StepCommand.Action]
         FAIL: _ClassVar[StepCommand.Action]
+        LEASE: _ClassVar[StepCommand.Action]
+        RELEASE: _ClassVar[StepCommand.Action]
+        CALL: _ClassVar[StepCommand.Action]
+        SKIP: _ClassVar[StepCommand.Action]
     ACTION_UNSPECIFIED: StepCommand.Action
     START: StepCommand.Action
     END_ATTEMPT: StepCommand.Action
     COMMIT: StepCommand.Action
     FAIL: StepCommand.Action
+    LEASE: StepCommand.Action
+    RELEASE: StepCommand.Action
+    CALL: StepCommand.Action
+    SKIP: StepCommand.Action
     MEMBER_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
     RESUME_FROM_FIELD_NUMBER: _ClassVar[int]
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
+    COMMITTED_FIELD_NUMBER: _ClassVar[int]
     member: _common_pb2.Member
     step: _common_pb2.StepKey
     action: StepCommand.Action
     resume_from: CheckpointRef
     members: _containers.RepeatedCompositeFieldContainer[_common_pb2.Member]
     failure: _common_pb2.Failure
-    def __init__(self, member: _Optional[_Union[_common_pb2.Member, _Mapping]] = ..., step: _Optional[_Union[_common_pb2.StepKey, _Mapping]] = ..., action: _Optional[_Union[StepCommand.Action, str]] = ..., resume_from: _Optional[_Union[CheckpointRef, _Mapping]] = ..., members: _Optional[_Iterable[_Union[_common_pb2.Member, _Mapping]]] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ...) -> None: ...
+    committed: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, member: _Optional[_Union[_common_pb2.Member, _Mapping]] = ..., step: _Optional[_Union[_common_pb2.StepKey, _Mapping]] = ..., action: _Optional[_Union[StepCommand.Action, str]] = ..., resume_from: _Optional[_Union[CheckpointRef, _Mapping]] = ..., members: _Optional[_Iterable[_Union[_common_pb2.Member, _Mapping]]] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., committed: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class StepCommandReply(_message.Message):
     __slots__ = ()
@@ -221,3 +239,29 @@ class Greeting(_message.Message):
     party_id: str
     version: str
     def __init__(self, party_id: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
+
+class RerunOrder(_message.Message):
+    __slots__ = ("job", "generation", "components", "downstream", "by", "reason")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    COMPONENTS_FIELD_NUMBER: _ClassVar[int]
+    DOWNSTREAM_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    job: _common_pb2.JobKey
+    generation: int
+    components: _containers.RepeatedScalarFieldContainer[str]
+    downstream: bool
+    by: str
+    reason: str
+    def __init__(self, job: _Optional[_Union[_common_pb2.JobKey, _Mapping]] = ..., generation: _Optional[int] = ..., components: _Optional[_Iterable[str]] = ..., downstream: _Optional[bool] = ..., by: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class RerunAnswer(_message.Message):
+    __slots__ = ("generation", "components", "failure")
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    COMPONENTS_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    generation: int
+    components: _containers.RepeatedScalarFieldContainer[str]
+    failure: _common_pb2.Failure
+    def __init__(self, generation: _Optional[int] = ..., components: _Optional[_Iterable[str]] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ...) -> None: ...

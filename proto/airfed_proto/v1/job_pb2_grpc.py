@@ -81,6 +81,21 @@ class PeerStub:
                 request_serializer=airfed__proto_dot_v1_dot_common__pb2.JobKey.SerializeToString,
                 response_deserializer=airfed__proto_dot_v1_dot_job__pb2.VerdictNotice.FromString,
                 _registered_method=True)
+        self.AskRerun = channel.unary_unary(
+                '/airfed.v1.Peer/AskRerun',
+                request_serializer=airfed__proto_dot_v1_dot_job__pb2.RerunOrder.SerializeToString,
+                response_deserializer=airfed__proto_dot_v1_dot_job__pb2.RerunAnswer.FromString,
+                _registered_method=True)
+        self.CheckRerun = channel.unary_unary(
+                '/airfed.v1.Peer/CheckRerun',
+                request_serializer=airfed__proto_dot_v1_dot_job__pb2.RerunOrder.SerializeToString,
+                response_deserializer=airfed__proto_dot_v1_dot_job__pb2.RerunAnswer.FromString,
+                _registered_method=True)
+        self.Reopen = channel.unary_unary(
+                '/airfed.v1.Peer/Reopen',
+                request_serializer=airfed__proto_dot_v1_dot_job__pb2.RerunOrder.SerializeToString,
+                response_deserializer=airfed__proto_dot_v1_dot_job__pb2.RerunAnswer.FromString,
+                _registered_method=True)
         self.Relay = channel.stream_stream(
                 '/airfed.v1.Peer/Relay',
                 request_serializer=airfed__proto_dot_v1_dot_common__pb2.Chunk.SerializeToString,
@@ -147,6 +162,27 @@ class PeerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AskRerun(self, request, context):
+        """a party asks the coordinator for a rerun
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckRerun(self, request, context):
+        """the coordinator asks a party whether it may be
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Reopen(self, request, context):
+        """the coordinator opened the generation
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Relay(self, request_iterator, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -200,6 +236,21 @@ def add_PeerServicer_to_server(servicer, server):
                     servicer.AskVerdict,
                     request_deserializer=airfed__proto_dot_v1_dot_common__pb2.JobKey.FromString,
                     response_serializer=airfed__proto_dot_v1_dot_job__pb2.VerdictNotice.SerializeToString,
+            ),
+            'AskRerun': grpc.unary_unary_rpc_method_handler(
+                    servicer.AskRerun,
+                    request_deserializer=airfed__proto_dot_v1_dot_job__pb2.RerunOrder.FromString,
+                    response_serializer=airfed__proto_dot_v1_dot_job__pb2.RerunAnswer.SerializeToString,
+            ),
+            'CheckRerun': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckRerun,
+                    request_deserializer=airfed__proto_dot_v1_dot_job__pb2.RerunOrder.FromString,
+                    response_serializer=airfed__proto_dot_v1_dot_job__pb2.RerunAnswer.SerializeToString,
+            ),
+            'Reopen': grpc.unary_unary_rpc_method_handler(
+                    servicer.Reopen,
+                    request_deserializer=airfed__proto_dot_v1_dot_job__pb2.RerunOrder.FromString,
+                    response_serializer=airfed__proto_dot_v1_dot_job__pb2.RerunAnswer.SerializeToString,
             ),
             'Relay': grpc.stream_stream_rpc_method_handler(
                     servicer.Relay,
@@ -451,6 +502,87 @@ class Peer:
             '/airfed.v1.Peer/AskVerdict',
             airfed__proto_dot_v1_dot_common__pb2.JobKey.SerializeToString,
             airfed__proto_dot_v1_dot_job__pb2.VerdictNotice.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AskRerun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/airfed.v1.Peer/AskRerun',
+            airfed__proto_dot_v1_dot_job__pb2.RerunOrder.SerializeToString,
+            airfed__proto_dot_v1_dot_job__pb2.RerunAnswer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckRerun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/airfed.v1.Peer/CheckRerun',
+            airfed__proto_dot_v1_dot_job__pb2.RerunOrder.SerializeToString,
+            airfed__proto_dot_v1_dot_job__pb2.RerunAnswer.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reopen(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/airfed.v1.Peer/Reopen',
+            airfed__proto_dot_v1_dot_job__pb2.RerunOrder.SerializeToString,
+            airfed__proto_dot_v1_dot_job__pb2.RerunAnswer.FromString,
             options,
             channel_credentials,
             insecure,

@@ -101,8 +101,12 @@ class Done(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class Defer(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class WorkerFrame(_message.Message):
-    __slots__ = ("join", "chunk", "receipt", "checkpoint", "prepared", "failed", "progress", "rejoin", "done")
+    __slots__ = ("join", "chunk", "receipt", "checkpoint", "prepared", "failed", "progress", "rejoin", "done", "defer")
     JOIN_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
     RECEIPT_FIELD_NUMBER: _ClassVar[int]
@@ -112,6 +116,7 @@ class WorkerFrame(_message.Message):
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     REJOIN_FIELD_NUMBER: _ClassVar[int]
     DONE_FIELD_NUMBER: _ClassVar[int]
+    DEFER_FIELD_NUMBER: _ClassVar[int]
     join: Join
     chunk: _common_pb2.Chunk
     receipt: _common_pb2.Receipt
@@ -121,7 +126,8 @@ class WorkerFrame(_message.Message):
     progress: Progress
     rejoin: Rejoin
     done: Done
-    def __init__(self, join: _Optional[_Union[Join, _Mapping]] = ..., chunk: _Optional[_Union[_common_pb2.Chunk, _Mapping]] = ..., receipt: _Optional[_Union[_common_pb2.Receipt, _Mapping]] = ..., checkpoint: _Optional[_Union[_job_pb2.CheckpointRef, _Mapping]] = ..., prepared: _Optional[_Union[Prepared, _Mapping]] = ..., failed: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., rejoin: _Optional[_Union[Rejoin, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ...) -> None: ...
+    defer: Defer
+    def __init__(self, join: _Optional[_Union[Join, _Mapping]] = ..., chunk: _Optional[_Union[_common_pb2.Chunk, _Mapping]] = ..., receipt: _Optional[_Union[_common_pb2.Receipt, _Mapping]] = ..., checkpoint: _Optional[_Union[_job_pb2.CheckpointRef, _Mapping]] = ..., prepared: _Optional[_Union[Prepared, _Mapping]] = ..., failed: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., rejoin: _Optional[_Union[Rejoin, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., defer: _Optional[_Union[Defer, _Mapping]] = ...) -> None: ...
 
 class Start(_message.Message):
     __slots__ = ("step", "members", "resume_from", "attempt_dir", "inputs")
@@ -163,7 +169,7 @@ class EndAttempt(_message.Message):
     def __init__(self, step: _Optional[_Union[_common_pb2.StepKey, _Mapping]] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ...) -> None: ...
 
 class GatewayFrame(_message.Message):
-    __slots__ = ("start", "chunk", "receipt", "end_attempt", "committed", "failed", "skipped")
+    __slots__ = ("start", "chunk", "receipt", "end_attempt", "committed", "failed", "skipped", "deferred")
     START_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
     RECEIPT_FIELD_NUMBER: _ClassVar[int]
@@ -171,6 +177,7 @@ class GatewayFrame(_message.Message):
     COMMITTED_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
     SKIPPED_FIELD_NUMBER: _ClassVar[int]
+    DEFERRED_FIELD_NUMBER: _ClassVar[int]
     start: Start
     chunk: _common_pb2.Chunk
     receipt: _common_pb2.Receipt
@@ -178,7 +185,30 @@ class GatewayFrame(_message.Message):
     committed: Committed
     failed: _common_pb2.Failure
     skipped: _common_pb2.Failure
-    def __init__(self, start: _Optional[_Union[Start, _Mapping]] = ..., chunk: _Optional[_Union[_common_pb2.Chunk, _Mapping]] = ..., receipt: _Optional[_Union[_common_pb2.Receipt, _Mapping]] = ..., end_attempt: _Optional[_Union[EndAttempt, _Mapping]] = ..., committed: _Optional[_Union[Committed, _Mapping]] = ..., failed: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., skipped: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ...) -> None: ...
+    deferred: Deferred
+    def __init__(self, start: _Optional[_Union[Start, _Mapping]] = ..., chunk: _Optional[_Union[_common_pb2.Chunk, _Mapping]] = ..., receipt: _Optional[_Union[_common_pb2.Receipt, _Mapping]] = ..., end_attempt: _Optional[_Union[EndAttempt, _Mapping]] = ..., committed: _Optional[_Union[Committed, _Mapping]] = ..., failed: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., skipped: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., deferred: _Optional[_Union[Deferred, _Mapping]] = ...) -> None: ...
+
+class Deferred(_message.Message):
+    __slots__ = ("reason",)
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    def __init__(self, reason: _Optional[str] = ...) -> None: ...
+
+class AwaitRequest(_message.Message):
+    __slots__ = ("job", "component", "member", "task_instance_id")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    COMPONENT_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
+    TASK_INSTANCE_ID_FIELD_NUMBER: _ClassVar[int]
+    job: _common_pb2.JobKey
+    component: str
+    member: _common_pb2.Member
+    task_instance_id: str
+    def __init__(self, job: _Optional[_Union[_common_pb2.JobKey, _Mapping]] = ..., component: _Optional[str] = ..., member: _Optional[_Union[_common_pb2.Member, _Mapping]] = ..., task_instance_id: _Optional[str] = ...) -> None: ...
+
+class AwaitReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class JobQuery(_message.Message):
     __slots__ = ("initiator", "job_id", "limit")
@@ -205,7 +235,7 @@ class MemberStep(_message.Message):
     def __init__(self, member: _Optional[_Union[_common_pb2.Member, _Mapping]] = ..., state: _Optional[_Union[_job_pb2.StepState, str]] = ..., attempt: _Optional[int] = ..., progress: _Optional[float] = ..., text: _Optional[str] = ...) -> None: ...
 
 class StepView(_message.Message):
-    __slots__ = ("component", "module", "state", "generation", "attempt", "members", "started_at", "ended_at")
+    __slots__ = ("component", "module", "state", "generation", "attempt", "members", "started_at", "ended_at", "waits")
     COMPONENT_FIELD_NUMBER: _ClassVar[int]
     MODULE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -214,6 +244,7 @@ class StepView(_message.Message):
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
     ENDED_AT_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FIELD_NUMBER: _ClassVar[int]
     component: str
     module: str
     state: _job_pb2.StepState
@@ -222,10 +253,11 @@ class StepView(_message.Message):
     members: _containers.RepeatedCompositeFieldContainer[MemberStep]
     started_at: float
     ended_at: float
-    def __init__(self, component: _Optional[str] = ..., module: _Optional[str] = ..., state: _Optional[_Union[_job_pb2.StepState, str]] = ..., generation: _Optional[int] = ..., attempt: _Optional[int] = ..., members: _Optional[_Iterable[_Union[MemberStep, _Mapping]]] = ..., started_at: _Optional[float] = ..., ended_at: _Optional[float] = ...) -> None: ...
+    waits: str
+    def __init__(self, component: _Optional[str] = ..., module: _Optional[str] = ..., state: _Optional[_Union[_job_pb2.StepState, str]] = ..., generation: _Optional[int] = ..., attempt: _Optional[int] = ..., members: _Optional[_Iterable[_Union[MemberStep, _Mapping]]] = ..., started_at: _Optional[float] = ..., ended_at: _Optional[float] = ..., waits: _Optional[str] = ...) -> None: ...
 
 class JobView(_message.Message):
-    __slots__ = ("job", "pipeline", "state", "failure", "by", "parties", "steps", "created_at", "ended_at", "members", "model_key")
+    __slots__ = ("job", "pipeline", "state", "failure", "by", "parties", "steps", "created_at", "ended_at", "members", "model_key", "generation")
     class PartiesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -244,6 +276,7 @@ class JobView(_message.Message):
     ENDED_AT_FIELD_NUMBER: _ClassVar[int]
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
     MODEL_KEY_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
     job: _common_pb2.JobKey
     pipeline: str
     state: str
@@ -255,7 +288,8 @@ class JobView(_message.Message):
     ended_at: float
     members: _containers.RepeatedCompositeFieldContainer[_common_pb2.Member]
     model_key: str
-    def __init__(self, job: _Optional[_Union[_common_pb2.JobKey, _Mapping]] = ..., pipeline: _Optional[str] = ..., state: _Optional[str] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., by: _Optional[str] = ..., parties: _Optional[_Mapping[str, _job_pb2.ProposalAnswer]] = ..., steps: _Optional[_Iterable[_Union[StepView, _Mapping]]] = ..., created_at: _Optional[float] = ..., ended_at: _Optional[float] = ..., members: _Optional[_Iterable[_Union[_common_pb2.Member, _Mapping]]] = ..., model_key: _Optional[str] = ...) -> None: ...
+    generation: int
+    def __init__(self, job: _Optional[_Union[_common_pb2.JobKey, _Mapping]] = ..., pipeline: _Optional[str] = ..., state: _Optional[str] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., by: _Optional[str] = ..., parties: _Optional[_Mapping[str, _job_pb2.ProposalAnswer]] = ..., steps: _Optional[_Iterable[_Union[StepView, _Mapping]]] = ..., created_at: _Optional[float] = ..., ended_at: _Optional[float] = ..., members: _Optional[_Iterable[_Union[_common_pb2.Member, _Mapping]]] = ..., model_key: _Optional[str] = ..., generation: _Optional[int] = ...) -> None: ...
 
 class JobViews(_message.Message):
     __slots__ = ("jobs",)

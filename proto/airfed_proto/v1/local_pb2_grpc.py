@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from airfed_proto.v1 import job_pb2 as airfed__proto_dot_v1_dot_job__pb2
 from airfed_proto.v1 import local_pb2 as airfed__proto_dot_v1_dot_local__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -60,6 +61,16 @@ class LocalStub:
                 request_serializer=airfed__proto_dot_v1_dot_local__pb2.EndJobRequest.SerializeToString,
                 response_deserializer=airfed__proto_dot_v1_dot_local__pb2.EndJobReply.FromString,
                 _registered_method=True)
+        self.Await = channel.unary_unary(
+                '/airfed.v1.Local/Await',
+                request_serializer=airfed__proto_dot_v1_dot_local__pb2.AwaitRequest.SerializeToString,
+                response_deserializer=airfed__proto_dot_v1_dot_local__pb2.AwaitReply.FromString,
+                _registered_method=True)
+        self.Rerun = channel.unary_unary(
+                '/airfed.v1.Local/Rerun',
+                request_serializer=airfed__proto_dot_v1_dot_job__pb2.RerunOrder.SerializeToString,
+                response_deserializer=airfed__proto_dot_v1_dot_job__pb2.RerunAnswer.FromString,
+                _registered_method=True)
 
 
 class LocalServicer:
@@ -96,6 +107,18 @@ class LocalServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Await(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Rerun(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LocalServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -123,6 +146,16 @@ def add_LocalServicer_to_server(servicer, server):
                     servicer.EndJob,
                     request_deserializer=airfed__proto_dot_v1_dot_local__pb2.EndJobRequest.FromString,
                     response_serializer=airfed__proto_dot_v1_dot_local__pb2.EndJobReply.SerializeToString,
+            ),
+            'Await': grpc.unary_unary_rpc_method_handler(
+                    servicer.Await,
+                    request_deserializer=airfed__proto_dot_v1_dot_local__pb2.AwaitRequest.FromString,
+                    response_serializer=airfed__proto_dot_v1_dot_local__pb2.AwaitReply.SerializeToString,
+            ),
+            'Rerun': grpc.unary_unary_rpc_method_handler(
+                    servicer.Rerun,
+                    request_deserializer=airfed__proto_dot_v1_dot_job__pb2.RerunOrder.FromString,
+                    response_serializer=airfed__proto_dot_v1_dot_job__pb2.RerunAnswer.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -261,6 +294,60 @@ class Local:
             '/airfed.v1.Local/EndJob',
             airfed__proto_dot_v1_dot_local__pb2.EndJobRequest.SerializeToString,
             airfed__proto_dot_v1_dot_local__pb2.EndJobReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Await(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/airfed.v1.Local/Await',
+            airfed__proto_dot_v1_dot_local__pb2.AwaitRequest.SerializeToString,
+            airfed__proto_dot_v1_dot_local__pb2.AwaitReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Rerun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/airfed.v1.Local/Rerun',
+            airfed__proto_dot_v1_dot_job__pb2.RerunOrder.SerializeToString,
+            airfed__proto_dot_v1_dot_job__pb2.RerunAnswer.FromString,
             options,
             channel_credentials,
             insecure,
