@@ -48,12 +48,14 @@ class _PartyOperator(BaseOperator):
 
     @contextmanager
     def _task(self) -> Iterator[PartyHome]:
-        from federatedml.errors import FedError
+        from federatedml.errors import FedError, Skipped
         from federatedml.federation.home import PartyHome
 
         die_with_parent()
         try:
             yield PartyHome(Path(os.environ["AIRFED_HOME"]))
+        except Skipped as skipped:
+            raise AirflowSkipException(str(skipped)) from skipped
         except FedError as error:
             if error.retryable:
                 raise
@@ -182,13 +184,11 @@ class FederatedOperator(_SeatOperator):
         return self.module
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Join the step, compute, commit with the other members, publish; skipped where the job does not have it."""
+        """Join the step, compute, commit with the other members, publish."""
         with self._task() as home:
-            from federated_operators.step import run_component, why_not
+            from federated_operators.step import run_component
 
             seat = self._seat(home, context, self.component)
-            if reason := why_not(seat):
-                raise AirflowSkipException(reason)
             return run_component(seat, self._joined, lambda url: self._show_run(context, url))
 
 
