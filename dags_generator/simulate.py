@@ -20,7 +20,7 @@ from federated_operators.inputs import inputs_of
 from federatedml.component import ModelBuffers, Outputs, component
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.data.table import Kind, Table, read
-from federatedml.errors import FedError
+from federatedml.errors import DslError, FedError
 from federatedml.federation.box import MetricPoint
 from federatedml.federation.local import LocalNetwork
 from federatedml.federation.party import Member
@@ -83,6 +83,8 @@ def simulate(
         FedError: the first error of a component that no other one tolerates.
     """
     spec = parse_paths(dsl, conf)
+    if spec.job.specified:
+        raise DslError("FED-175", "job_parameters.specified_task_run: a simulation has no earlier job to go on from")
     result = Simulation(spec)
     with tempfile.TemporaryDirectory(prefix="airfed-") as scratch:
         tables = {m: _Tables(data / m.party, Path(scratch) / "tables" / m.party) for m in spec.parties.members}

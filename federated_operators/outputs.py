@@ -16,7 +16,8 @@ from pathlib import Path
 from google.protobuf.json_format import MessageToJson
 from pydantic import TypeAdapter, ValidationError
 
-from federated_operators.gateway.plan import ALL_SUCCESS, StepPlan
+from federated_operators.gateway.names import JOB_ID
+from federated_operators.gateway.plan import ALL_SUCCESS, JobPlan, StepPlan
 from federated_operators.inputs import inputs_of
 from federatedml.component import Inputs, ModelBuffers, Outputs, component
 from federatedml.data import table as tables
@@ -60,12 +61,14 @@ class StepOutputs:
     Attributes:
         summary: counts and scores to show beside the component.
         folder: the attempt's folder; all paths are relative to the job's folder.
+        job: id of the earlier job that they are of; empty: the job that reads them.
     """
 
     data: Mapping[str, StoredTable] = field(default_factory=dict)
     model: Mapping[str, ModelFiles] = field(default_factory=dict)
     summary: Mapping[str, float] = field(default_factory=dict)
     folder: str = ""
+    job: str = ""
 
 
 _OUTPUTS: TypeAdapter[StepOutputs] = TypeAdapter(StepOutputs)
@@ -82,6 +85,15 @@ def load_outputs(body: bytes) -> StepOutputs:
         return _OUTPUTS.validate_json(body)
     except ValidationError as error:
         raise DataError("FED-220", f"not the outputs of a step: {error.error_count()} errors") from error
+
+
+def load_committed(inputs: Mapping[str, bytes], plan: JobPlan) -> dict[str, StepOutputs]:
+    """Outputs by component, as START gives them: those of components that do not run are of the earlier job."""
+    found = {name: load_outputs(body) for name, body in inputs.items()}
+    return {
+        name: outputs if name in plan.all_steps else replace(outputs, job=plan.earlier_job)
+        for name, outputs in found.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -118,6 +130,14 @@ class JobStore:
             rule: the trigger rule of ``step``.
         """
         return inputs_of(step, rule, _Left(self, committed))
+
+    def of(self, outputs: StepOutputs) -> JobStore:
+        """The store of the job that left these outputs; jobs of one initiator lie side by side."""
+        if not outputs.job:
+            return self
+        if not JOB_ID.fullmatch(outputs.job):
+            raise DataError("FED-223", f"{outputs.job[:40]!r} is not a job's folder")
+        return replace(self, folder=self.folder.parent / outputs.job)
 
     def model_bytes(self, model: ModelFiles) -> dict[str, bytes]:
         """Serialised messages by buffer name, checked against their digests."""
@@ -174,12 +194,13 @@ class _Left:
 
     def data(self, name: str, alias: str) -> Table | None:
         stored = self.committed[name].data.get(alias)
-        return self.store.table(stored) if stored else None
+        return self.store.of(self.committed[name]).table(stored) if stored else None
 
     def model(self, name: str, alias: str) -> ModelBuffers | None:
         stored = self.committed[name].model.get(alias)
         spec = component(stored.module).model if stored else None
-        return spec.parse(self.store.model_bytes(stored)) if stored and spec else None
+        store = self.store.of(self.committed[name])
+        return spec.parse(store.model_bytes(stored)) if stored and spec else None
 
 
 def _sync(top: Path, folders: Iterable[Path]) -> None:

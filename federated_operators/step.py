@@ -19,7 +19,7 @@ from federated_operators.federate import read_plan
 from federated_operators.gateway.names import member_of, member_pb
 from federated_operators.gateway.plan import ALL_SUCCESS, JobPlan, StepPlan
 from federated_operators.gateway.worker import WorkerSession
-from federated_operators.outputs import JobStore, StepOutputs, dump_outputs, load_outputs
+from federated_operators.outputs import JobStore, StepOutputs, dump_outputs, load_committed, load_outputs
 from federated_operators.tracking.publish import store_views
 from federated_operators.tracking.tracker import StepTracker
 from federatedml.component import Component, Outputs, Params, component
@@ -141,7 +141,7 @@ class ComponentWork:
         self, seat: Seat, plan: JobPlan, session: WorkerSession, tracker: StepTracker, clock: Clock, on_run: OnRun
     ) -> None:
         self.seat, self.session, self.tracker, self.clock = seat, session, tracker, clock
-        self.step = plan.steps[seat.component]
+        self.plan, self.step = plan, plan.steps[seat.component]
         self.rule = plan.trigger_rules.get(seat.component, ALL_SUCCESS)
         self.on_run: OnRun | None = on_run
         self.component = component(self.step.module)
@@ -155,7 +155,7 @@ class ComponentWork:
         self.tracker.begin(attempt_dir)
         with self.clock.part("load"):
             params = _params(self.component, self.step)
-            committed = {name: load_outputs(body) for name, body in start.inputs.items()}
+            committed = load_committed(start.inputs, self.plan)
             inputs = self.store.inputs(self.step, committed, self.rule)
             box = self._box(start, attempt_dir)
         with self.clock.part("algorithm"):
