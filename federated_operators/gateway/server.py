@@ -23,6 +23,7 @@ from federated_operators.gateway.courier import Courier
 from federated_operators.gateway.door import FRAME_BYTES, SERVER, VerifyCaller, server_credentials
 from federated_operators.gateway.local_service import LocalService
 from federated_operators.gateway.names import Job, failure_pb
+from federated_operators.gateway.notes import WaitNotes
 from federated_operators.gateway.own_steps import REPORT, OwnSteps
 from federated_operators.gateway.peer_service import PeerService
 from federated_operators.gateway.peers import Peers
@@ -72,6 +73,7 @@ class Gateway:
         self._relay = Relay(self._store, self._roster, self._own, self._seats, self._peers)
         self._agreement = Agreement(self._store, self._roster, home, acceptor, control)
         self._progress = Progress(self._own.progress, self._tell_progress)
+        self._show = Show(self._store, self._roster, self._coordinator, self._own)
         self._courier = Courier(self._store, self._deliver)
 
     async def serve(self, ready: Callable[[], None]) -> None:
@@ -113,7 +115,8 @@ class Gateway:
         reconciler = Reconciler(self._store, self._roster, self._own, self._control)
         timeout = self._home.config.peer_timeout
         silence = Silence(self._store, self._roster, self._coordinator, self._own, self._peers, timeout)
-        loops = [reconciler.run(), silence.run(), self._progress.run(), self._call_missing(), self._tick()]
+        notes = WaitNotes(self._store, self._roster, self._show, self._control)
+        loops = [notes.run(), reconciler.run(), silence.run(), self._progress.run(), self._call_missing(), self._tick()]
         return [*lanes, *relays, *loops]
 
     async def _tick(self) -> None:
@@ -209,7 +212,6 @@ class Gateway:
 
     def _local_server(self) -> Any:
         admission = Admission(self._store, self._agreement, self._coordinator, self._peers, self._party)
-        show = Show(self._store, self._roster, self._coordinator, self._own)
         service = LocalService(
             self._roster,
             self._agreement,
@@ -218,7 +220,7 @@ class Gateway:
             self._own,
             self._seats,
             self._relay,
-            show,
+            self._show,
             self._progress,
             self._waiting,
             self._reopening,
