@@ -91,10 +91,11 @@ class Show:
         before = [name for name in self._roster.upstream(job, component) if states.get(name) not in FINISHED]
         if before:
             return f"after {', '.join(before)}"
-        absent = [member_of(step.member) for step in view.members if step.state == State.ABSENT]
-        if absent or not view.members:
-            missing = absent or self._roster.members(job, component)
-            return f"waits for {', '.join(f'{member.role} {member.party}' for member in missing)}"
+        where = {**job.where, "component": component, "generation": view.generation}
+        there = {row.member for row in self._store.select(MemberRow, **where) if row.state != State.ABSENT}
+        absent = [member for member in self._roster.members(job, component) if str(member) not in there]
+        if absent:
+            return f"waits for {', '.join(f'{member.role} {member.party}' for member in absent)}"
         told = (self._coordinator.waits.get(Seat(job, component, member_of(step.member))) for step in view.members)
         return next((f"waits for {text}" for text in told if text), "waits for a slot")
 
