@@ -55,6 +55,10 @@ class ServingError(FedError):
     """An online request cannot be answered."""
 
 
+class Skipped(FedError):  # noqa: N818 - nothing went wrong
+    """The step does not run in this job; says why."""
+
+
 class AttemptEnded(BaseException):
     """The coordinator ended this attempt: join again and start from the checkpoint that it names.
 
