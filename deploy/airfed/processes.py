@@ -58,14 +58,14 @@ def environment_of(program: Program, home: PartyHome) -> dict[str, str]:
 def _airflow(home: PartyHome) -> list[Program]:
     """Airflow's own processes.
 
-    No triggerer yet: no operator of this version defers, and a triggerer costs 240 MiB and four seconds of CPU at each
-    party. No log servers (``-s``): the API server reads the same files, and a log server would listen on all addresses.
+    No log servers (``-s``): the API server reads the same files, and a log server would listen on all addresses.
     """
     api = Program("api-server", ("-m", "airflow", "api-server"), health.airflow_api, (home.config.ports.airflow,))
     return [
         api,
         Program("scheduler", ("-m", "airflow", "scheduler", "-s"), health.airflow_job("scheduler")),
         Program("dag-processor", ("-m", "airflow", "dag-processor"), health.airflow_job("dag_processor")),
+        Program("triggerer", ("-m", "airflow", "triggerer", "-s"), health.airflow_job("triggerer")),
     ]
 
 
