@@ -9,6 +9,7 @@ from pathlib import Path
 
 from airfed import health
 from airfed.proc import environment
+from airfed.watchdog import QueueWatch
 from federatedml.federation.home import PartyHome
 
 
@@ -20,6 +21,7 @@ class Program:
         argv: arguments to Python.
         ports: that it listens on; checked before the start.
         ready: asked again and again until it says yes.
+        stuck: asked once it is ready: returns, with the reason, when it must be replaced although it lives.
         env: what its environment has beyond the common one.
     """
 
@@ -28,6 +30,7 @@ class Program:
     ready: health.Ready
     ports: Sequence[int] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    stuck: health.Stuck | None = None
 
     @property
     def command(self) -> list[str]:
@@ -63,7 +66,9 @@ def _airflow(home: PartyHome) -> list[Program]:
     api = Program("api-server", ("-m", "airflow", "api-server"), health.airflow_api, (home.config.ports.airflow,))
     return [
         api,
-        Program("scheduler", ("-m", "airflow", "scheduler", "-s"), health.airflow_job("scheduler")),
+        Program(
+            "scheduler", ("-m", "airflow", "scheduler", "-s"), health.airflow_job("scheduler"), stuck=QueueWatch()
+        ),
         Program("dag-processor", ("-m", "airflow", "dag-processor"), health.airflow_job("dag_processor")),
         Program("triggerer", ("-m", "airflow", "triggerer", "-s"), health.airflow_job("triggerer")),
     ]
