@@ -66,9 +66,7 @@ def _airflow(home: PartyHome) -> list[Program]:
     api = Program("api-server", ("-m", "airflow", "api-server"), health.airflow_api, (home.config.ports.airflow,))
     return [
         api,
-        Program(
-            "scheduler", ("-m", "airflow", "scheduler", "-s"), health.airflow_job("scheduler"), stuck=QueueWatch()
-        ),
+        Program("scheduler", ("-m", "airflow", "scheduler", "-s"), health.airflow_job("scheduler"), stuck=QueueWatch()),
         Program("dag-processor", ("-m", "airflow", "dag-processor"), health.airflow_job("dag_processor")),
         Program("triggerer", ("-m", "airflow", "triggerer", "-s"), health.airflow_job("triggerer")),
     ]

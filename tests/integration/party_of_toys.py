@@ -1,7 +1,7 @@
 """``python party_of_toys.py HOME PORT``: a supervised party whose processes cost nothing but behave like Airflow's.
 
-``server`` listens; ``scheduler`` has a worker, which has a task in a process group of its own, and counts as stuck while
-there is a file ``stuck`` in the home; ``stubborn`` ignores SIGTERM.
+``server`` listens; ``scheduler`` has a worker, which has a task in a process group of its own, and counts as
+stuck when there is a file ``stuck`` in the home; ``stubborn`` ignores SIGTERM.
 """
 
 import asyncio

@@ -36,7 +36,7 @@ class Door(local_pb2_grpc.LocalServicer):
         self.asked: list[local_pb2.AwaitRequest] = []
         self.left = 0
 
-    async def Await(self, request: local_pb2.AwaitRequest, context: Any) -> local_pb2.AwaitReply:  # noqa: N802
+    async def Await(self, request: local_pb2.AwaitRequest, context: Any) -> local_pb2.AwaitReply:
         self.asked.append(request)
         if self.refusal:
             await context.abort(self.refusal, "no")
