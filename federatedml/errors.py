@@ -55,8 +55,8 @@ class ServingError(FedError):
     """An online request cannot be answered."""
 
 
-class Skipped(FedError):  # noqa: N818 - nothing went wrong
-    """The step does not run in this job; says why."""
+class Skipped(FedError):  # noqa: N818 - not an error of anybody
+    """The step will not run, because what it needs failed or was skipped."""
 
 
 class AttemptEnded(BaseException):

@@ -77,7 +77,7 @@ class QueueWatch:
 
 async def _look(home: PartyHome, airflow: AirflowClient, queue: Queue, since: float) -> str:
     try:
-        tasks = await airflow.tasks(("queued", "running"))
+        tasks = await airflow.occupying()
     except (FedError, ValueError, OSError):  # without an API server no task can start
         queue.forget()
         return ""
