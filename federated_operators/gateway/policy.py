@@ -31,6 +31,7 @@ floors:
   batch_rows_per_column: 10   # rows of a mini-batch per feature column, where batch gradients can be seen
 may_cancel: true              # people of this party may cancel jobs of other initiators
 may_rerun: ["*"]              # parties whose reruns are followed
+retention_days: 30            # after a job's end its tables, model files and checkpoints are removed; null: never
 """
 
 
@@ -55,6 +56,7 @@ class Policy(_Model):
     floors: Floors = Floors()
     may_cancel: bool = True
     may_rerun: list[str] = ["*"]
+    retention_days: float | None = Field(default=30.0, ge=0, strict=False, allow_inf_nan=False, description="days")
 
     def check(self, plan: JobPlan, catalogue: Catalogue) -> None:
         """Whether one of this party's members may take part in the job.

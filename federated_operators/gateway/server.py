@@ -29,6 +29,7 @@ from federated_operators.gateway.policy import load_policy
 from federated_operators.gateway.progress import Progress
 from federated_operators.gateway.reconcile import Reconciler
 from federated_operators.gateway.relay import Relay
+from federated_operators.gateway.retention import Retention
 from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.runs import RunControl
 from federated_operators.gateway.seats import Seats
@@ -103,7 +104,9 @@ class Gateway:
         reconciler = Reconciler(self._store, self._roster, self._control)
         timeout = self._home.config.peer_timeout
         silence = Silence(self._store, self._roster, self._coordinator, self._peers, timeout)
-        return [*lanes, *relays, reconciler.run(), silence.run(), self._progress.run(), self._call_missing()]
+        retention = Retention(self._store, self._roster, self._home, self._seats)
+        parts = [reconciler.run(), silence.run(), self._progress.run(), retention.run(), self._call_missing()]
+        return [*lanes, *relays, *parts]
 
     async def _call_missing(self) -> None:
         """Workers that the store knows and that did not come back after a restart are lost."""
