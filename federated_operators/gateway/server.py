@@ -34,6 +34,7 @@ from federated_operators.gateway.reconcile import Reconciler
 from federated_operators.gateway.relay import Relay
 from federated_operators.gateway.reopening import REOPENED, Reopening
 from federated_operators.gateway.reruns import REOPEN, Reruns
+from federated_operators.gateway.retention import Retention, outputs_gone
 from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.runs import RunControl
 from federated_operators.gateway.seats import Seats
@@ -68,7 +69,7 @@ class Gateway:
         self._coordinator = Coordinator(self._store, self._roster)
         self._peers = Peers(home)
         self._verdicts = Verdicts(self._store, self._roster, self._own, self._seats, home, control, hook)
-        self._reopening = Reopening(self._store, self._roster, home, control)
+        self._reopening = Reopening(self._store, self._roster, home, control, partial(outputs_gone, self._store))
         self._reruns = Reruns(self._store, self._roster, self._peers, self._reopening)
         self._relay = Relay(self._store, self._roster, self._own, self._seats, self._peers)
         self._agreement = Agreement(self._store, self._roster, home, acceptor, control)
@@ -116,8 +117,9 @@ class Gateway:
         timeout = self._home.config.peer_timeout
         silence = Silence(self._store, self._roster, self._coordinator, self._own, self._peers, timeout)
         notes = WaitNotes(self._store, self._roster, self._show, self._control)
-        loops = [notes.run(), reconciler.run(), silence.run(), self._progress.run(), self._call_missing(), self._tick()]
-        return [*lanes, *relays, *loops]
+        retention = Retention(self._store, self._roster, self._home, self._seats)
+        watching = [notes.run(), reconciler.run(), silence.run(), retention.run()]
+        return [*lanes, *relays, *watching, self._progress.run(), self._call_missing(), self._tick()]
 
     async def _tick(self) -> None:
         """Look twice a second for what has waited too long."""

@@ -92,8 +92,8 @@ class Show:
         if before:
             return f"after {', '.join(before)}"
         where = {**job.where, "component": component, "generation": view.generation}
-        there = {row.member for row in self._store.select(MemberRow, **where) if row.state != State.ABSENT}
-        absent = [member for member in self._roster.members(job, component) if str(member) not in there]
+        here = {row.member for row in self._store.select(MemberRow, **where) if row.state != State.ABSENT}
+        absent = [member for member in self._roster.members(job, component) if str(member) not in here]
         if absent:
             return f"waits for {', '.join(f'{member.role} {member.party}' for member in absent)}"
         told = (self._coordinator.waits.get(Seat(job, component, member_of(step.member))) for step in view.members)
