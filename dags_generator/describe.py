@@ -22,6 +22,7 @@ def plan_json(spec: PipelineSpec) -> dict[str, Any]:
         "spec_digest": spec.graph.digest,
         "initiator": str(spec.parties.initiator),
         "model_key": spec.model_key,
+        "schedule": str(spec.schedule) if spec.schedule else None,
         "members": {str(member): _member(spec, member) for member in spec.parties.members},
         "disclosure": disclosure(spec.graph),
         "predict_dsl": spec.graph.inference_dsl,
@@ -33,6 +34,7 @@ def plan_json(spec: PipelineSpec) -> dict[str, Any]:
 def plan_text(spec: PipelineSpec) -> str:
     """The plan as text: per member its chain with effective parameters, then the disclosure and the predict DSL."""
     lines = [f"{spec.pipeline}: started by {spec.parties.initiator}, model key {spec.model_key}"]
+    lines += [f"started by itself: {spec.schedule}"] if spec.schedule else []
     for member in spec.parties.members:
         lines += ["", f"{member} runs {dag_id(spec.pipeline, spec.parties.initiator, member)}"]
         lines += [f"  {key}: {table}" for key, table in spec.tables[member].items()]
