@@ -243,6 +243,5 @@ def _screen(as_json: bool) -> Screen:
 def _show_answer(found: Answer) -> None:
     say(found.line)
     show_rows(["role", "party", "job_url", "model_id"], found.rows())
-    print(f"model_version {found.job_id}")
-    if found.dsl_path:
-        print(f"stored as {found.dsl_path} and {found.conf_path}")
+    for line in found.facts():
+        print(line)

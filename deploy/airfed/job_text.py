@@ -56,10 +56,22 @@ def row(found: local_pb2.JobView, now: float) -> list[str]:
 
 
 def waits(found: local_pb2.JobView) -> str:
-    """Why a job does not go on: the first of its steps that waits, while none is being worked on."""
+    """Why a job does not go on: who has not answered, or the first of its steps that waits while none is worked on."""
+    if found.state == "proposed":
+        return _unanswered(found)
     if any(step.state in WORKS for step in found.steps):
         return ""
     return next((f"{step.component} waits: {step.waits}" for step in found.steps if step.waits), "")
+
+
+def _unanswered(found: local_pb2.JobView) -> str:
+    states = {member.party_id: job_pb2.PROPOSED for member in found.members}
+    states |= {party: answer.state for party, answer in found.parties.items()}
+    asked = sorted(party for party, state in states.items() if state == job_pb2.PENDING)
+    silent = sorted(party for party, state in states.items() if state == job_pb2.PROPOSED)
+    if asked:
+        return f"a person is asked at party {', '.join(asked)}"
+    return f"no answer yet of party {', '.join(silent)}" if silent else ""
 
 
 def verdict(found: local_pb2.JobView) -> str:

@@ -11,7 +11,7 @@ from airfed.cli import app
 from airfed.job import Submitted
 from airfed.job_answer import answer
 from airfed.job_rerun import decided, has_verdict
-from airfed.job_text import brief, log_lines, moment, row, span, steps, verdict
+from airfed.job_text import brief, log_lines, moment, row, span, steps, verdict, waits
 from airfed.job_watch import cells, has_ended, is_answered
 from airfed.party import init_party, party_config
 from airfed_proto.v1 import common_pb2 as pb
@@ -72,6 +72,7 @@ def test_submission_is_answered_with_urls_and_models_by_role(home: PartyHome, su
     }
     assert found["created_at"] == "2026-07-28T12:00:00Z"
     assert found["job_dsl_path"] is found["job_runtime_conf_path"] is found["failure"] is None
+    assert answer(home, submitted, view).facts() == [f"model_version {JOB}, created 2026-07-28T12:00:00Z"]
 
 
 def test_answer_names_what_was_stored_and_why_a_job_is_over(home: PartyHome, submitted: Submitted) -> None:
@@ -84,6 +85,7 @@ def test_answer_names_what_was_stored_and_why_a_job_is_over(home: PartyHome, sub
     found = answer(home, submitted, view)
     assert found.failed
     assert found.line.endswith("failed: host 10000: [FED-532] no")
+    assert found.facts()[1] == f"stored as {folder / 'job_dsl.json'} and {folder / 'job_runtime_conf.json'}"
     assert found.json()["job_dsl_path"] == str(folder / "job_dsl.json")
     assert found.json()["job_runtime_conf_path"] == str(folder / "job_runtime_conf.json")
     assert not replace(found, state="running").failed
@@ -160,6 +162,13 @@ def test_a_job_that_waits_says_why() -> None:
         ["lr_0", "HeteroLR", "host_10000", "WAITED", "2", "0", "0%", why],
         ["evaluation_0", "Evaluation", "-", "-", "2", "-", "-", "lr_0 has not ended"],
     ]
+
+
+def test_a_job_that_is_proposed_says_who_has_not_answered() -> None:
+    enrolled, accepted, pending = job_pb2.ENROLLED, job_pb2.ACCEPTED, job_pb2.PENDING
+    assert waits(seen("proposed", p9999=accepted)) == "no answer yet of party 10000, 10001"
+    assert waits(seen("proposed", p9999=accepted, p10000=pending)) == "a person is asked at party 10000"
+    assert waits(seen("proposed", p9999=enrolled, p10000=accepted, p10001=accepted)) == ""
 
 
 def test_a_job_that_is_worked_on_does_not_wait() -> None:
