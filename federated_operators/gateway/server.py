@@ -112,7 +112,7 @@ class Gateway:
         relays = [self._relay.run(party) for party in others]
         reconciler = Reconciler(self._store, self._roster, self._own, self._control)
         timeout = self._home.config.peer_timeout
-        silence = Silence(self._store, self._roster, self._coordinator, self._peers, timeout)
+        silence = Silence(self._store, self._roster, self._coordinator, self._own, self._peers, timeout)
         loops = [reconciler.run(), silence.run(), self._progress.run(), self._call_missing(), self._tick()]
         return [*lanes, *relays, *loops]
 
@@ -209,7 +209,7 @@ class Gateway:
 
     def _local_server(self) -> Any:
         admission = Admission(self._store, self._agreement, self._coordinator, self._peers, self._party)
-        show = Show(self._store, self._roster, self._coordinator.progress, self._own.progress)
+        show = Show(self._store, self._roster, self._coordinator, self._own)
         service = LocalService(
             self._roster,
             self._agreement,
