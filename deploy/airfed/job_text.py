@@ -56,12 +56,12 @@ def row(found: local_pb2.JobView, now: float) -> list[str]:
 
 
 def waits(found: local_pb2.JobView) -> str:
-    """Why a job does not go on: who has not answered, or the first of its steps that waits while none is worked on."""
+    """Why a job does not go on: who has not answered, or which step waits for what while none is worked on."""
     if found.state == "proposed":
         return _unanswered(found)
     if any(step.state in WORKS for step in found.steps):
         return ""
-    return next((f"{step.component} waits: {step.waits}" for step in found.steps if step.waits), "")
+    return next((f"{step.component} {step.waits}" for step in found.steps if step.waits.startswith("waits")), "")
 
 
 def _unanswered(found: local_pb2.JobView) -> str:

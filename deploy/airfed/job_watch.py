@@ -125,10 +125,10 @@ def title(role: str, party: str) -> str:
 
 
 def _state(step: local_pb2.StepView, member: local_pb2.MemberStep) -> str:
-    """``started (attempt 2) 40% epoch 3``, ``waited: why``."""
+    """``started (attempt 2) 40% epoch 3``, ``waits for host 10000``."""
     name = job_pb2.StepState.Name(member.state).lower()
     if member.state == job_pb2.WAITED and step.waits:
-        return one_line(f"{name}: {step.waits}")
+        return one_line(step.waits)
     again = f" (attempt {member.attempt})" if member.attempt > 1 else ""
     doing = member.state == job_pb2.STARTED and (member.progress or member.text)
     return one_line(f"{name}{again} {member.progress:.0%} {member.text}").rstrip() if doing else f"{name}{again}"

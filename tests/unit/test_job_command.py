@@ -143,24 +143,24 @@ def waiting() -> local_pb2.JobView:
     view = seen()
     view.generation = 2
     seats = [local_pb2.MemberStep(member=member, state=job_pb2.WAITED) for member in MEMBERS[1:]]
-    why = "party 10000 has no slot: job 7 of party 9999 has it"
+    why = "waits for a slot at party 10000: 2 of 2 are taken, 0 in line before it"
     lr = local_pb2.StepView(
         component="lr_0", module="HeteroLR", state=job_pb2.WAITED, generation=2, members=seats, waits=why
     )
-    last = local_pb2.StepView(component="evaluation_0", module="Evaluation", generation=2, waits="lr_0 has not ended")
-    view.steps.extend([lr, last])
+    last = local_pb2.StepView(component="evaluation_0", module="Evaluation", generation=2, waits="after lr_0")
+    view.steps.extend([last, lr])
     return view
 
 
 def test_a_job_that_waits_says_why() -> None:
     view = waiting()
-    why = view.steps[0].waits
-    assert brief(view, 0.0)["waits"] == row(view, 0.0)[-1] == f"lr_0 waits: {why}"
-    assert cells(view) == {("lr_0", f"{m.role} {m.party_id}"): f"waited: {why}" for m in MEMBERS[1:]}
+    why = view.steps[1].waits
+    assert brief(view, 0.0)["waits"] == row(view, 0.0)[-1] == f"lr_0 {why}"
+    assert cells(view) == {("lr_0", f"{m.role} {m.party_id}"): why for m in MEMBERS[1:]}
     assert steps(view) == [
+        ["evaluation_0", "Evaluation", "-", "-", "2", "-", "-", "after lr_0"],
         ["lr_0", "HeteroLR", "guest_9999", "WAITED", "2", "0", "0%", why],
         ["lr_0", "HeteroLR", "host_10000", "WAITED", "2", "0", "0%", why],
-        ["evaluation_0", "Evaluation", "-", "-", "2", "-", "-", "lr_0 has not ended"],
     ]
 
 
@@ -173,14 +173,14 @@ def test_a_job_that_is_proposed_says_who_has_not_answered() -> None:
 
 def test_a_job_that_is_worked_on_does_not_wait() -> None:
     view = waiting()
-    view.steps[0].state = job_pb2.STARTED
+    view.steps[1].state = job_pb2.STARTED
     assert brief(view, 0.0)["waits"] is None
     assert row(view, 0.0)[-1] == ""
 
 
 def test_a_later_attempt_is_told() -> None:
     view = waiting()
-    again = view.steps[0].members[0]
+    again = view.steps[1].members[0]
     again.state, again.attempt, again.progress, again.text = job_pb2.STARTED, 2, 0.4, "epoch 3"
     assert cells(view)[("lr_0", "guest 9999")] == "started (attempt 2) 40% epoch 3"
     again.state = job_pb2.PREPARED
