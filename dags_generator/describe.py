@@ -30,6 +30,7 @@ def plan_json(spec: PipelineSpec) -> dict[str, Any]:
         "spec_digest": spec.graph.digest,
         "initiator": str(spec.parties.initiator),
         "model_key": spec.model_key,
+        "schedule": str(spec.schedule) if spec.schedule else None,
         "timeout": spec.job.timeout,
         "task_timeout": dict(spec.job.task_timeouts),
         "auto_retries": dict(spec.job.auto_retries),
@@ -46,6 +47,7 @@ def plan_text(spec: PipelineSpec) -> str:
     """The plan as text: per member its chain with effective parameters, then the disclosure and the predict DSL."""
     limit = f"at most {spec.job.timeout:g} s"
     lines = [f"{spec.pipeline}: started by {spec.parties.initiator}, model key {spec.model_key}, {limit}"]
+    lines += [f"started by itself: {spec.schedule}"] if spec.schedule else []
     if chosen := spec.job.specified:
         lines.append(f"only {', '.join(chosen.components)}, on what job {chosen.job_id} left of the others")
     for member in spec.parties.members:

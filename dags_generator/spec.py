@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from dags_generator.reading import digest
+from dags_generator.schedule import Schedule
 from federated_operators.gateway.plan import ALL_SUCCESS, JOB_TIMEOUT_S, ONE_SUCCESS, DataRef, ModelRef
 from federatedml.data.catalogue import TableName
 from federatedml.federation.party import Member, Role
@@ -157,6 +158,7 @@ class PipelineSpec:
         params: component -> member -> effective parameters, plain JSON, choices of ``auto`` made.
         tables: member -> key under ``role_parameters.ROLE.args.data`` -> table.
         notes: what the conf says that has no effect here.
+        schedule: when the initiator starts it; None: only by submission.
     """
 
     graph: Graph
@@ -165,6 +167,7 @@ class PipelineSpec:
     tables: Mapping[Member, Mapping[str, TableName]]
     job: JobParameters
     notes: Sequence[str] = ()
+    schedule: Schedule | None = None
 
     @property
     def pipeline(self) -> str:

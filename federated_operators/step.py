@@ -36,6 +36,10 @@ OnRun = Callable[[str], None]
 TELL_EVERY = 1.0  # seconds between two lines of progress in the task's log
 
 
+class StepWaits(Exception):  # noqa: N818 - not an error
+    """The step has not started, and the gateway keeps the seat: end this process and wait for the call."""
+
+
 @dataclass(frozen=True)
 class Seat:
     """What an Airflow task stands for. ``task_instance`` is new for every try."""
