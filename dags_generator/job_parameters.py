@@ -37,6 +37,8 @@ def job_parameters(conf: Mapping[str, Any], graph: Graph, where: Where) -> tuple
     at = where.at("job_parameters")
     given = at.object(where.required(conf, "job_parameters"))
     at.only(given, (*KEYS, *NO_EFFECT), NOT_YET)
+    if given.get("work_mode", 1) not in (0, 1):
+        raise at.at("work_mode").error("FED-103", f"found {clip(given['work_mode'])}", "0 or 1, neither has an effect")
     if given.get("job_type", "train") != "train":
         raise at.at("job_type").error("FED-150", f"{clip(given['job_type'])} is not supported yet", "allowed: train")
     parameters = JobParameters(
