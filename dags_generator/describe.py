@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from dags_generator.plan import disclosure
@@ -21,7 +22,9 @@ def plan_json(spec: PipelineSpec) -> dict[str, Any]:
         "pipeline": spec.pipeline,
         "spec_digest": spec.graph.digest,
         "initiator": str(spec.parties.initiator),
+        "job_type": spec.job_type,
         "model_key": spec.model_key,
+        "source": None if spec.source is None else asdict(spec.source),
         "members": {str(member): _member(spec, member) for member in spec.parties.members},
         "disclosure": disclosure(spec.graph),
         "predict_dsl": spec.graph.inference_dsl,
@@ -32,7 +35,7 @@ def plan_json(spec: PipelineSpec) -> dict[str, Any]:
 
 def plan_text(spec: PipelineSpec) -> str:
     """The plan as text: per member its chain with effective parameters, then the disclosure and the predict DSL."""
-    lines = [f"{spec.pipeline}: started by {spec.parties.initiator}, model key {spec.model_key}"]
+    lines = [f"{spec.pipeline}: started by {spec.parties.initiator}, {_about(spec)}"]
     for member in spec.parties.members:
         lines += ["", f"{member} runs {dag_id(spec.pipeline, spec.parties.initiator, member)}"]
         lines += [f"  {key}: {table}" for key, table in spec.tables[member].items()]
@@ -47,13 +50,24 @@ def plan_text(spec: PipelineSpec) -> str:
     return "\n".join([*lines, "", *_predict(spec.graph)]) + "\n"
 
 
+def _about(spec: PipelineSpec) -> str:
+    if spec.source is None:
+        return f"model key {spec.model_key}"
+    version = f"version {spec.source.model_version}" if spec.source.model_version else "the version that is product"
+    return (
+        f"predicts with {spec.source.model_id}, {version}; "
+        "parameters that the conf leaves out are those of the training, not the defaults shown here"
+    )
+
+
 def learned(graph: Graph) -> Iterable[str]:
     """The disclosure as sentences."""
     for name, spec in graph.components.items():
-        for topic in component(spec.module).topics:
+        module = component(spec.module, spec.predicts)
+        for topic in module.topics:
             to = _and(topic.to)
             yield f"{name}: {_and(topic.source)} -> {to}: {topic.carries}; {to} learns {topic.learns}"
-        for role, sentences in sorted(component(spec.module).learns.items()):
+        for role, sentences in sorted(module.learns.items()):
             yield from (f"{name}: its output tells {role}: {sentence}" for sentence in sentences)
 
 
@@ -87,7 +101,7 @@ def document(graph: Graph, member: Member) -> str:
 
 def _rows(graph: Graph) -> Iterable[str]:
     for name, spec in graph.components.items():
-        module = component(spec.module)
+        module = component(spec.module, spec.predicts)
         for topic in module.topics:
             cells = [name, topic.name, _and(topic.source), _and(topic.to), str(topic.carries), topic.learns]
             yield _row(cells)
@@ -122,6 +136,8 @@ def _predict(graph: Graph) -> Iterable[str]:
 
 def _predict_problem(graph: Graph) -> str | None:
     """Why the trained pipeline could not run as a predict job, or None."""
+    if graph.predicts:
+        return None
     try:
         check_predict(graph, Where("predict DSL"))
     except DslError as error:

@@ -15,7 +15,7 @@ from federatedml.federation.party import Member
 
 def disclosure(graph: Graph) -> dict[str, Any]:
     """Who learns what from the whole pipeline, component by component, as plain JSON."""
-    return {name: component(spec.module).disclosure() for name, spec in graph.components.items()}
+    return {name: component(spec.module, spec.predicts).disclosure() for name, spec in graph.components.items()}
 
 
 def versions(graph: Graph) -> dict[str, str]:
@@ -43,6 +43,8 @@ def job_plan(spec: PipelineSpec, member: Member, job_id: str, digest: str) -> Jo
         conf=spec.conf,
         disclosure=disclosure(graph),
         inference_dsl=graph.inference_dsl,
+        job_type=spec.job_type,
+        source=spec.source,
     )
 
 
@@ -78,4 +80,5 @@ def _own(refs: Sequence[DataRef], graph: Graph, member: Member, tables: Mapping[
 
 
 def _own_model(ref: ModelRef | None, graph: Graph, member: Member) -> ModelRef | None:
-    return ref if ref is not None and member in graph.components[ref.component].members else None
+    own = ref is not None and (ref.stored or member in graph.components[ref.component].members)
+    return ref if own else None

@@ -19,12 +19,13 @@ from federated_operators.gateway.plan import DataRef, JobPlan, ModelRef, StepPla
 from federatedml.component import Inputs, ModelBuffers, Outputs, component
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.data.table import Kind, Table, read
-from federatedml.errors import DataError
+from federatedml.errors import DataError, ModelError
 from federatedml.federation.box import MetricPoint
 from federatedml.federation.local import LocalNetwork
 from federatedml.federation.party import Member
 
 JOB_ID = "0" * 21
+Models = Mapping[str, Mapping[Member, ModelBuffers]]
 OnProgress = Callable[[str, Member, float, str], None]
 
 
@@ -33,11 +34,13 @@ class Simulation:
     """What a pipeline left behind, by component and member.
 
     Attributes:
+        stored: models of a training, for a predict job.
         outputs: data by reference, models, views, summaries.
         metrics: points in the order in which they came.
     """
 
     spec: PipelineSpec
+    stored: Models = field(default_factory=dict)
     outputs: dict[str, dict[Member, Outputs]] = field(default_factory=dict)
     metrics: dict[str, dict[Member, list[MetricPoint]]] = field(default_factory=dict)
 
@@ -63,7 +66,12 @@ class Simulation:
 
 
 def simulate(
-    dsl: Path, conf: Path | None, data: Path, on_progress: OnProgress = lambda *_: None, timeout: float = 600.0
+    dsl: Path,
+    conf: Path | None,
+    data: Path,
+    on_progress: OnProgress = lambda *_: None,
+    timeout: float = 600.0,
+    models: Models | None = None,
 ) -> Simulation:
     """Run a pipeline from its files.
 
@@ -73,12 +81,13 @@ def simulate(
         data: tables as ``PARTY_ID/NAMESPACE/NAME.parquet`` or ``.csv``.
         on_progress: called with component, member, done (0 to 1) and text, from the members' threads.
         timeout: seconds that a member waits for a message.
+        models: for a predict job, ``Simulation.models()`` of the training.
 
     Raises:
         FedError: the first error of any member.
     """
     spec = parse_paths(dsl, conf)
-    result = Simulation(spec)
+    result = Simulation(spec, models or {})
     with tempfile.TemporaryDirectory(prefix="airfed-") as scratch:
         tables = {m: _Tables(data / m.party, Path(scratch) / "tables" / m.party) for m in spec.parties.members}
         plans = {member: job_plan(spec, member, JOB_ID, digest="") for member in spec.parties.members}
@@ -96,7 +105,8 @@ def _step(
     on_progress: OnProgress,
 ) -> None:
     steps = {member: plan.steps[name] for member, plan in plans.items() if name in plan.steps}
-    module = component(next(iter(steps.values())).module)
+    first = next(iter(steps.values()))
+    module = component(first.module, predicting=first.model is not None)
     stepped = network.run(
         module,
         {member: module.params.model_validate_json(json.dumps(step.params)) for member, step in steps.items()},
@@ -123,7 +133,12 @@ def _inputs(step: StepPlan, member: Member, tables: _Tables, result: Simulation)
         return found
 
     def model(ref: ModelRef | None) -> ModelBuffers | None:
-        return None if ref is None else result.outputs[ref.component][member].model
+        if ref is None or not ref.stored:
+            return None if ref is None else result.outputs[ref.component][member].model
+        if member not in result.stored.get(ref.component, {}):
+            hint = "a job finds it in the registry; a simulation has none"
+            raise ModelError("FED-621", f"{step.component}: no model {ref.alias!r} at {member}", hint)
+        return result.stored[ref.component][member]
 
     data = {key: [table(ref) for ref in refs] for key, refs in step.data.items()}
     return Inputs(data, model(step.model), model(step.isometric_model))

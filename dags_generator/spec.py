@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from dags_generator.reading import digest
-from federated_operators.gateway.plan import DataRef, ModelRef
+from federated_operators.gateway.plan import PREDICT, TRAIN, DataRef, ModelRef, ModelSource
 from federatedml.data.catalogue import TableName
 from federatedml.federation.party import Member, Role
 
@@ -63,6 +63,11 @@ class ComponentSpec:
     upstream: Sequence[str]
     members: Sequence[Member]
 
+    @property
+    def predicts(self) -> bool:
+        """Whether it takes a fitted model, so that it is not fitted itself."""
+        return self.model is not None
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -71,7 +76,7 @@ class Graph:
     Attributes:
         dsl: as it was given, plain JSON; a DSL v2 says that it is one.
         components: in topological order.
-        inference_dsl: the predict DSL that follows from ``dsl``; empty if nothing is deployed.
+        inference_dsl: the predict DSL that follows from ``dsl``; empty if nothing is deployed, or ``dsl`` is one.
         readers: Readers of a DSL v2: keys of the tables.
     """
 
@@ -86,6 +91,11 @@ class Graph:
     def digest(self) -> str:
         """Hex SHA-256 of the canonical DSL and parties."""
         return digest({"dsl": self.dsl, "parties": self.parties.json()})
+
+    @property
+    def predicts(self) -> bool:
+        """Whether it is the graph of a predict job."""
+        return any(spec.model is not None and spec.model.stored for spec in self.components.values())
 
     def of(self, member: Member) -> list[ComponentSpec]:
         """Components that the member runs, in topological order."""
@@ -116,6 +126,7 @@ class PipelineSpec:
         conf: in normal form, plain JSON, in the shape of v1.
         params: component -> member -> effective parameters, plain JSON, choices of ``auto`` made.
         tables: member -> key under ``role_parameters.ROLE.args.data`` -> table.
+        source: the registered model of a predict job; its version is empty if the conf leaves it to the registry.
         notes: what the conf says that has no effect here.
     """
 
@@ -125,6 +136,12 @@ class PipelineSpec:
     tables: Mapping[Member, Mapping[str, TableName]]
     model_key: str
     notes: Sequence[str] = ()
+    source: ModelSource | None = None
+
+    @property
+    def job_type(self) -> str:
+        """``train`` or ``predict``."""
+        return TRAIN if self.source is None else PREDICT
 
     @property
     def pipeline(self) -> str:

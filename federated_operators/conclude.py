@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from airfed_proto.v1 import local_pb2, model_pb2
-from federated_operators.gateway.plan import JobPlan
+from federated_operators.gateway.plan import PREDICT, JobPlan
 from federated_operators.gateway.worker import WorkerSession
 from federated_operators.outputs import JobStore, StepOutputs, load_outputs
 from federated_operators.registry.models import PRODUCT, ModelRegistry
@@ -73,7 +73,9 @@ class ConcludeWork:
 def bundle_of(
     plan: JobPlan, committed: Mapping[str, StepOutputs], store: JobStore, start: local_pb2.Start
 ) -> ModelBundle | None:
-    """This member's half of the model, of the components that are deployed; None if it has none."""
+    """This member's half of the model, of the components that are deployed; None if it has none, or only predicted."""
+    if plan.job_type == PREDICT:
+        return None
     models = {
         name: StoredModel(files.module, alias, store.model_bytes(files))
         for name, step in plan.steps.items()

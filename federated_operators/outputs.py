@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -90,10 +90,12 @@ class JobStore:
     Attributes:
         folder: the job's folder.
         catalogue: the party's own tables.
+        trained: finds the registered models of a predict job.
     """
 
     folder: Path
     catalogue: Catalogue
+    trained: Callable[[ModelRef], ModelBuffers] | None = None
 
     def store(self, step: StepPlan, outputs: Outputs, attempt_dir: Path) -> StepOutputs:
         """Write what the step's DSL declares of ``outputs`` below ``attempt_dir``, durably."""
@@ -132,6 +134,8 @@ class JobStore:
         return tables.read(self.folder / stored.path)
 
     def _model(self, step: StepPlan, ref: ModelRef, committed: Mapping[str, StepOutputs]) -> ModelBuffers:
+        if ref.stored and self.trained:
+            return self.trained(ref)
         stored = _committed(step, ref.component, committed).model.get(ref.alias)
         spec = component(stored.module).model if stored else None
         if stored is None or spec is None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +23,7 @@ from federated_operators.gateway.worker import WorkerSession
 from federated_operators.outputs import JobStore, StepOutputs, dump_outputs, load_outputs
 from federated_operators.tracking.publish import store_views
 from federated_operators.tracking.tracker import StepTracker
+from federated_operators.trained import TrainedModels
 from federatedml.component import Component, Outputs, Params, component
 from federatedml.data.catalogue import Catalogue
 from federatedml.errors import AttemptEnded, DslError, FedError, ProtocolError
@@ -138,12 +140,14 @@ class ComponentWork:
     """Runs a component's role function on this member's inputs."""
 
     def __init__(
-        self, seat: Seat, step: StepPlan, session: WorkerSession, tracker: StepTracker, clock: Clock, on_run: OnRun
+        self, seat: Seat, plan: JobPlan, session: WorkerSession, tracker: StepTracker, clock: Clock, on_run: OnRun
     ) -> None:
+        step = step_of(plan, seat.component)
         self.seat, self.step, self.session, self.tracker, self.clock = seat, step, session, tracker, clock
         self.on_run: OnRun | None = on_run
-        self.component = component(self.step.module)
-        self.store = JobStore(seat.job_dir, Catalogue(seat.home.data))
+        self.component = component(self.step.module, predicting=step.model is not None)
+        stored = partial(TrainedModels(seat.home).buffers, plan)
+        self.store = JobStore(seat.job_dir, Catalogue(seat.home.data), stored)
         self._told = 0.0
 
     def compute(self, start: local_pb2.Start) -> bytes:
@@ -219,7 +223,7 @@ def run_component(seat: Seat, on_session: Callable[[WorkerSession], None], on_ru
         tracker = StepTracker(seat.home, plan, step, seat.job_dir)
     session = seat.session(plan, step.version)
     on_session(session)
-    work = ComponentWork(seat, step, session, tracker, clock, on_run)
+    work = ComponentWork(seat, plan, session, tracker, clock, on_run)
     try:
         committed = until_committed(session, work, seat, clock)
         outputs = load_outputs(committed.outputs)

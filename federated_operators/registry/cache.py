@@ -74,6 +74,13 @@ class ModelCache:
         except OSError:  # another process was faster
             shutil.rmtree(temporary)
 
+    def keep(self, digest: str, last: int) -> None:
+        """Of all models keep the ``last`` that were used, ``digest`` is used now."""
+        os.utime(self._path(digest))
+        used = sorted(self.models.glob("[0-9a-f]*"), key=lambda folder: folder.stat().st_mtime, reverse=True)
+        for folder in used[last:]:
+            shutil.rmtree(folder, ignore_errors=True)
+
     def remember(self, bindings: Sequence[Binding]) -> None:
         """Keep what the aliases stand for, and drop models that none of them needs."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
