@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from dags_generator.reading import clip
 from dags_generator.spec import Graph, Parties
-from dags_generator.where import LATER, Where, names
-from federated_operators.gateway.plan import JOB_TYPES, PREDICT, TRAIN, ModelSource
+from dags_generator.where import Where, names
 from federatedml.data.catalogue import TableName
 from federatedml.errors import DataError
-from federatedml.federation.party import PARTY_ID, Member, Role, model_id
+from federatedml.federation.party import PARTY_ID, Member, Role
 
 CONF_KEYS = ("initiator", "job_parameters", "role", "role_parameters", "algorithm_parameters", "dsl_version")
 CONF_V2_KEYS = ("component_parameters", "provider")
-MODEL_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-NO_EFFECT = {
-    "work_mode": "every party runs its own processes",
-    "backend": "each party chooses its own engine",
-    "processor_per_node": "each party chooses its own engine",
-}
-JOB_NOT_YET = {
-    "model_id": "it is made from the parties and model_key",
-    "model_version": "it is the job id",
-    "timeout": f"a timeout of the job {LATER}",
-    "auto_retries": f"retries after an error of the algorithm {LATER}",
-    "specified_task_run": f"a run of chosen components {LATER}",
-}
-SOURCE_KEYS = ("model_id", "model_version")  # of a predict job
-MODEL_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,63}")
 MAX_PARTIES = 32
 
 
@@ -91,58 +74,6 @@ def _known(values: Mapping[str, Any], graph: Graph, where: Where, others: tuple[
         if name not in graph.components and name not in others:
             problem = f"there is no component {clip(name)}"
             raise where.error("FED-132", problem, f"allowed: {names([*graph.components, *others])}")
-
-
-def job_parameters(conf: Mapping[str, Any], graph: Graph, where: Where) -> tuple[str, list[str]]:
-    """The model key, and notes about what has no effect."""
-    at = where.at("job_parameters")
-    given = at.object(where.required(conf, "job_parameters"))
-    _check_type(given, graph, at)
-    if graph.predicts:
-        later = {key: why for key, why in JOB_NOT_YET.items() if key not in SOURCE_KEYS}
-        at.only(given, ("job_type", *SOURCE_KEYS, *NO_EFFECT), later)
-        key = at.at("model_id").text(at.required(given, "model_id")).rpartition("#")[2]
-    else:
-        at.only(given, ("job_type", "model_key", *NO_EFFECT), JOB_NOT_YET)
-        key = given.get("model_key", "model")
-    if not isinstance(key, str) or not MODEL_KEY.fullmatch(key):
-        allowed = "letters, digits, '_' and '-', at most 64"
-        raise at.at("model_key").error("FED-110", f"{clip(key)} is not a model key", allowed)
-    return key, [f"job_parameters.{name} has no effect: {why}" for name, why in NO_EFFECT.items() if name in given]
-
-
-def _check_type(given: Mapping[str, Any], graph: Graph, where: Where) -> None:
-    """``FED-194`` if the DSL is one of the other kind of job."""
-    job_type, at = given.get("job_type", TRAIN), where.at("job_type")
-    if job_type not in JOB_TYPES:
-        raise at.error("FED-103", f"found {clip(job_type)}", f"allowed: {', '.join(JOB_TYPES)}")
-    if (job_type == PREDICT) != graph.predicts:
-        does = "takes models of a training" if graph.predicts else "takes no model of a training"
-        allowed = "a predict DSL has input.model: [pipeline.COMPONENT.MODEL], as airfed predict writes it"
-        raise at.error("FED-194", f"it is {job_type}, but the DSL {does}", allowed)
-
-
-def source(conf: Mapping[str, Any], graph: Graph, where: Where) -> ModelSource | None:
-    """The model of a predict job; None for a training.
-
-    Args:
-        conf: one that ``job_parameters`` accepts.
-
-    Raises:
-        DslError: ``FED-195``, the model is not one of these parties; ``FED-110``, its version is not a name.
-    """
-    if not graph.predicts:
-        return None
-    given, at = conf["job_parameters"], where.at("job_parameters")
-    expected = model_id(graph.parties.members, given["model_id"].rpartition("#")[2])
-    if given["model_id"] != expected:
-        problem = f"{clip(given['model_id'])} is not a model of these parties"
-        raise at.at("model_id").error("FED-195", problem, f"the model of those in role is {expected}")
-    version = given.get("model_version", "")
-    if not isinstance(version, str) or (version and not MODEL_VERSION.fullmatch(version)):
-        allowed = "the id of the job that trained it, or left out: what the registry's alias product stands for"
-        raise at.at("model_version").error("FED-110", f"{clip(version)} is not a version of a model", allowed)
-    return ModelSource(expected, version)
 
 
 def tables(conf: Mapping[str, Any], graph: Graph, places: Mapping[Member, Where]) -> dict[Member, dict[str, TableName]]:

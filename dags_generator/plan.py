@@ -44,7 +44,12 @@ def job_plan(spec: PipelineSpec, member: Member, job_id: str, digest: str) -> Jo
         disclosure=disclosure(graph),
         inference_dsl=graph.inference_dsl,
         job_type=spec.job_type,
-        source=spec.source,
+        source=spec.job.source,
+        upstream={name: step.upstream for name, step in graph.components.items()},
+        trigger_rules={name: step.trigger_rule for name, step in graph.components.items()},
+        timeout=spec.job.timeout,
+        task_timeouts=spec.job.task_timeouts,
+        auto_retries=spec.job.auto_retries,
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from dags_generator.spec import ComponentSpec, Graph
 from dags_generator.where import Where
-from federated_operators.gateway.plan import DataRef
+from federated_operators.gateway.plan import ALL_SUCCESS, DataRef
 from federatedml.component import Component, component
 from federatedml.errors import DslError
 
@@ -75,7 +75,7 @@ def check_predicting(module: Component, with_model: bool, predict_job: bool, whe
     if predict_job and module.has_model and not with_model:
         name = where.path[-1]
         allowed = f"input.model: [pipeline.{name}.MODEL]"
-        raise where.error("FED-192", "it takes no model: it would be fitted again to the new data", allowed)
+        raise where.error("FED-192", "it takes no model, as others do: it would be fitted to the new data", allowed)
 
 
 def _resolved(refs: Sequence[DataRef], stand_ins: Mapping[str, Sequence[str]]) -> list[str]:
@@ -91,7 +91,8 @@ def _deployed(spec: ComponentSpec, key: str | None, fed: list[str]) -> dict[str,
     if spec.model_alias:
         inputs["model"] = [f"pipeline.{spec.name}.{spec.model_alias}"]
     outputs = {"data": [spec.data_alias]} if spec.data_alias else {}
-    parts = {"module": spec.module, "input": inputs, "output": outputs}
+    waits = spec.trigger_rule != ALL_SUCCESS and any(text != NEW_DATA for text in fed)
+    parts = {"module": spec.module, "input": inputs, "output": outputs, "trigger_rule": waits and spec.trigger_rule}
     return {part: value for part, value in parts.items() if value}
 
 

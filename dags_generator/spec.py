@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from dags_generator.reading import digest
-from federated_operators.gateway.plan import PREDICT, TRAIN, DataRef, ModelRef, ModelSource
+from federated_operators.gateway.plan import (
+    ALL_SUCCESS,
+    JOB_TIMEOUT_S,
+    ONE_SUCCESS,
+    PREDICT,
+    TRAIN,
+    DataRef,
+    ModelRef,
+    ModelSource,
+)
 from federatedml.data.catalogue import TableName
 from federatedml.federation.party import Member, Role
 
@@ -49,6 +58,7 @@ class ComponentSpec:
         data_alias, model_alias: names of the outputs, if declared.
         upstream: components that it refers to.
         members: who runs it, sorted.
+        trigger_rule: when it may start, by what became of ``upstream``.
     """
 
     name: str
@@ -62,6 +72,7 @@ class ComponentSpec:
     need_deploy: bool
     upstream: Sequence[str]
     members: Sequence[Member]
+    trigger_rule: str = ALL_SUCCESS
 
     @property
     def predicts(self) -> bool:
@@ -103,8 +114,20 @@ class Graph:
 
     def upstream_of(self, component: ComponentSpec, member: Member) -> list[str]:
         """The nearest earlier components that the member runs itself, seen through those that it does not."""
+        return self._nearest(component.upstream, member)
+
+    def edges_of(self, component: ComponentSpec, member: Member) -> list[str]:
+        """What the member's task waits for: ``upstream_of``.
+
+        Nothing for a ``one_success`` component that may start because of what only other parties run: the member sees
+        nothing of that.
+        """
+        unseen = any(not self._nearest([name], member) for name in component.upstream)
+        return [] if component.trigger_rule == ONE_SUCCESS and unseen else self.upstream_of(component, member)
+
+    def _nearest(self, names: Sequence[str], member: Member) -> list[str]:
         found: set[str] = set()
-        pending = list(component.upstream)
+        pending = list(names)
         seen: set[str] = set()
         while pending:
             name = pending.pop()
@@ -119,6 +142,24 @@ class Graph:
 
 
 @dataclass(frozen=True)
+class JobParameters:
+    """What a conf says about the job as a whole.
+
+    Attributes:
+        timeout: seconds from its admission.
+        task_timeouts: component -> seconds from its first start.
+        auto_retries: component -> attempts after an error of its algorithm.
+        source: the registered model of a predict job; its version is empty if the conf leaves it to the registry.
+    """
+
+    model_key: str
+    timeout: float = JOB_TIMEOUT_S
+    task_timeouts: Mapping[str, float] = field(default_factory=dict)
+    auto_retries: Mapping[str, int] = field(default_factory=dict)
+    source: ModelSource | None = None
+
+
+@dataclass(frozen=True)
 class PipelineSpec:
     """A pipeline with its conf, valid for every member.
 
@@ -126,7 +167,6 @@ class PipelineSpec:
         conf: in normal form, plain JSON, in the shape of v1.
         params: component -> member -> effective parameters, plain JSON, choices of ``auto`` made.
         tables: member -> key under ``role_parameters.ROLE.args.data`` -> table.
-        source: the registered model of a predict job; its version is empty if the conf leaves it to the registry.
         notes: what the conf says that has no effect here.
     """
 
@@ -134,19 +174,23 @@ class PipelineSpec:
     conf: Mapping[str, Any]
     params: Mapping[str, Mapping[Member, Mapping[str, Any]]]
     tables: Mapping[Member, Mapping[str, TableName]]
-    model_key: str
+    job: JobParameters
     notes: Sequence[str] = ()
-    source: ModelSource | None = None
 
     @property
     def job_type(self) -> str:
         """``train`` or ``predict``."""
-        return TRAIN if self.source is None else PREDICT
+        return TRAIN if self.job.source is None else PREDICT
 
     @property
     def pipeline(self) -> str:
         """Name of the pipeline at its initiator."""
         return self.graph.pipeline
+
+    @property
+    def model_key(self) -> str:
+        """Names the model in the registry."""
+        return self.job.model_key
 
     @property
     def parties(self) -> Parties:

@@ -22,6 +22,7 @@ from federatedml.federation.home import PartyHome
 from federatedml.federation.party import Member
 
 log = logging.getLogger(__name__)
+CHOSEN = "model_version"  # in the job's folder: what a conf that leaves the version out came to mean
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def federate(home: PartyHome, pipeline: Pipeline, dag_id: str, job_id: str, para
 def _as_trained(home: PartyHome, initiator: Member, job_id: str, conf: Mapping[str, Any]) -> dict[str, Any]:
     """The conf of a predict job with all that its model decides; a repeated try takes the same version."""
     job = conf["job_parameters"]
-    chosen = home.job_dir(initiator.party, job_id) / "model_version"
+    chosen = home.job_dir(initiator.party, job_id) / CHOSEN
     version = str(job.get("model_version") or (chosen.read_text() if chosen.exists() else ""))
     name = f"{initiator.role}#{initiator.party}#{job.get('model_id')}"
     trained = TrainedModels(home).find(name, version)

@@ -1,5 +1,4 @@
-"""``airfed predict``: the pipeline of a predict job, from a conf that names model and tables and what is stored with the
-model."""
+"""The pipeline of a predict job: a conf names the model and the tables, the rest is stored with the model."""
 
 from __future__ import annotations
 
@@ -12,7 +11,7 @@ from typing import Any
 
 from airfed.job import Submitted, submit
 from dags_generator.conf import parties
-from dags_generator.parse import CONF_SUFFIX, DSL_SUFFIX, parse
+from dags_generator.parse import CONF_SUFFIX, DSL_SUFFIX, parse_pair
 from dags_generator.reading import read_object
 from dags_generator.spec import PipelineSpec
 from dags_generator.where import Where
@@ -69,7 +68,8 @@ def predict_pipeline(home: PartyHome, conf: Path, name: str | None = None) -> Pr
     trained = TrainedModels(home).find(model, version)
     filled = completed({**given, **found.json()}, trained)
     pipeline = name or conf.name.removesuffix(".json").removesuffix("_conf")
-    spec = parse(pipeline, trained.predict_dsl, filled, Where(f"predict DSL of {trained}"), where)
+    dsl, body = (json.dumps(value).encode() for value in (trained.predict_dsl, filled))
+    spec = parse_pair(pipeline, dsl, body, f"the predict DSL of {trained}", conf.name)
     return PredictPipeline(pipeline, trained.predict_dsl, filled, spec)
 
 
