@@ -64,13 +64,13 @@ def _module(outline: Outline) -> Component:
 
 
 def _check_inputs(outline: Outline, modules: Mapping[str, Component], dialect: Dialect) -> None:
-    where, inputs = outline.where.at("input", "data"), modules[outline.name].inputs
-    allowed = [key for key, means in dialect.inputs.items() if means in inputs]
+    where, module = outline.where.at("input", "data"), modules[outline.name]
+    allowed = [key for key, means in dialect.inputs.items() if means in module.inputs]
     for key in outline.data:
         if key not in allowed:
             problem = f"module {outline.module} has no input {key!r}"
             raise where.error("FED-123", problem, f"allowed: {names(allowed)}")
-    if allowed and not outline.data:
+    if allowed and module.input_required and not outline.data:
         raise where.error("FED-126", "there is no input data", f"one of {names(allowed)}")
 
 
@@ -161,7 +161,7 @@ def _model_ref(reference: Reference | None) -> ModelRef | None:
 
 def _members(outline: Outline, module: Component, parties: Parties) -> tuple[Member, ...]:
     members = tuple(member for member in parties.members if member.role in module.roles)
-    absent = [role for role in module.roles if not parties.role.get(role)]
+    absent = [role for role in module.roles if not parties.role.get(role) and role not in module.optional_roles]
     if absent and (module.topics or not members):
         problem = f"module {outline.module} needs {names(absent)}"
         raise outline.where.at("module").error("FED-135", problem, f"the conf's role has: {names(parties.role)}")

@@ -123,6 +123,8 @@ class Component:
         topics: all messages between parties.
         learns: what each role learns from the *outputs*, beyond the topics: role -> sentences.
         inputs: allowed keys of the DSL's ``input.data``.
+        input_required: whether one of them must be there, if any is allowed.
+        optional_roles: those of ``roles`` that a job need not have.
         has_data, has_model: which outputs the component can have.
         model: buffers of its model, if any.
         scorer: scoring functions, if the component takes part in online prediction.
@@ -141,6 +143,8 @@ class Component:
     topics: Sequence[Topic[Any]] = ()
     learns: Mapping[Role, Sequence[str]] = field(default_factory=dict)
     inputs: Sequence[str] = ("data", "train_data", "eval_data")
+    input_required: bool = True
+    optional_roles: Sequence[Role] = ()
     has_data: bool = True
     has_model: bool = False
     model: ModelSpec | None = None

@@ -13,10 +13,10 @@ from federatedml.errors import DslError, ModelError
 from federatedml.federation.party import Member, Role
 from tests.members import GUEST, HOST, table
 
-MODULES = ("DataIO", "Evaluation", "HeteroLR", "Intersection")
+MODULES = ("DataIO", "Evaluation", "HeteroLR", "Intersection", "SecureAddExample")
 
 
-@pytest.fixture(params=MODULES)
+@pytest.fixture(params=sorted(registry()))
 def one(request: pytest.FixtureRequest) -> Component:
     return component(request.param)
 
