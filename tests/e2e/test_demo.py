@@ -21,7 +21,7 @@ from airfed.demo import main_job
 from airfed.demo_data import breast
 from airfed.demo_job import Finished, run_job
 from airfed.demo_parties import make_homes, put_tables, running
-from airfed.demo_score import example_folder
+from airfed.demo_score import curl, example_folder, predictions, run_curl, score_request
 from airfed.demo_screen import Screen
 from airfed.job import Submitted, view
 from airfed.party import passwords
@@ -212,6 +212,28 @@ def test_a_job_that_a_host_kills_is_cancelled_at_all_parties(done: Done, tmp_pat
         assert view(home, job.job_id).by == "party 10000"
         until(lambda n=name: "wrong table" in str(runs_of(done, job)[n]["note"]), f"the reason at {name}")
     assert {name: run["state"] for name, run in runs_of(done, job).items()} == dict.fromkeys(done.homes, "failed")
+
+
+def test_a_predict_job_scores_as_batch_training_and_rest_do(done: Done) -> None:
+    guest, folder = done.homes["guest"], example_folder().with_name("hetero_lr_predict")
+    conf = folder / "hetero_lr_predict_conf.json"
+    result = CliRunner().invoke(app, ["predict", str(conf), "--home", str(guest.root), "--follow", "--json"])
+    assert result.exit_code == 0, result.stdout + result.stderr
+    found = json.loads(result.stdout)
+    assert (found["state"], found["model_version"]) == ("succeeded", done.job.job_id)
+    pair = parse_paths(folder / "hetero_lr_predict_dsl.json", conf)
+    job = Submitted(found["job_id"], found["dag_id"], pair, 0.0)
+    assert {name: run["state"] for name, run in runs_of(done, job).items()} == dict.fromkeys(done.homes, "success")
+    scored, trained = (predictions(guest, each.job_id, "hetero_lr_0") for each in (job, done.job))
+    assert list(scored.ids) == list(trained.ids)
+    assert list(scored.columns["predict_score"]) == list(trained.columns["predict_score"])
+    request = score_request(breast(), str(scored.ids[0]), done.job.spec.model_key)
+    answer = run_curl(curl(f"{guest.serving_url}/federation/v1/inference", request))
+    assert answer["data"]["score"] == scored.columns["predict_score"][0]
+    for member in done.job.spec.parties.members:
+        home = done.homes[str(member.role)]
+        with MlflowRest(home.mlflow_url) as rest:
+            assert len(rest.search_versions(model_of(done.job, member))) == 1
 
 
 def test_no_process_touches_another_party(done: Done) -> None:
