@@ -11,6 +11,7 @@ from typing import Any
 
 from airfed.job import Submitted, submit
 from dags_generator.conf import parties
+from dags_generator.dialect import version_of
 from dags_generator.parse import CONF_SUFFIX, DSL_SUFFIX, parse_pair
 from dags_generator.reading import read_object
 from dags_generator.spec import PipelineSpec
@@ -58,6 +59,9 @@ def predict_pipeline(home: PartyHome, conf: Path, name: str | None = None) -> Pr
         given, where = read_object(conf.read_bytes(), conf.name), Where(conf.name)
     except OSError as error:
         raise DslError("FED-160", f"{conf.name} cannot be read: {error.strerror}") from None
+    if version_of(given, where) == 2:
+        allowed = "v1: job_parameters, role, role_parameters.ROLE.args.data.eval_data"
+        raise where.at("dsl_version").error("FED-150", "a predict job with a conf v2 is not supported yet", allowed)
     at = where.at("job_parameters")
     job = at.object(where.required(given, "job_parameters"))
     if job.get("job_type") != PREDICT:

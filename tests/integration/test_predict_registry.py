@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from mlflow_server import mlflow_server
+from typer.testing import CliRunner
 
+from airfed.cli import app
 from airfed.party import init_party, party_config
 from airfed.predict import predict_pipeline, submit_prediction
 from dags_generator.acceptor import DslAcceptor
@@ -198,6 +200,7 @@ def test_the_whole_pipeline_comes_from_the_registry(registry: ModelRegistry, tmp
     ("edit", "code"),
     [
         (at("job_parameters", job_type="train"), "FED-194"),
+        (at(dsl_version=2), "FED-150"),
         (drop("job_parameters", "model_id"), "FED-102"),
         (at("job_parameters", model_id=["x"]), "FED-103"),
         (at("job_parameters", model_id="no#such#model"), "FED-610"),
@@ -217,6 +220,21 @@ def test_a_conf_that_cannot_work_is_refused_before_anything_is_written(
     with pytest.raises(FedError, match=code):
         predict_pipeline(home, conf_file(tmp_path, edit))
     assert list(home.dropin.iterdir()) == []
+
+
+def test_the_command_prints_the_whole_pipeline(registry: ModelRegistry, tmp_path: Path) -> None:
+    home = home_of(tmp_path, GUEST)
+    arguments = ["predict", str(conf_file(tmp_path)), "--home", str(home.root), "--print"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["dsl"] == dsl()
+    assert list(home.dropin.iterdir()) == []
+    conf_file(tmp_path, at("job_parameters", model_version=JOB_ID))
+    refused = CliRunner().invoke(app, arguments)
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith("error: [FED-610]")
+    submitted = CliRunner().invoke(app, ["job", "submit", arguments[1], "--home", str(home.root)])
+    assert submitted.stderr.startswith("error: [FED-610]")
 
 
 def test_a_training_is_not_overwritten(registry: ModelRegistry, tmp_path: Path) -> None:

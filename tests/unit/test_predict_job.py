@@ -13,7 +13,7 @@ import pytest
 from airfed.demo_data import breast
 from dags_generator.acceptor import DslAcceptor
 from dags_generator.describe import plan_json, plan_text
-from dags_generator.parse import parse_installed
+from dags_generator.parse import parse_installed, parse_pair
 from dags_generator.plan import job_plan
 from dags_generator.simulate import simulate
 from federated_operators.federate import conf_of
@@ -26,7 +26,7 @@ from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.errors import DslError, FedError, ModelError
 from federatedml.federation.home import PartyHome
 from federatedml.federation.party import Member
-from tests import pipeline_example
+from tests import pipeline_example, pipeline_v2_example
 from tests.members import ARBITER, GUEST, HOST
 from tests.pipeline_example import Edit, unchanged
 from tests.predict_example import FOLDER, JOB_ID, MODEL_ID, TRAINING, conf, dsl, half, spec, trained
@@ -173,13 +173,19 @@ def test_only_the_messages_of_a_prediction_are_declared() -> None:
     assert "It cannot predict" not in text
 
 
-@pytest.mark.parametrize("module", ["DataIO", "HeteroLR"])
-def test_a_prediction_declares_messages_of_its_component(module: str) -> None:
-    whole, predicting = component(module), component(module, predicting=True)
-    assert all(whole.topic_table()[name] is topic for name, topic in predicting.topic_table().items())
-    assert predicting.roles == whole.roles
+def test_a_module_without_a_model_has_no_prediction() -> None:
     with pytest.raises(DslError, match="FED-141"):
         component("Evaluation", predicting=True)
+
+
+def test_a_training_in_v2_has_a_predict_job_too() -> None:
+    training = pipeline_v2_example.spec(unchanged)
+    bodies = json.dumps(training.graph.inference_dsl).encode(), json.dumps(conf()).encode()
+    found = parse_pair("later", *bodies, "dsl.json", "conf.json")
+    stored = replace(trained(), predict_dsl=training.graph.inference_dsl, conf=training.conf)
+    filled = json.dumps(completed(found.conf, stored)).encode()
+    again = parse_pair("later", bodies[0], filled, "dsl.json", "conf.json")
+    assert again.params == {name: training.params[name] for name in again.graph.components}
 
 
 # What the model adds to a conf
@@ -307,6 +313,23 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Catalogue(folder / "9999").write(TableName("breast", "guest"), tables.guest)
     Catalogue(folder / "10000").write(TableName("breast", "host"), tables.host)
     return folder
+
+
+def test_new_rows_need_no_label(data: Path, tmp_path: Path) -> None:
+    example, few = pipeline_example.FOLDER, np.arange(100, 160)
+    first = simulate(example / "hetero_lr_dsl.json", example / "hetero_lr_conf.json", data)
+    expected = first.predictions()["hetero_lr_0"][GUEST]
+    tables = breast()
+    new = tables.guest.take(np.flatnonzero(np.isin(tables.guest.ids, expected.ids[few])))
+    unlabelled = replace(new, columns={name: new.columns[name] for name in new.columns if name != "y"}, label=None)
+    Catalogue(tmp_path / "9999").write(TableName("breast", "guest"), unlabelled)
+    Catalogue(tmp_path / "10000").write(TableName("breast", "host"), tables.host)
+    pair = FOLDER / "hetero_lr_predict_dsl.json", FOLDER / "hetero_lr_predict_conf.json"
+    found = simulate(*pair, tmp_path, models=first.models()).predictions()["hetero_lr_0"][GUEST]
+    assert list(found.columns) == ["predict_result", "predict_score", "predict_detail", "type"]
+    scores = dict(zip(expected.ids, expected.columns["predict_score"], strict=True))
+    assert [scores[i] for i in found.ids] == list(found.columns["predict_score"])
+    assert set(found.ids) == set(expected.ids[few])
 
 
 def test_a_predict_job_scores_as_training_and_online_inference_do(data: Path) -> None:
