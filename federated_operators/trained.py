@@ -7,6 +7,7 @@ party checks that itself, with its own half of the model, before it agrees.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from federatedml.model_bundle import ModelBundle
 
 ALGORITHM, ROLES = "algorithm_parameters", "role_parameters"
 KEPT = 16  # models on disk
+PLAIN_KEY = re.compile(r"[A-Za-z0-9_#.-]{1,64}")
 SHOWN = 60  # characters of a value in an error
 
 
@@ -142,8 +144,8 @@ def completed(conf: Mapping[str, Any], trained: Trained) -> dict[str, Any]:
     filled[ALGORITHM] = _filled(given, own, trained, ALGORITHM)
     given, own = _object(conf.get(ROLES, {}), ROLES), trained.conf.get(ROLES, {})
     roles = {
-        role: _filled(_object(given.get(role, {}), f"{ROLES}.{role}"), own.get(role, {}), trained, f"{ROLES}.{role}")
-        for role in sorted({*given, *own})
+        role: _filled(_object(given.get(role, {}), place), own.get(role, {}), trained, place)
+        for role, place in ((role, f"{ROLES}.{_key(role)}") for role in sorted({*given, *own}))
     }
     filled[ROLES] = {role: values for role, values in roles.items() if values}
     return filled
@@ -158,7 +160,7 @@ def _filled(given: Mapping[str, Any], own: Mapping[str, Any], trained: Trained, 
         for key, value in values.items():
             if key not in of_training or of_training[key] != value:
                 used = f"was trained with {_short(of_training[key])}" if key in of_training else "leaves it out"
-                problem = f"{place}.{name}.{key[:SHOWN]}: found {_short(value)}, the training {used}"
+                problem = f"{place}.{name}.{_key(key)}: found {_short(value)}, the training {used}"
                 raise DslError("FED-198", problem, "a predict job takes all parameters from the training: leave it out")
         if of_training:
             found[name] = of_training
@@ -189,6 +191,10 @@ def _object(value: Any, place: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise DslError("FED-103", f"{place}: found {_short(value)}", "an object is expected")
     return value
+
+
+def _key(name: str) -> str:
+    return name if PLAIN_KEY.fullmatch(name) else _short(name)
 
 
 def _short(value: Any) -> str:
