@@ -114,12 +114,13 @@ def test_a_run_id_that_is_no_job_id_fails_for_good(tmp_path: Path, task: str, wo
     assert words in run(code, tmp_path)
 
 
-def test_a_component_of_a_job_that_was_not_admitted_fails_for_good(tmp_path: Path) -> None:
+def test_a_component_of_a_job_that_was_not_admitted_has_nothing_to_do(tmp_path: Path) -> None:
     code = f"""
     os.environ["AIRFED_HOME"] = {str(tmp_path)!r}
+    from airflow.sdk.exceptions import AirflowSkipException
     try:
         lr.execute({{"run_id": "202601010000000000001", "ti": Task()}})
-    except AirflowFailException as error:
+    except AirflowSkipException as error:
         print(error)
     """
     assert "was not admitted for guest_9999" in run(code, tmp_path)
