@@ -224,10 +224,8 @@ class FederatedOperator(_SeatOperator):
         return self.module
 
     def _work(self, seat: Seat, on_run: OnRun) -> dict[str, Any]:
-        from federated_operators.step import run_component, why_not
+        from federated_operators.step import run_component
 
-        if reason := why_not(seat):
-            raise AirflowSkipException(reason)
         return run_component(seat, self._joined, on_run)
 
 

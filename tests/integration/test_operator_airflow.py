@@ -114,16 +114,20 @@ def test_a_run_id_that_is_no_job_id_fails_for_good(tmp_path: Path, task: str, wo
     assert words in run(code, tmp_path)
 
 
-def test_a_component_of_a_job_that_was_not_admitted_has_nothing_to_do(tmp_path: Path) -> None:
+def test_a_component_of_a_job_that_was_not_admitted_is_skipped_and_its_conclude_fails_for_good(tmp_path: Path) -> None:
     code = f"""
     os.environ["AIRFED_HOME"] = {str(tmp_path)!r}
     from airflow.sdk.exceptions import AirflowSkipException
-    try:
-        lr.execute({{"run_id": "202601010000000000001", "ti": Task()}})
-    except AirflowSkipException as error:
-        print(error)
+    conclude = operator.ConcludeOperator(task_id="conclude", member="guest_9999", initiator="9999")
+    for task in (lr, conclude):
+        try:
+            task.execute({{"run_id": "202601010000000000001", "ti": Task()}})
+        except (AirflowSkipException, AirflowFailException) as error:
+            print(type(error).__name__, error)
     """
-    assert "was not admitted for guest_9999" in run(code, tmp_path)
+    skipped, failed = (line for line in run(code, tmp_path).splitlines() if line.startswith("Airflow"))
+    assert skipped.startswith("AirflowSkipException [FED-390] job 202601010000000000001 of party 9999 was not admitted")
+    assert failed.startswith("AirflowFailException [FED-390] job 202601010000000000001 of party 9999 was not admitted")
 
 
 def test_what_nobody_expected_is_not_tried_again(tmp_path: Path) -> None:
