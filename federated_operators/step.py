@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 OnRun = Callable[[str], None]
 TELL_EVERY = 1.0  # seconds between two lines of progress in the task's log
+PATIENCE_S = 10.0  # for which a step that has not started is waited for in a process
 
 
 class StepWaits(Exception):  # noqa: N818 - not an error
@@ -106,11 +107,18 @@ def until_committed(session: WorkerSession, work: Work, seat: Seat, clock: Clock
     """Join and work, attempt after attempt, until the step is committed.
 
     Raises:
+        StepWaits: nothing is decided yet. Never after an attempt has started in this process.
+        Skipped: the step does not run in this job.
         FedError: the step failed, here or elsewhere; final unless it is retryable.
     """
+    patience: float | None = PATIENCE_S
     while True:
         with clock.part("join"):
-            answer = session.join()
+            answer = session.join(patience)
+        if isinstance(answer, local_pb2.Deferred):
+            session.done()
+            raise StepWaits(answer.reason)
+        patience = None
         if isinstance(answer, local_pb2.Committed):
             log.info("%s is committed already: its outputs are published again", seat.component)
             return answer

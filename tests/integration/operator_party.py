@@ -49,20 +49,38 @@ class TaskInstance:
         self.pushed[key] = value
 
 
+async def fired(trigger: Any) -> Any:
+    """The first event of a trigger, which is made anew from what is stored of it."""
+    from airflow._shared.module_loading import import_string
+
+    classpath, kwargs = trigger.serialize()
+    async for event in import_string(classpath)(**json.loads(json.dumps(kwargs))).run():
+        return event.payload
+
+
 def tasks(home: PartyHome, initiator: str, member: str, job_id: str, pair: str = "") -> None:
     from airflow.sdk import DAG
+    from airflow.sdk.exceptions import TaskDeferred
 
+    import federated_operators.step
     from federated_operators.operator import ConcludeOperator, FederatedOperator
 
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, force=True)  # Airflow has set its own
     os.environ["AIRFED_HOME"] = str(home.root)
+    federated_operators.step.PATIENCE_S = float(os.environ.get("PATIENCE_S", "10"))
     returned: dict[str, Any] = {}
 
     def execute(task: Any, params: dict[str, Any] | None = None) -> None:
-        instance = TaskInstance()
+        context: dict[str, Any] = {"run_id": job_id, "params": params or {}, "ti": TaskInstance()}
         signal.signal(signal.SIGTERM, lambda *_: task.on_kill())  # as Airflow's task runner does
-        returned[task.task_id] = task.execute({"run_id": job_id, "params": params or {}, "ti": instance})
-        returned[task.task_id]["links"] = instance.pushed
+        work, more = task.execute, {}
+        while True:
+            try:
+                returned[task.task_id] = work(context, **more)
+                break
+            except TaskDeferred as deferred:
+                work, more = getattr(task, deferred.method_name), {"event": asyncio.run(fired(deferred.trigger))}
+        returned[task.task_id]["links"] = context["ti"].pushed
 
     with DAG(f"{Path(pair).name}.{member}" if pair else _plan(home, initiator, member, job_id).dag_id):
         execute(*_first(home, initiator, member, job_id, pair))

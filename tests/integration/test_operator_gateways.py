@@ -110,14 +110,23 @@ class Federation:
         return process
 
     def log(self, name: str, job: str) -> str:
-        return (self.root / f"{name}.{job}.log").read_text()
+        path = self.root / f"{name}.{job}.log"
+        return path.read_text() if path.exists() else ""
 
-    def run(self, job: str, pair: str, meanwhile: Callable[[dict[str, Any]], None] = lambda _: None) -> dict[str, Any]:
+    def run(
+        self,
+        job: str,
+        pair: str,
+        meanwhile: Callable[[dict[str, Any]], None] = lambda _: None,
+        before_last: Callable[[], None] = lambda: None,
+    ) -> dict[str, Any]:
         """All members' tasks; the peers' begin when their gateways have admitted the job. Return codes and results."""
         processes = {"guest": self.start("guest", job, pair)}
         for name in ("host", "arbiter"):
             plan = self.homes[name].job_dir(PARTIES["guest"], job) / name / "plan.json"
             wait_for(plan.exists, lambda: self.log("guest", job))
+            if name == "arbiter":
+                before_last()
             processes[name] = self.start(name, job)
         meanwhile(processes)
         ended = {name: (process.communicate(timeout=90)[0], process.returncode) for name, process in processes.items()}
@@ -280,6 +289,27 @@ def test_a_killed_task_comes_back_and_the_curve_has_no_doubles(
         if name == "hetero_lr_0":
             steps = history(rest, run)
             assert steps == sorted(set(steps))
+
+
+def test_who_waits_for_a_late_member_gives_its_process_back(
+    federation: Federation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = JOB.format(5)
+    monkeypatch.setenv("PATIENCE_S", "0.5")
+
+    def both_wait() -> None:
+        for name in ("guest", "host"):
+            wait_for(
+                lambda name=name: "waits without a process" in federation.log(name, job), lambda: federation.logs(job)
+            )
+
+    results = federation.run(job, federation.pair(), before_last=both_wait)
+    assert all(isinstance(result, dict) for result in results.values()), federation.logs(job)
+    for name in ("guest", "host"):
+        waited, _, joined = federation.log(name, job).partition("waits without a process")
+        assert "hetero_lr" not in waited, "nothing had started"
+        assert "attempt 1 of generation 1 starts" in joined
+        assert results[name]["hetero_lr_0"]["seconds"]["join"] < 30
 
 
 def history(rest: MlflowRest, run: Run) -> list[int]:
