@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
@@ -19,9 +19,12 @@ from urllib.parse import quote
 import httpx
 import pandas as pd
 import pytest
+from airflow.sdk import timezone
+from airflow.timetables.base import TimeRestriction
 
 from airfed import control, databases, proc
 from airfed.party import init_party, party_config, passwords
+from dags_generator.timetable import JobIdCron
 from federated_operators.starter import Starter, starter_of
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.errors import DslError
@@ -174,6 +177,21 @@ def test_a_starter_has_one_job_id_at_every_try() -> None:
     assert starter_of("p.guest_9999", run("backfill", found.job_id)) is None, "a backfill that repeats a job"
     with pytest.raises(DslError, match="FED-146"):
         starter_of("p.guest_9999", run("backfill", "backfill__1", 1999))
+
+
+def test_the_first_of_all_runs_ends_after_the_pipeline_came() -> None:
+    nightly, now = JobIdCron("0 3 * * *", "Europe/Zurich"), timezone.utcnow()
+
+    def first(earliest: datetime | None, catchup: bool) -> datetime:
+        restriction = TimeRestriction(earliest and timezone.coerce_datetime(earliest), None, catchup)
+        found = nightly.next_dagrun_info(last_automated_data_interval=None, restriction=restriction)
+        assert found is not None
+        return found.run_after
+
+    assert timedelta(minutes=-1) <= first(datetime(2020, 1, 1, tzinfo=UTC), False) - now <= timedelta(hours=25)
+    assert first(now + timedelta(days=30), False) - now >= timedelta(days=31)
+    assert first(datetime(2024, 7, 1, tzinfo=UTC), True) == datetime(2024, 7, 2, 1, tzinfo=UTC)
+    assert JOB_ID.fullmatch(nightly.generate_run_id(run_type="scheduled"))
 
 
 def test_cron_runs_are_jobs(party: Party) -> None:
