@@ -124,6 +124,14 @@ class Graph:
 
 
 @dataclass(frozen=True)
+class SpecifiedRun:
+    """A job of some components only; the outputs of an earlier job stand in for those of the others."""
+
+    job_id: str
+    components: Sequence[str]
+
+
+@dataclass(frozen=True)
 class JobParameters:
     """What a conf says about the job as a whole.
 
@@ -131,12 +139,14 @@ class JobParameters:
         timeout: seconds from its admission.
         task_timeouts: component -> seconds from its first start.
         auto_retries: component -> attempts after an error of its algorithm.
+        specified: which components run, if not all.
     """
 
     model_key: str
     timeout: float = JOB_TIMEOUT_S
     task_timeouts: Mapping[str, float] = field(default_factory=dict)
     auto_retries: Mapping[str, int] = field(default_factory=dict)
+    specified: SpecifiedRun | None = None
 
 
 @dataclass(frozen=True)
@@ -168,6 +178,14 @@ class PipelineSpec:
     def model_key(self) -> str:
         """Names the model in the registry."""
         return self.job.model_key
+
+    @property
+    def running(self) -> dict[str, ComponentSpec]:
+        """The components that run in a job, in topological order: all, unless the conf names some."""
+        chosen = self.job.specified
+        return {
+            name: step for name, step in self.graph.components.items() if chosen is None or name in chosen.components
+        }
 
     @property
     def parties(self) -> Parties:

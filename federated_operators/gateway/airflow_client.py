@@ -128,6 +128,13 @@ class AirflowClient:
         """The run's page, at the name that people use."""
         return self._home.run_url(run.dag_id, run.job_id)
 
+    async def occupying(self) -> list[dict[str, Any]]:
+        """Task instances of all runs that are queued or running; a hundred at most, which is Airflow's own limit."""
+        query = "state=queued&state=running&limit=100"
+        answer = _body(await self._request("GET", f"/api/v2/dags/~/dagRuns/~/taskInstances?{query}"))
+        found: list[dict[str, Any]] = answer["task_instances"]
+        return found
+
     async def close(self) -> None:
         """Close connections."""
         await self._http.aclose()
