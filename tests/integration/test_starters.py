@@ -5,12 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -109,19 +105,6 @@ class Party:
         return {task["task_id"]: task["state"] for task in self.call("GET", path)["task_instances"]}
 
 
-@contextmanager
-def triggerer(home: PartyHome) -> Iterator[None]:
-    environ = {**os.environ, "AIRFLOW_HOME": str(home.airflow), "AIRFED_HOME": str(home.root)}
-    with (home.logs / "triggerer.log").open("wb") as log:
-        command = [sys.executable, "-m", "airflow", "triggerer", "-s"]
-        child = subprocess.Popen(command, env=environ, stdout=log, stderr=log, start_new_session=True)
-    try:
-        yield
-    finally:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-
-
 @pytest.fixture(scope="module")
 def party(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Party]:
     home = init_party(tmp_path_factory.mktemp("p") / "guest", party_config("9999", "guest", 26100, serving=False))
@@ -133,7 +116,7 @@ def party(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Party]:
     starting = control.spawn(home, with_parent=True)
     try:
         control.wait_ready([starting])
-        with triggerer(home), httpx.Client(base_url=home.airflow_url, timeout=30.0, trust_env=False) as http:
+        with httpx.Client(base_url=home.airflow_url, timeout=30.0, trust_env=False) as http:
             yield Party(home, http)
     finally:
         control.stop(home)
