@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airfed.job import Submitted
-from airfed.job_text import moment
+from airfed.job_text import OPEN, moment
 from airfed_proto.v1 import local_pb2
 from dags_generator.spec import PipelineSpec, dag_id
 from federated_operators.federate import CHOSEN
@@ -52,7 +52,7 @@ class Answer:
     @property
     def failed(self) -> bool:
         """Whether it is over, without success."""
-        return self.state not in ("", "proposed", "running", "succeeded")
+        return self.state not in (*OPEN, "succeeded")
 
     @property
     def line(self) -> str:
