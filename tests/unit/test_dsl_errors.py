@@ -361,6 +361,7 @@ TEXT_ERRORS = {
     b'{"a": 1e999}': "out of range",
     b'{"a": 9007199254740993}': "beyond 2^53 - 1",
     b'{"a": 1e20}': "beyond 2^53 - 1",
+    b'{"a": 1' + b"0" * 400 + b"}": "beyond 2^53 - 1",
     b'{"a": "\\ud800"}': "surrogate",
     b'{"a": ': "not JSON at line 1",
     b"[]": "found a list, a JSON object is expected",
