@@ -133,7 +133,7 @@ def one(root: Path, base_port: int) -> Iterator[DropIn]:
             client.headers["authorization"] = f"Bearer {client.post('/auth/token', json=login).json()['access_token']}"
             example = example_folder()
             conf = json.loads((example / "hetero_lr_conf.json").read_bytes())
-            yield DropIn(home, client, conf, (example / "hetero_lr_dsl.json").read_bytes(), random.Random(SEED))  # noqa: S311
+            yield DropIn(home, client, conf, (example / "hetero_lr_dsl.json").read_bytes(), random.Random(SEED))
     finally:
         control.stop(home)
         party.child.wait()

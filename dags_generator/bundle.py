@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-# What the DAG processor has imported, its parsing children need not; Airflow imports these operators to serialise a DAG.
+# What the DAG processor has imported, its parsing children need not. Airflow imports these operators to serialise.
 import airflow.providers.standard.operators.trigger_dagrun
 import airflow.providers.standard.sensors.external_task  # noqa: F401
 from airflow.dag_processing.bundles.base import BaseDagBundle, BundleVersion
