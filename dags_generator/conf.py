@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from dags_generator.reading import clip
 from dags_generator.spec import Graph, Parties
-from dags_generator.where import LATER, Where, names
+from dags_generator.where import Where, names
 from federatedml.data.catalogue import TableName
 from federatedml.errors import DataError
 from federatedml.federation.party import PARTY_ID, Member, Role
 
 CONF_KEYS = ("initiator", "job_parameters", "role", "role_parameters", "algorithm_parameters", "dsl_version")
 CONF_V2_KEYS = ("component_parameters", "provider")
-MODEL_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-NO_EFFECT = {
-    "work_mode": "every party runs its own processes",
-    "backend": "each party chooses its own engine",
-    "processor_per_node": "each party chooses its own engine",
-}
-JOB_NOT_YET = {
-    "model_id": "it is made from the parties and model_key",
-    "model_version": "it is the job id",
-    "timeout": f"a timeout of the job {LATER}",
-    "auto_retries": f"retries after an error of the algorithm {LATER}",
-    "specified_task_run": f"a run of chosen components {LATER}",
-}
 MAX_PARTIES = 32
 
 
@@ -88,20 +74,6 @@ def _known(values: Mapping[str, Any], graph: Graph, where: Where, others: tuple[
         if name not in graph.components and name not in others:
             problem = f"there is no component {clip(name)}"
             raise where.error("FED-132", problem, f"allowed: {names([*graph.components, *others])}")
-
-
-def job_parameters(conf: Mapping[str, Any], where: Where) -> tuple[str, list[str]]:
-    """The model key, and notes about what has no effect."""
-    at = where.at("job_parameters")
-    given = at.object(where.required(conf, "job_parameters"))
-    at.only(given, ("job_type", "model_key", *NO_EFFECT), JOB_NOT_YET)
-    if given.get("job_type", "train") != "train":
-        raise at.at("job_type").error("FED-150", f"{clip(given['job_type'])} is not supported yet", "allowed: train")
-    key = given.get("model_key", "model")
-    if not isinstance(key, str) or not MODEL_KEY.fullmatch(key):
-        allowed = "letters, digits, '_' and '-', at most 64"
-        raise at.at("model_key").error("FED-110", f"{clip(key)} is not a model key", allowed)
-    return key, [f"job_parameters.{name} has no effect: {why}" for name, why in NO_EFFECT.items() if name in given]
 
 
 def tables(conf: Mapping[str, Any], graph: Graph, places: Mapping[Member, Where]) -> dict[Member, dict[str, TableName]]:

@@ -13,8 +13,10 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from dags_generator.conf import JOB_NOT_YET, NO_EFFECT
 from dags_generator.index_keys import Part, blocks, part_of, paths
+from dags_generator.job_parameters import KEYS as JOB_KEYS
+from dags_generator.job_parameters import NO_EFFECT
+from dags_generator.job_parameters import NOT_YET as JOB_NOT_YET
 from dags_generator.reading import clip
 from dags_generator.spec import Graph
 from dags_generator.where import LATER, Path, Where, names
@@ -22,7 +24,6 @@ from federatedml.component import component
 from federatedml.federation.party import Member, Role
 
 CONF_KEYS = ("dsl_version", "initiator", "role", "job_parameters", "component_parameters")
-JOB_KEYS = ("job_type", "model_key")
 OWN_ENGINE = "each party chooses its own engine"
 ENGINE = {
     **NO_EFFECT,
@@ -30,12 +31,12 @@ ENGINE = {
     **dict.fromkeys(("eggroll_run", "spark_run", "rabbitmq_run", "pulsar_run"), OWN_ENGINE),
     **dict.fromkeys(("computing_engine", "federation_engine", "storage_engine", "engines_address"), OWN_ENGINE),
     "task_parallelism": "components run in parallel as far as each party's slots allow",
+    "auto_retry_delay": "a new attempt starts as soon as all parties are there",
     "federated_mode": "every party runs its own processes",
     "federated_status_collect_type": "the gateways tell each other",
 }
 NOT_YET = {
     **JOB_NOT_YET,
-    "auto_retry_delay": JOB_NOT_YET["auto_retries"],
     "inheritance_info": f"a job that goes on from another one {LATER}",
 }
 READ_AS_V1 = (

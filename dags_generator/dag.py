@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, BaseOperator, Param
+from airflow.sdk import DAG, BaseOperator, Param, TriggerRule
 from airflow.sdk.exceptions import ParamValidationError
 
 from dags_generator.form import Field
 from dags_generator.roleplan import RolePlan, RoleTask, load_role_plans
 from dags_generator.timetable import JobIdTimetable
+from federated_operators.gateway.plan import ALL_SUCCESS, ONE_SUCCESS
 from federated_operators.operator import ConcludeOperator, EnrolOperator, FederatedOperator, FederateOperator
 from federatedml.errors import DslError
 
@@ -46,7 +48,12 @@ def build_dag(plan: RolePlan) -> DAG:
     )
     with dag:
         first = _first(plan)
-        last = ConcludeOperator(task_id="conclude", member=str(plan.member), initiator=plan.initiator.party)
+        last = ConcludeOperator(
+            task_id="conclude",
+            member=str(plan.member),
+            initiator=plan.initiator.party,
+            trigger_rule=_airflow_rule([task.component for task in plan.tasks], ALL_SUCCESS),
+        )
         tasks = {task.component: _task(plan, task) for task in plan.tasks}
     _connect(plan, first, tasks, last)
     return dag
@@ -78,15 +85,27 @@ def _task(plan: RolePlan, task: RoleTask) -> BaseOperator:
         member=str(plan.member),
         initiator=plan.initiator.party,
         doc_md=task.title,
+        trigger_rule=_airflow_rule(task.upstream, task.trigger_rule),
     )
 
 
 def _connect(plan: RolePlan, first: BaseOperator, tasks: dict[str, BaseOperator], last: BaseOperator) -> None:
-    """Edges of the DSL; ``first`` before all, ``last`` the one leaf."""
+    """Edges of the DSL; ``first`` before all, ``last`` the one leaf, after everything has ended.
+
+    Edges only order: what failed somewhere may be covered elsewhere, and the coordinator alone knows. So tasks that
+    wait for others start whatever became of those; only where ``first`` failed nothing has to start at once.
+    """
     for task in plan.tasks:
         tasks[task.component].set_upstream([tasks[name] for name in task.upstream] or first)
-    fed = {name for task in plan.tasks for name in task.upstream}
-    last.set_upstream([tasks[name] for name in tasks if name not in fed] or first)
+    awaited = {name for task in plan.tasks if task.trigger_rule != ONE_SUCCESS for name in task.upstream}
+    last.set_upstream([tasks[name] for name in tasks if name not in awaited] or first)
+
+
+def _airflow_rule(upstream: Sequence[str], rule: str) -> TriggerRule:
+    """Airflow's rule of a task that waits for ``upstream``; without any it is the first task that it waits for."""
+    if not upstream:
+        return TriggerRule.ALL_SUCCESS
+    return TriggerRule.ONE_DONE if rule == ONE_SUCCESS else TriggerRule.ALL_DONE
 
 
 def _param(field: Field) -> Any:

@@ -10,9 +10,16 @@ from dags_generator.plan import disclosure
 from dags_generator.predict import check_predict
 from dags_generator.spec import ComponentSpec, Graph, PipelineSpec, dag_id
 from dags_generator.where import Where
+from federated_operators.gateway.plan import ALL_DONE, ALL_SUCCESS, ONE_SUCCESS
 from federatedml.component import component
 from federatedml.errors import DslError
 from federatedml.federation.party import Member
+
+RULES = {
+    ALL_SUCCESS: "",
+    ALL_DONE: "; all_done: also if some of its inputs failed",
+    ONE_SUCCESS: "; one_success: as soon as one of its inputs is there",
+}
 
 
 def plan_json(spec: PipelineSpec) -> dict[str, Any]:
@@ -22,6 +29,9 @@ def plan_json(spec: PipelineSpec) -> dict[str, Any]:
         "spec_digest": spec.graph.digest,
         "initiator": str(spec.parties.initiator),
         "model_key": spec.model_key,
+        "timeout": spec.job.timeout,
+        "task_timeout": dict(spec.job.task_timeouts),
+        "auto_retries": dict(spec.job.auto_retries),
         "members": {str(member): _member(spec, member) for member in spec.parties.members},
         "disclosure": disclosure(spec.graph),
         "predict_dsl": spec.graph.inference_dsl,
@@ -32,12 +42,13 @@ def plan_json(spec: PipelineSpec) -> dict[str, Any]:
 
 def plan_text(spec: PipelineSpec) -> str:
     """The plan as text: per member its chain with effective parameters, then the disclosure and the predict DSL."""
-    lines = [f"{spec.pipeline}: started by {spec.parties.initiator}, model key {spec.model_key}"]
+    limit = f"at most {spec.job.timeout:g} s"
+    lines = [f"{spec.pipeline}: started by {spec.parties.initiator}, model key {spec.model_key}, {limit}"]
     for member in spec.parties.members:
         lines += ["", f"{member} runs {dag_id(spec.pipeline, spec.parties.initiator, member)}"]
         lines += [f"  {key}: {table}" for key, table in spec.tables[member].items()]
         for step in spec.graph.of(member):
-            lines.append(f"  {step.name} ({step.module}){_after(spec.graph, step, member)}")
+            lines.append(f"  {step.name} ({step.module}){_after(spec.graph, step, member)}{_limits(spec, step)}")
             lines += [
                 f"    {name} = {value!r}{'  (auto)' if _by_auto(spec, step, name, value) else ''}"
                 for name, value in _params(spec, step, member)
@@ -105,7 +116,13 @@ def _and(roles: Iterable[object]) -> str:
 
 def _after(graph: Graph, step: ComponentSpec, member: Member) -> str:
     upstream = graph.upstream_of(step, member)
-    return f", after {', '.join(upstream)}" if upstream else ""
+    return (f", after {', '.join(upstream)}" if upstream else "") + RULES[step.trigger_rule]
+
+
+def _limits(spec: PipelineSpec, step: ComponentSpec) -> str:
+    seconds, retries = spec.job.task_timeouts.get(step.name), spec.job.auto_retries.get(step.name)
+    found = [f"at most {seconds:g} s" if seconds else "", f"auto_retries {retries}" if retries else ""]
+    return "".join(f", {text}" for text in found if text)
 
 
 def _predict(graph: Graph) -> Iterable[str]:
@@ -150,6 +167,7 @@ def _member(spec: PipelineSpec, member: Member) -> dict[str, Any]:
                 "version": step.version,
                 "members": [str(other) for other in step.members],
                 "upstream": spec.graph.upstream_of(step, member),
+                "trigger_rule": step.trigger_rule,
                 "params": dict(_params(spec, step, member)),
                 "auto": [name for name, value in _params(spec, step, member) if _by_auto(spec, step, name, value)],
             }

@@ -149,6 +149,7 @@ def _component(outline: Outline, module: Component, parties: Parties, dialect: D
         module.need_deploy if outline.need_deploy is None else outline.need_deploy,
         sorted(outline.needs),
         _members(outline, module, parties),
+        outline.trigger_rule,
     )
 
 

@@ -10,16 +10,13 @@ from typing import Any
 from dags_generator.dialect import ALIAS, COMPONENT_NAME, Dialect, aliases, check_name
 from dags_generator.reading import clip
 from dags_generator.where import LATER, Where, names
+from federated_operators.gateway.plan import ALL_SUCCESS, ONE_SUCCESS, TRIGGER_RULES
 
-COMPONENT_KEYS = ("module", "input", "output", "need_deploy")
+COMPONENT_KEYS = ("module", "input", "output", "need_deploy", "trigger_rule")
 CACHE = {"cache": f"a cache {LATER}"}
 MAX_COMPONENTS = 200
-POLICY = f"only all_success (every input must be there); another success policy {LATER}"
+RULE_NAMES = ("success_policy", "strategy")  # what the same has been called elsewhere
 NOT_YET = {
-    "success_policy": POLICY,
-    "trigger_rule": POLICY,
-    "strategy": POLICY,
-    "specified_task_run": f"a run of chosen components {LATER}",
     "CodePath": "belongs to a derived predict DSL, whose use " + LATER,
     "provider": f"a choice of the provider {LATER}",
 }
@@ -46,6 +43,7 @@ class Outline:
     data_aliases: Sequence[str]
     model_aliases: Sequence[str]
     need_deploy: bool | None
+    trigger_rule: str
     where: Where
 
     @property
@@ -79,6 +77,9 @@ def outlines(dsl: Mapping[str, Any], dialect: Dialect, where: Where) -> dict[str
 def _outline(name: str, value: Any, where: Where, dialect: Dialect) -> Outline:
     check_name(name, where)
     body = where.object(value)
+    for key in RULE_NAMES:
+        if key in body:
+            raise where.at(key).error("FED-102", "is not understood", "the key is trigger_rule")
     where.only(body, COMPONENT_KEYS, NOT_YET)
     need_deploy = body.get("need_deploy")
     if need_deploy is not None and not isinstance(need_deploy, bool):
@@ -96,11 +97,21 @@ def _outline(name: str, value: Any, where: Where, dialect: Dialect) -> Outline:
         _outputs(outputs, out, "data", dialect),
         _outputs(outputs, out, "model", dialect),
         need_deploy,
+        _trigger_rule(body, where.at("trigger_rule")),
         where,
     )
+    if outline.trigger_rule == ONE_SUCCESS and not outline.needs:
+        raise where.at("trigger_rule").error("FED-128", "no other component is referred to, so none can succeed")
     if dialect.version == 2 and outline.model and "train_data" in outline.data:
         raise at.error("FED-150", "train_data beside model is a warm start, not supported yet", LATER)
     return outline
+
+
+def _trigger_rule(body: Mapping[str, Any], where: Where) -> str:
+    rule = body.get("trigger_rule", ALL_SUCCESS)
+    if rule not in TRIGGER_RULES:
+        raise where.error("FED-103", f"found {clip(rule)}", f"allowed: {names(TRIGGER_RULES)}")
+    return str(rule)
 
 
 def _data(inputs: Mapping[str, Any], where: Where, dialect: Dialect) -> dict[str, tuple[Reference, ...]]:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dags_generator.conf import check_keys, job_parameters, parties, tables
+from dags_generator.conf import check_keys, parties, tables
 from dags_generator.conf_v2 import Converted, to_v1
 from dags_generator.dialect import version_of
 from dags_generator.dsl import graph
+from dags_generator.job_parameters import job_parameters
 from dags_generator.params import effective_params
 from dags_generator.reading import read_object
 from dags_generator.spec import Graph, PipelineSpec
@@ -29,10 +30,10 @@ def parse(
         built = graph(pipeline, _versioned(dsl, version, dsl_at), parties(conf, conf_at), dsl_at)
         v1 = to_v1(conf, built, conf_at) if version == 2 else _as_it_is(conf, built, conf_at)
         check_keys(v1.conf, built, conf_at)
-        model_key, notes = job_parameters(v1.conf, next(iter(v1.places.values())))
+        job, notes = job_parameters(v1.conf, built, next(iter(v1.places.values())))
         full = {**v1.conf, **built.parties.json()}
         params, found = effective_params(v1.conf, built, v1.places), tables(v1.conf, built, v1.places)
-        return PipelineSpec(built, full, params, found, model_key, [*v1.notes, *notes])
+        return PipelineSpec(built, full, params, found, job, [*v1.notes, *notes])
     except RecursionError:
         raise DslError("FED-100", f"{dsl_at.file}: nested too deep") from None
 

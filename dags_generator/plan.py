@@ -43,6 +43,11 @@ def job_plan(spec: PipelineSpec, member: Member, job_id: str, digest: str) -> Jo
         conf=spec.conf,
         disclosure=disclosure(graph),
         inference_dsl=graph.inference_dsl,
+        upstream={name: step.upstream for name, step in graph.components.items()},
+        trigger_rules={name: step.trigger_rule for name, step in graph.components.items()},
+        timeout=spec.job.timeout,
+        task_timeouts=spec.job.task_timeouts,
+        auto_retries=spec.job.auto_retries,
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from dags_generator.spec import ComponentSpec, Graph
 from dags_generator.where import Where
-from federated_operators.gateway.plan import DataRef
+from federated_operators.gateway.plan import ALL_SUCCESS, DataRef
 from federatedml.component import component
 from federatedml.errors import DslError
 
@@ -76,7 +76,8 @@ def _deployed(spec: ComponentSpec, key: str | None, fed: list[str]) -> dict[str,
     if spec.model_alias:
         inputs["model"] = [f"pipeline.{spec.name}.{spec.model_alias}"]
     outputs = {"data": [spec.data_alias]} if spec.data_alias else {}
-    parts = {"module": spec.module, "input": inputs, "output": outputs}
+    waits = spec.trigger_rule != ALL_SUCCESS and any(text != NEW_DATA for text in fed)
+    parts = {"module": spec.module, "input": inputs, "output": outputs, "trigger_rule": waits and spec.trigger_rule}
     return {part: value for part, value in parts.items() if value}
 
 

@@ -11,18 +11,25 @@ from pydantic import TypeAdapter
 from dags_generator.describe import document
 from dags_generator.form import Field, form
 from dags_generator.spec import Graph, PipelineSpec, dag_id
+from federated_operators.gateway.plan import ALL_SUCCESS
 from federatedml.component import component
 from federatedml.federation.party import Member
 
 
 @dataclass(frozen=True)
 class RoleTask:
-    """A component as a task; ``upstream`` are tasks of the same DAG."""
+    """A component as a task.
+
+    Attributes:
+        upstream: tasks of the same DAG that it waits for.
+        trigger_rule: the DSL's, which the coordinator evaluates; here it only says how many of them it waits for.
+    """
 
     component: str
     module: str
     title: str
     upstream: Sequence[str]
+    trigger_rule: str = ALL_SUCCESS  # what an older release compiled has none
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,13 @@ def _plan(graph: Graph, member: Member, spec: PipelineSpec | None) -> RolePlan:
         graph.parties.json(),
         graph.digest,
         [
-            RoleTask(step.name, step.module, component(step.module).title, graph.upstream_of(step, member))
+            RoleTask(
+                step.name,
+                step.module,
+                component(step.module).title,
+                graph.edges_of(step, member),
+                step.trigger_rule,
+            )
             for step in graph.of(member)
         ],
         document(graph, member),

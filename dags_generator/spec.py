@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from dags_generator.reading import digest
-from federated_operators.gateway.plan import DataRef, ModelRef
+from federated_operators.gateway.plan import ALL_SUCCESS, JOB_TIMEOUT_S, ONE_SUCCESS, DataRef, ModelRef
 from federatedml.data.catalogue import TableName
 from federatedml.federation.party import Member, Role
 
@@ -49,6 +49,7 @@ class ComponentSpec:
         data_alias, model_alias: names of the outputs, if declared.
         upstream: components that it refers to.
         members: who runs it, sorted.
+        trigger_rule: when it may start, by what became of ``upstream``.
     """
 
     name: str
@@ -62,6 +63,7 @@ class ComponentSpec:
     need_deploy: bool
     upstream: Sequence[str]
     members: Sequence[Member]
+    trigger_rule: str = ALL_SUCCESS
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,20 @@ class Graph:
 
     def upstream_of(self, component: ComponentSpec, member: Member) -> list[str]:
         """The nearest earlier components that the member runs itself, seen through those that it does not."""
+        return self._nearest(component.upstream, member)
+
+    def edges_of(self, component: ComponentSpec, member: Member) -> list[str]:
+        """What the member's task waits for: ``upstream_of``.
+
+        Nothing for a ``one_success`` component that may start because of what only other parties run: the member sees
+        nothing of that.
+        """
+        unseen = any(not self._nearest([name], member) for name in component.upstream)
+        return [] if component.trigger_rule == ONE_SUCCESS and unseen else self.upstream_of(component, member)
+
+    def _nearest(self, names: Sequence[str], member: Member) -> list[str]:
         found: set[str] = set()
-        pending = list(component.upstream)
+        pending = list(names)
         seen: set[str] = set()
         while pending:
             name = pending.pop()
@@ -106,6 +120,22 @@ class Graph:
             else:
                 pending.extend(self.components[name].upstream)
         return sorted(found)
+
+
+@dataclass(frozen=True)
+class JobParameters:
+    """What a conf says about the job as a whole.
+
+    Attributes:
+        timeout: seconds from its admission.
+        task_timeouts: component -> seconds from its first start.
+        auto_retries: component -> attempts after an error of its algorithm.
+    """
+
+    model_key: str
+    timeout: float = JOB_TIMEOUT_S
+    task_timeouts: Mapping[str, float] = field(default_factory=dict)
+    auto_retries: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,13 +153,18 @@ class PipelineSpec:
     conf: Mapping[str, Any]
     params: Mapping[str, Mapping[Member, Mapping[str, Any]]]
     tables: Mapping[Member, Mapping[str, TableName]]
-    model_key: str
+    job: JobParameters
     notes: Sequence[str] = ()
 
     @property
     def pipeline(self) -> str:
         """Name of the pipeline at its initiator."""
         return self.graph.pipeline
+
+    @property
+    def model_key(self) -> str:
+        """Names the model in the registry."""
+        return self.job.model_key
 
     @property
     def parties(self) -> Parties:

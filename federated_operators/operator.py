@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -182,11 +182,13 @@ class FederatedOperator(_SeatOperator):
         return self.module
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Join the step, compute, commit with the other members, publish."""
+        """Join the step, compute, commit with the other members, publish; skipped where the job does not have it."""
         with self._task() as home:
-            from federated_operators.step import run_component
+            from federated_operators.step import run_component, why_not
 
             seat = self._seat(home, context, self.component)
+            if reason := why_not(seat):
+                raise AirflowSkipException(reason)
             return run_component(seat, self._joined, lambda url: self._show_run(context, url))
 
 

@@ -205,6 +205,15 @@ class ComponentWork:
             self.on_run = None
 
 
+def why_not(seat: Seat) -> str:
+    """Why the task of ``seat`` has nothing to do, empty if it has: its edges only order, so it starts whatever was."""
+    try:
+        plan = seat.plan()
+    except ProtocolError as error:
+        return str(error)  # the job's first task failed, and says why
+    return "" if seat.component in plan.steps else f"{seat.component} does not run in job {plan.job_id}"
+
+
 def run_component(seat: Seat, on_session: Callable[[WorkerSession], None], on_run: OnRun) -> dict[str, Any]:
     """Run the component of ``seat`` to its commit; references to its outputs, and seconds per part, for XCom.
 

@@ -55,6 +55,10 @@ class ServingError(FedError):
     """An online request cannot be answered."""
 
 
+class Skipped(FedError):  # noqa: N818 - not an error of anybody
+    """The step will not run, because what it needs failed or was skipped."""
+
+
 class AttemptEnded(BaseException):
     """The coordinator ended this attempt: join again and start from the checkpoint that it names.
 

@@ -100,12 +100,16 @@ class Agreement:
 
     def record(self, job: Job, proposal: job_pb2.Proposal, plans: Sequence[JobPlan]) -> None:
         """Write the admitted job down: rows, and the files that tasks read."""
+        limit = load_policy(self.home.policy).max_jobs
+        active = sum(len(self._store.select(JobRow, state=state)) for state in ("proposed", "running"))
+        if active >= limit:
+            raise PolicyError("FED-532", f"policy max_jobs: {active} jobs run or wait at party {self._party} already")
         key = (job.initiator, job.job_id)
-        body = proposal.SerializeToString()
-        self._store.put(JobRow(*key, proposal.pipeline, body, proposal.digest, "proposed", 1, time.time()))
+        admitted = self._store.event("proposed", job, party=self._party, reason=proposal.digest.hex())
+        row = JobRow(*key, proposal.pipeline, proposal.SerializeToString(), proposal.digest, "proposed", 1, time.time())
+        self._store.put(replace(row, admitted=admitted))
         for plan in plans:
             self._store.put(PlanRow(*key, str(plan.me), dump_plan(plan)))
-        self._store.event("proposed", job, party=self._party, reason=proposal.digest.hex())
 
     def standing(self, job: Job) -> Answer:
         """The own answer as it stands."""

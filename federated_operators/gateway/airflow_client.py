@@ -6,16 +6,20 @@ import json
 import time
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
-from federated_operators.gateway.runs import NOT_IMPORTED, Run, RunState
+from federated_operators.gateway.runs import NOT_IMPORTED, Run, RunState, TaskState, Touched
 from federatedml.errors import DslError, PeerError
 from federatedml.federation.home import PartyHome
 
 USER = "airfed"
 TOKEN_S = 3600.0  # a token is valid for a day
-BY_HAND = ("patch_dag_run", "patch_task_instance", "delete_dag_run", "post_clear_task_instances")
+ENDS = ("patch_dag_run", "patch_task_instance", "patch_task_group_instances", "bulk_dag_runs", "delete_dag_run")
+CLEARS = ("post_clear_task_instances", "clear_dag_run", "clear_dag_runs")
+OVER = ("success", "failed", "skipped")
+FINISHED = (*OVER, "upstream_failed", "removed")
 NOTE_LENGTH = 1000
 
 
@@ -68,10 +72,54 @@ class AirflowClient:
         for entry in answer["dag_runs"]:
             run = wanted.get((entry["dag_id"], entry["dag_run_id"]))
             if run and entry["state"] == "failed":
-                found.append(RunState(run, "failed", await self._failed_task(run), await self._by(run)))
+                found.append(RunState(run, "failed", await self._failed_task(run)))
             elif run:
                 found.append(RunState(run, entry["state"]))
         return found
+
+    async def tasks(self, runs: Sequence[Run]) -> list[TaskState]:
+        """Tasks of these runs that are over, the newest hundred."""
+        wanted = {(run.dag_id, run.job_id): run for run in runs}
+        jobs = "|".join(sorted({run.job_id for run in runs}))
+        states = "".join(f"&state={state}" for state in OVER)
+        query = f"run_id_prefix_pattern={quote(jobs)}{states}&order_by=-end_date&limit=100"
+        answer = _body(await self._request("GET", f"/api/v2/dags/~/dagRuns/~/taskInstances?{query}"))
+        named = [(wanted.get((entry["dag_id"], entry["dag_run_id"])), entry) for entry in answer["task_instances"]]
+        return [TaskState(run, entry["task_id"], entry["state"]) for run, entry in named if run]
+
+    async def ended_by(self, run: Run, after: int) -> str:
+        """The person who changed a state of the run or of its tasks last, since event ``after``; empty: nobody."""
+        logs = await self._events(run, ENDS, after)
+        return str(logs[0]["owner"] or "somebody") if logs else ""
+
+    async def touched(self, run: Run, after: int) -> Touched | None:
+        """Whether a person cleared tasks of the run since event ``after``."""
+        logs = await self._events(run, CLEARS, after)
+        if not logs:
+            return None
+        fresh = sorted(task for task, state in (await self._states(run)).items() if state not in FINISHED)
+        return Touched(str(logs[0]["owner"] or "somebody"), int(logs[0]["event_log_id"]), fresh)
+
+    async def newest_event(self, run: Run) -> int:
+        """Number of the newest record about the run."""
+        query = f"dag_id={run.dag_id}&run_id={run.job_id}&order_by=-event_log_id&limit=1"
+        logs = _body(await self._request("GET", f"/api/v2/eventLogs?{query}"))["event_logs"]
+        return int(logs[0]["event_log_id"]) if logs else 0
+
+    async def clear(self, run: Run, tasks: Sequence[str]) -> None:
+        """Let those of these tasks that are over run again."""
+        states = await self._states(run)
+        over = [task for task in tasks if states.get(task) in FINISHED]
+        if over:
+            body = {"dry_run": False, "dag_run_id": run.job_id, "task_ids": over, "only_failed": False}
+            _body(await self._request("POST", f"/api/v2/dags/{run.dag_id}/clearTaskInstances", body))
+
+    async def note(self, run: Run, text: str) -> None:
+        """Show people a note beside the run."""
+        path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.job_id}"
+        answer = await self._request("PATCH", f"{path}?update_mask=note", {"note": text[:NOTE_LENGTH]})
+        if answer.status_code != httpx.codes.NOT_FOUND:
+            _body(answer)
 
     def url(self, run: Run) -> str:
         """The run's page, at the name that people use."""
@@ -87,12 +135,16 @@ class AirflowClient:
         tasks = sorted(answer["task_instances"], key=lambda task: task["end_date"] or "")
         return str(tasks[0]["task_id"]) if tasks else ""
 
-    async def _by(self, run: Run) -> str:
-        query = f"dag_id={run.dag_id}&run_id={run.job_id}&order_by=-when&limit=1"
-        chosen = "".join(f"&included_events={event}" for event in BY_HAND)
+    async def _events(self, run: Run, kinds: Sequence[str], after: int) -> list[dict[str, Any]]:
+        """Records of what people did, newest first; what this party's gateway did is left out."""
+        query = f"dag_id={run.dag_id}&run_id={run.job_id}&order_by=-event_log_id&limit=50"
+        chosen = "".join(f"&included_events={kind}" for kind in kinds)
         answer = _body(await self._request("GET", f"/api/v2/eventLogs?{query}{chosen}"))
-        logs = answer["event_logs"]
-        return str(logs[0]["owner"] or "somebody") if logs else ""
+        return [log for log in answer["event_logs"] if log["owner"] != USER and log["event_log_id"] > after]
+
+    async def _states(self, run: Run) -> dict[str, str]:
+        answer = await self._request("GET", f"/api/v2/dags/{run.dag_id}/dagRuns/{run.job_id}/taskInstances")
+        return {entry["task_id"]: str(entry["state"]) for entry in _body(answer)["task_instances"]}
 
     async def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
         try:

@@ -1,11 +1,12 @@
 """The initiator's gateway decides: when a step starts, what it resumes from, that it is committed, how a job ends.
 
-A state machine over the store without sockets or clocks: reports of members' gateways go in, orders and verdicts go
-into the outbox. Every call is one transaction, so a decision is on disk before anybody is told, and a restart goes on
-where the store ends.
+A state machine over the store without sockets: reports of members' gateways go in, orders and verdicts go into the
+outbox. Every call is one transaction, so a decision is on disk before anybody is told, and a restart goes on where the
+store ends. Clocks only end waiting; they never decide between two outcomes that parties could see differently.
 
-    WAITED -> (all members PRESENT, equal digests) -> STARTED -> (all PREPARED) -> COMMITTED
-       ^------------- a process lost: the attempt ends for all -------|
+    WAITED -> (a task of every member waits, all slots are held) -> CALLED
+       ^    -> (all members PRESENT, equal digests) -> STARTED -> (all PREPARED) -> COMMITTED
+       |------- a process lost: the attempt ends for all --------|
 """
 
 from __future__ import annotations
@@ -21,34 +22,59 @@ from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.rows import (
     AttemptRow,
     CheckpointRow,
+    GenerationRow,
     HeardRow,
     JobRow,
     MemberRow,
-    OwnRow,
     StepRow,
     VerdictRow,
 )
+from federated_operators.gateway.rules import FINISHED, Readiness
+from federated_operators.gateway.slots import NONE, Slots
+from federated_operators.gateway.steps import COMMAND, Command, Steps, job_of, of_step
 from federated_operators.gateway.store import Store
 from federatedml.errors import PolicyError, ProtocolError
 from federatedml.federation.party import Member
 
+__all__ = ["COMMAND", "VERDICT", "Coordinator"]
+
 DIGEST_BYTES = 64  # what a report may have stored here
-LOST_BUDGET = 5  # processes that a step may lose before its job fails
-COMMAND, VERDICT = "command", "verdict"  # kinds of letters
+LOST_BUDGET = 5  # processes that a step may lose before it fails
+CALL_S = 15.0  # how long called members have to be present
+VERDICT = "verdict"  # kind of letter
 ENDED_BY_PERSON, ENDED_BY_TIMEOUT = "FED-450", "FED-451"
 
 Report = job_pb2.StepReport
 State = job_pb2.StepState
+_NOT_STARTED = (State.WAITED, State.CALLED)
 
 
 class Coordinator:
-    """Decisions about the jobs that this party initiated."""
+    """Decisions about the jobs that this party initiated.
 
-    def __init__(self, store: Store, roster: Roster, clock: Callable[[], float] = time.time) -> None:
-        self._store, self._roster, self._clock = store, roster, clock
+    Args:
+        clock: Unix seconds, for people and for timeouts.
+        monotonic: seconds, for waiting.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        roster: Roster,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store, self._roster, self._clock, self._monotonic = store, roster, clock, monotonic
+        self._steps = Steps(store, roster)
+        self._slots = Slots(self._steps, monotonic)
+        self._called: dict[tuple[object, ...], float] = {}  # since when members are called
         self.progress: dict[Seat, tuple[float, str]] = {}
+        self.waits: dict[Seat, str] = {}  # what a member waits for, as its party said last
         self._on: Mapping[int, Callable[[Seat, StepRow, MemberRow, Report], None]] = {
             Report.WORKER_PRESENT: self._present,
+            Report.WORKER_WAITS: self._waits,
+            Report.LEASE_GRANTED: self._granted,
+            Report.LEASE_WAITS: self._lease_waits,
             Report.WORKER_LOST: self._lost,
             Report.WORKER_FAILED: self._failed,
             Report.CHECKPOINT_STORED: self._checkpoint,
@@ -72,10 +98,10 @@ class Coordinator:
         if max(map(len, digests)) > DIGEST_BYTES:
             raise ProtocolError("FED-359", f"a digest has at most {DIGEST_BYTES} bytes, one of the report has more")
         with self._store.transaction():
-            if self._is_new(caller, report) and self._is_running(seat.job):
-                step = self._step(seat)
-                row = self._member(seat, step.generation)
-                self._on[report.event](seat, step, row, report)
+            if self._is_new(caller, report) and self.is_running(seat.job):
+                step = self._steps.of(seat.job, seat.component)
+                if report.step.generation == step.generation:
+                    self._on[report.event](seat, step, self._steps.member(seat, step), report)
         return None
 
     def end(self, job: Job, verdict: int, failure: pb.Failure | None = None, by: str = "") -> None:
@@ -97,116 +123,263 @@ class Coordinator:
             )
             for party in self._roster.parties(job):
                 self._store.post(party, VERDICT, notice.SerializeToString())
+            self._forget(job)
 
-    # Events of a step
+    def is_running(self, job: Job) -> bool:
+        """Whether the job has no verdict."""
+        row = self._store.get(JobRow, **job.where)
+        return row is not None and not self._store.get(VerdictRow, **job.where, generation=row.generation)
 
-    def _present(self, seat: Seat, step: StepRow, row: MemberRow, report: Report) -> None:
-        self._note(seat.job, "present", str(seat.member), step)
-        if step.state == State.COMMITTED:
-            return self._order(seat, step, job_pb2.StepCommand.COMMIT)
-        if step.state == State.STARTED:  # a process nobody knew to be lost
-            self._lost(seat, step, row, Report())
-            step = self._step(seat)
-        present = replace(
-            row, state=State.PRESENT, conf_digest=report.conf_digest, version=report.component_version[:64]
-        )
-        self._store.put(present)
-        members = self._members(seat, step)
-        if step.state == State.WAITED and all(m.state == State.PRESENT for m in members):
-            self._start(seat, step, members)
+    def settle(self, job: Job) -> None:
+        """Follow what a decided step, or a restart, means for the others: skip, end the job, or call what may run."""
+        flow, states = self._steps.flow(job), self._steps.states(job)
+        fresh = [name for name in states if states[name] in _NOT_STARTED]
+        while skipped := [name for name in fresh if flow.readiness(name, states) is Readiness.SKIP]:
+            for name in skipped:
+                self._skip(self._steps.of(job, name), [up for up in flow.upstream[name] if states[up] in FINISHED])
+                states[name] = State.SKIPPED
+                fresh.remove(name)
+        known = self._steps.known(job)
+        for name, step in known.items():
+            if step.state == State.FAILED and not flow.covered(name, states):
+                failure = pb.Failure.FromString(step.failure)
+                timed_out = failure.code == ENDED_BY_TIMEOUT
+                return self.end(job, job_pb2.TIMED_OUT if timed_out else job_pb2.JOB_FAILED, failure)
+        for name in known:
+            if self.is_running(job):
+                self._advance(self._steps.of(job, name))
         return None
 
-    def _start(self, seat: Seat, step: StepRow, members: Sequence[MemberRow]) -> None:
+    def tick(self) -> None:
+        """End what has waited for too long: held slots, calls, steps and jobs."""
+        for row in self._store.select(JobRow, initiator=self._roster.party, state="running"):
+            job = Job(row.initiator, row.job_id)
+            if not self.is_running(job):
+                continue
+            with self._store.transaction():
+                steps = self._steps.known(job)
+                self._slots.tick([step for step in steps.values() if step.state == State.WAITED])
+                for name in steps:
+                    self._call_over(self._steps.of(job, name))
+                    self._step_timeout(self._steps.of(job, name))
+                self._job_timeout(job, row)
+
+    def recover(self) -> None:
+        """After a restart: go on with every job."""
+        for row in self._store.select(JobRow, initiator=self._roster.party, state="running"):
+            job = Job(row.initiator, row.job_id)
+            if self.is_running(job):
+                with self._store.transaction():
+                    self.settle(job)
+
+    # Before a step starts
+
+    def _present(self, seat: Seat, step: StepRow, row: MemberRow, report: Report) -> None:
+        self._steps.note(step, "present", str(seat.member))
+        if step.state in FINISHED:
+            return self._repeat(step, row)
+        if step.state == State.STARTED:  # a process nobody knew to be lost
+            self._lost(seat, step, row, Report())
+            step = self._steps.of(seat.job, seat.component)
+            row = self._steps.member(seat, step)
+        self._store.put(
+            replace(row, state=State.PRESENT, conf_digest=report.conf_digest, version=report.component_version[:64])
+        )
+        self._advance(step)
+        return None
+
+    def _repeat(self, step: StepRow, row: MemberRow) -> None:
+        """Tell a late process what was decided."""
+        actions = {State.COMMITTED: Command.COMMIT, State.FAILED: Command.FAIL, State.SKIPPED: Command.SKIP}
+        failure = pb.Failure.FromString(step.failure) if step.failure else None
+        self._steps.order(step, row, actions[State(step.state)], failure=failure)
+
+    def _waits(self, seat: Seat, step: StepRow, row: MemberRow, report: Report) -> None:
+        if step.state not in _NOT_STARTED or row.state not in (State.ABSENT, State.PRESENT):
+            return
+        self._steps.note(step, "waits", str(seat.member))
+        self._store.put(replace(row, state=State.WAITED))
+        self._advance(step)
+
+    def _granted(self, seat: Seat, step: StepRow, row: MemberRow, report: Report) -> None:
+        if step.state == State.WAITED:
+            self.waits.pop(seat, None)
+            self._slots.granted(step, row, report.lease)
+            self._advance(step)
+
+    def _lease_waits(self, seat: Seat, step: StepRow, row: MemberRow, report: Report) -> None:
+        self.waits[seat] = report.progress_text[:200]
+
+    def _advance(self, step: StepRow) -> None:
+        """Bring a step that has not started as far as it can go: ask for slots, call, start."""
+        if step.state not in _NOT_STARTED:
+            return
+        flow, states = self._steps.flow(job_of(step)), self._steps.states(job_of(step))
+        members = self._steps.members(step)
+        if flow.readiness(step.component, states) is not Readiness.RUN or not self._all_there(step, members):
+            return
+        if not self._slots.complete(step):
+            return
+        members = self._steps.members(step)
+        if all(row.state == State.PRESENT for row in members):
+            self._start(step, members)
+        elif step.state == State.WAITED:
+            self._call(step, members)
+
+    def _all_there(self, step: StepRow, members: Sequence[MemberRow]) -> bool:
+        """Whether a task of every member is there. Who is called and does not come yet is given time."""
+        return step.state == State.CALLED or all(row.state != State.ABSENT for row in members)
+
+    def _call(self, step: StepRow, members: Sequence[MemberRow]) -> None:
+        called = replace(step, state=State.CALLED)
+        self._store.put(called)
+        self._called[_name(step)] = self._monotonic()
+        self._steps.note(step, "called")
+        for row in members:
+            if row.state == State.WAITED:
+                self._steps.order(called, row, Command.CALL)
+
+    def _call_over(self, step: StepRow) -> None:
+        """A call that not all have followed: who did not come is absent until a task of it registers again."""
+        since = self._called.setdefault(_name(step), self._monotonic()) if step.state == State.CALLED else None
+        if since is None or self._monotonic() - since < CALL_S:
+            return
+        self._uncall(step, "not all came")
+        for row in self._steps.members(step):
+            if row.state == State.WAITED:
+                self._store.put(replace(row, state=State.ABSENT))
+
+    def _uncall(self, step: StepRow, why: str) -> None:
+        self._called.pop(_name(step), None)
+        self._slots.give_back(step)
+        if step.state == State.CALLED:
+            self._store.put(replace(step, state=State.WAITED))
+            self._steps.note(step, "call ended", why)
+
+    def _start(self, step: StepRow, members: Sequence[MemberRow]) -> None:
         difference = _difference(members)
         if difference:
-            return self.end(seat.job, job_pb2.JOB_FAILED, _failure("FED-344", difference, seat.component))
-        resume = self._newest_common(seat, step)
+            return self.end(job_of(step), job_pb2.JOB_FAILED, _failure("FED-344", difference, step.component))
+        self._called.pop(_name(step), None)
+        resume = self._steps.newest_common(step)
         attempt = replace(
             step, state=State.STARTED, attempt=step.attempt + 1, started_at=step.started_at or self._clock()
         )
         self._store.put(attempt)
         at = (resume.attempt, resume.round) if resume else (0, 0)
-        self._store.put(AttemptRow(*_key(seat.job), seat.component, step.generation, attempt.attempt, *at))
-        self._drop_newer(seat, step, at)
-        self._note(seat.job, "start", f"resume from {at}" if resume else "from the beginning", attempt)
+        self._store.put(AttemptRow(*_key(job_of(step)), step.component, step.generation, attempt.attempt, *at))
+        self._steps.drop_newer(step, at)
+        self._steps.note(attempt, "start", f"resume from {at}" if resume else "from the beginning")
+        states = self._steps.states(job_of(step))
+        committed = [name for name, state in states.items() if state == State.COMMITTED]
         for member in members:
             self._store.put(replace(member, state=State.STARTED))
-            own = replace_member(seat, member)
-            self._order(own, attempt, job_pb2.StepCommand.START, resume=self._reference(own, step, at))
+            resume_from = self._steps.reference(member, at)
+            self._steps.order(attempt, member, Command.START, resume=resume_from, committed=committed)
         return None
+
+    # In an attempt
+
+    def _checkpoint(self, seat: Seat, step: StepRow, row: MemberRow, report: Report) -> None:
+        stored = report.checkpoint
+        if stored.attempt == step.attempt:
+            key = (*_key(seat.job), seat.component, step.generation, row.member)
+            self._store.put(CheckpointRow(*key, stored.attempt, stored.round, stored.digest))
+            self._steps.note(step, "checkpoint known", f"{row.member} {checkpoint_words(stored)}")
 
     def _prepared(self, seat: Seat, step: StepRow, row: MemberRow, report: Report) -> None:
         if step.state != State.STARTED or report.step.attempt != step.attempt:
             return
         self._store.put(replace(row, state=State.PREPARED, outputs_digest=report.outputs_digest))
-        self._note(seat.job, "prepared", str(seat.member), step)
-        if all(m.state == State.PREPARED for m in self._members(seat, step)):
-            self._commit(seat, step)
+        self._steps.note(step, "prepared", str(seat.member))
+        if all(m.state == State.PREPARED for m in self._steps.members(step)):
+            self._commit(step)
 
-    def _commit(self, seat: Seat, step: StepRow) -> None:
+    def _commit(self, step: StepRow) -> None:
         done = replace(step, state=State.COMMITTED, ended_at=self._clock())
         self._store.put(done)
-        self._close_attempt(seat, step, "committed")
-        self._note(seat.job, "commit", "", step)
-        for member in self._members(seat, step):
-            self._store.put(replace(member, state=State.COMMITTED))
-            self._order(replace_member(seat, member), done, job_pb2.StepCommand.COMMIT)
-        if seat.component == CONCLUDE:
-            self.end(seat.job, job_pb2.SUCCEEDED)
+        self._steps.close_attempt(step, "committed")
+        self._steps.note(step, "commit")
+        for member in self._steps.set_members(step, state=State.COMMITTED, lease=NONE):
+            self._steps.order(done, member, Command.COMMIT)
+        if step.component == CONCLUDE:
+            return self.end(job_of(step), job_pb2.SUCCEEDED)
+        return self.settle(job_of(step))
 
     def _lost(self, seat: Seat, step: StepRow, row: MemberRow, report: Report) -> None:
-        if step.state == State.COMMITTED or 0 < report.step.attempt < step.attempt:
+        if step.state in FINISHED or 0 < report.step.attempt < step.attempt:
             return
         step = replace(step, lost=step.lost + 1)
         self._store.put(step)
-        self._store.put(replace(row, state=State.WAITED))
-        self._note(seat.job, "lost", str(seat.member), step)
+        self._store.put(replace(row, state=State.ABSENT))
+        self._steps.note(step, "lost", str(seat.member))
         if step.lost > LOST_BUDGET:
             text = f"{step.lost} processes were lost, at most {LOST_BUDGET} may be"
-            failure = _failure("FED-403", text, seat.component, seat.member)
-            return self.end(seat.job, job_pb2.JOB_FAILED, failure)
-        if step.state == State.STARTED:
-            self._end_attempt(seat, step)
-        return None
+            self._fail(step, _failure("FED-403", text, seat.component, seat.member))
+        elif step.state == State.STARTED:
+            self._end_attempt(step, _failure("FED-404", "its process was lost", seat.component, seat.member))
+        else:
+            self._uncall(step, f"{seat.member} was lost")
 
-    def _end_attempt(self, seat: Seat, step: StepRow) -> None:
+    def _end_attempt(self, step: StepRow, reason: pb.Failure) -> None:
         self._store.put(replace(step, state=State.WAITED))
-        reason = _failure("FED-404", "its process was lost", seat.component, seat.member)
-        self._close_attempt(seat, step, words(reason))
-        self._note(seat.job, "end attempt", words(reason), step)
-        for member in self._members(seat, step):
-            self._store.put(replace(member, state=State.WAITED))
-            self._order(replace_member(seat, member), step, job_pb2.StepCommand.END_ATTEMPT, failure=reason)
+        self._steps.close_attempt(step, words(reason))
+        self._steps.note(step, "end attempt", words(reason))
+        self._steps.set_members(step, state=State.ABSENT, lease=NONE)
+        self._steps.order_all(step, Command.END_ATTEMPT, reason)
 
     def _failed(self, seat: Seat, step: StepRow, row: MemberRow, report: Report) -> None:
-        if 0 < report.step.attempt < step.attempt or step.state == State.COMMITTED:
+        if 0 < report.step.attempt < step.attempt or step.state in FINISHED:
             return
+        code, message = report.failure.code[:16], report.failure.message[:2000]
+        failure = _failure(code, message, seat.component, seat.member)
+        retries = self._roster.plan(seat.job).auto_retries.get(seat.component, 0)
+        if step.state == State.STARTED and step.retried < retries:
+            again = replace(step, retried=step.retried + 1)
+            self._store.put(again)
+            return self._end_attempt(again, failure)
         self._store.put(replace(row, state=State.FAILED))
-        self._store.put(replace(step, state=State.FAILED, ended_at=self._clock()))
-        failure = pb.Failure(
-            code=report.failure.code[:16],
-            message=report.failure.message[:2000],
-            member=member_pb(seat.member),
-            component=seat.component,
-        )
-        self._note(seat.job, "step failed", words(failure), step)
-        self.end(seat.job, job_pb2.JOB_FAILED, failure)
+        return self._fail(step, failure)
 
-    def _checkpoint(self, seat: Seat, step: StepRow, row: MemberRow, report: Report) -> None:
-        stored = report.checkpoint
-        if stored.attempt == step.attempt:
-            self._store.put(
-                CheckpointRow(
-                    *_key(seat.job),
-                    seat.component,
-                    step.generation,
-                    row.member,
-                    stored.attempt,
-                    stored.round,
-                    stored.digest,
-                )
-            )
-            self._note(seat.job, "checkpoint known", f"{row.member} {checkpoint_words(stored)}", step)
+    # Ends
+
+    def _fail(self, step: StepRow, failure: pb.Failure) -> None:
+        """A step failed for good; the job may survive it."""
+        if step.state == State.STARTED:
+            self._steps.close_attempt(step, words(failure))
+            self._steps.note(step, "end attempt", words(failure))
+        self._called.pop(_name(step), None)
+        failed = replace(step, state=State.FAILED, ended_at=self._clock(), failure=failure.SerializeToString())
+        self._store.put(failed)
+        self._steps.note(step, "step failed", words(failure))
+        self._steps.set_members(step, state=State.FAILED, lease=NONE)
+        self._steps.order_all(failed, Command.FAIL, failure)
+        if step.component == CONCLUDE:
+            return self.end(job_of(step), job_pb2.JOB_FAILED, failure)
+        return self.settle(job_of(step))
+
+    def _skip(self, step: StepRow, because: Sequence[str]) -> None:
+        reason = _failure("FED-408", f"skipped: {', '.join(because)} did not succeed", step.component)
+        self._uncall(step, "skipped")
+        skipped = replace(step, state=State.SKIPPED, ended_at=self._clock(), failure=reason.SerializeToString())
+        self._store.put(skipped)
+        self._steps.note(step, "skipped", reason.message)
+        self._steps.set_members(step, state=State.SKIPPED, lease=NONE)
+        self._steps.order_all(skipped, Command.SKIP, reason)
+
+    def _step_timeout(self, step: StepRow) -> None:
+        limit = self._roster.plan(job_of(step)).task_timeouts.get(step.component)
+        if limit is None or not step.started_at or step.state in FINISHED:
+            return
+        if self._clock() - step.started_at > limit:
+            self._fail(step, _failure(ENDED_BY_TIMEOUT, f"not done within its timeout of {limit:g} s", step.component))
+
+    def _job_timeout(self, job: Job, row: JobRow) -> None:
+        limit = self._roster.plan(job).timeout
+        opened = self._store.get(GenerationRow, **job.where, generation=row.generation)
+        if self._clock() - (opened.opened_at if opened else row.created_at) > limit:
+            failure = _failure(ENDED_BY_TIMEOUT, f"the job was not done within its timeout of {limit:g} s", "")
+            self.end(job, job_pb2.TIMED_OUT, failure)
 
     def _run_ended(self, caller: str, report: Report) -> None:
         job = Job.of(report.step.job)
@@ -215,6 +388,9 @@ class Coordinator:
             raise PolicyError("FED-541", f"party {caller} may not end job {job.job_id} for {member}")
         if member not in self._roster.plan(job).members:
             raise PolicyError("FED-542", f"{member} is no member of job {job.job_id}")
+        row = self._store.get(JobRow, **job.where)
+        if row is None or report.step.generation != row.generation:
+            return
         verdicts = {ENDED_BY_PERSON: job_pb2.CANCELLED, ENDED_BY_TIMEOUT: job_pb2.TIMED_OUT}
         verdict = verdicts.get(report.failure.code, job_pb2.JOB_FAILED)
         component = report.failure.component[:128]
@@ -230,93 +406,21 @@ class Coordinator:
         self._store.put(HeardRow(caller, report.serial))
         return True
 
-    def _is_running(self, job: Job) -> bool:
-        row = self._store.get(JobRow, **job.where)
-        return row is not None and not self._store.get(VerdictRow, **job.where, generation=row.generation)
-
-    def _step(self, seat: Seat) -> StepRow:
-        job = self._store.get(JobRow, **seat.job.where)
-        generation = job.generation if job else 1
-        found = self._store.get(StepRow, **seat.job.where, component=seat.component, generation=generation)
-        if found:
-            return found
-        step = StepRow(*_key(seat.job), seat.component, generation, State.WAITED)
-        self._store.put(step)
-        for member in self._roster.members(seat.job, seat.component):
-            self._store.put(MemberRow(*_key(seat.job), seat.component, generation, str(member), State.WAITED))
-        return step
-
-    def _member(self, seat: Seat, generation: int) -> MemberRow:
-        row = self._store.get(MemberRow, **seat.where, generation=generation)
-        if row is None:
-            raise ProtocolError("FED-341", f"{seat.member} is no member of {seat.component}")
-        return row
-
-    def _members(self, seat: Seat, step: StepRow) -> list[MemberRow]:
-        where = {**seat.job.where, "component": seat.component, "generation": step.generation}
-        return self._store.select(MemberRow, **where)
-
-    def _newest_common(self, seat: Seat, step: StepRow) -> CheckpointRow | None:
-        """The newest (attempt, round) that every member has stored: shares of two attempts do not belong together."""
-        where = {**seat.job.where, "component": seat.component, "generation": step.generation}
-        rows = self._store.select(CheckpointRow, **where)
-        stored: dict[str, set[tuple[int, int]]] = {
-            str(m): set() for m in self._roster.members(seat.job, seat.component)
-        }
-        for row in rows:
-            stored[row.member].add((row.attempt, row.round))
-        common = max(set.intersection(*stored.values()), default=None)
-        return next((row for row in rows if (row.attempt, row.round) == common), None)
-
-    def _drop_newer(self, seat: Seat, step: StepRow, keep: tuple[int, int]) -> None:
-        where = {**seat.job.where, "component": seat.component, "generation": step.generation}
-        for row in self._store.select(CheckpointRow, **where):
-            if (row.attempt, row.round) != keep:
-                self._store.delete(CheckpointRow, **where, member=row.member, attempt=row.attempt, round=row.round)
-
-    def _reference(self, seat: Seat, step: StepRow, at: tuple[int, int]) -> job_pb2.CheckpointRef | None:
-        row = self._store.get(CheckpointRow, **seat.where, generation=step.generation, attempt=at[0], round=at[1])
-        return job_pb2.CheckpointRef(attempt=row.attempt, round=row.round, digest=row.digest) if row else None
-
-    def _close_attempt(self, seat: Seat, step: StepRow, outcome: str) -> None:
-        where = {**seat.job.where, "component": seat.component, "generation": step.generation}
-        row = self._store.get(AttemptRow, **where, attempt=step.attempt)
-        if row:
-            self._store.put(replace(row, outcome=outcome))
-
-    # What is told
-
-    def _order(
-        self,
-        seat: Seat,
-        step: StepRow,
-        action: int,
-        resume: job_pb2.CheckpointRef | None = None,
-        failure: pb.Failure | None = None,
-    ) -> None:
-        members = self._roster.members(seat.job, seat.component) if action == job_pb2.StepCommand.START else ()
-        command = job_pb2.StepCommand(
-            member=member_pb(seat.member),
-            step=seat.step(step.generation, step.attempt),
-            action=action,  # type: ignore[arg-type]
-            resume_from=resume,
-            members=[member_pb(member) for member in members],
-            failure=failure,
-        )
-        self._store.post(seat.member.party, COMMAND, command.SerializeToString())
-
-    def _note(self, job: Job, event: str, reason: str, step: StepRow | None = None) -> None:
-        at = (step.component, step.generation, step.attempt) if step else ("", 0, 0)
-        self._store.event(event, job, *at, party=self._roster.party, reason=reason)
-
-
-def replace_member(seat: Seat, row: MemberRow | OwnRow) -> Seat:
-    """The seat of another member of the same step."""
-    return replace(seat, member=Member.parse(row.member))
+    def _forget(self, job: Job) -> None:
+        """What is only remembered while the job runs."""
+        for name in [name for name in self._called if name[:2] == _key(job)]:
+            del self._called[name]
+        for notes in (self.waits, self.progress):
+            for seat in [seat for seat in notes if seat.job == job]:
+                del notes[seat]
 
 
 def _key(job: Job) -> tuple[str, str]:
     return job.initiator, job.job_id
+
+
+def _name(step: StepRow) -> tuple[object, ...]:
+    return tuple(of_step(step).values())
 
 
 def _failure(code: str, message: str, component: str, member: Member | None = None) -> pb.Failure:
@@ -325,8 +429,8 @@ def _failure(code: str, message: str, component: str, member: Member | None = No
 
 def _difference(members: Sequence[MemberRow]) -> str:
     """What two members disagree about, with both values; empty if nothing."""
-    first = members[0]
-    for other in members[1:]:
+    first, *others = sorted(members, key=lambda row: row.member)
+    for other in others:
         if other.conf_digest != first.conf_digest:
             values = f"{first.member} {first.conf_digest.hex()[:16]}, {other.member} {other.conf_digest.hex()[:16]}"
             return f"the conf digests differ: {values}"

@@ -18,9 +18,11 @@ from federated_operators.gateway.policy import load_policy
 from federated_operators.gateway.progress import Progress
 from federated_operators.gateway.reconcile import cancelled, tell_run_ended
 from federated_operators.gateway.relay import Relay
+from federated_operators.gateway.reopening import Ask, Reopening
 from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.seats import Attachment, Seats
 from federated_operators.gateway.show import Show
+from federated_operators.gateway.waiting import Waiting
 from federatedml.errors import FedError, PolicyError, ProtocolError
 
 Frame = local_pb2.GatewayFrame
@@ -41,13 +43,18 @@ class LocalService(local_pb2_grpc.LocalServicer):
         relay: Relay,
         show: Show,
         progress: Progress,
+        waiting: Waiting,
+        reopening: Reopening,
+        ask_rerun: Ask,
     ) -> None:
+        self._waiting, self._reopening, self._ask_rerun = waiting, reopening, ask_rerun
         self._roster, self._agreement, self._admission = roster, agreement, admission
         self._coordinator, self._own, self._seats = coordinator, own, seats
         self._relay, self._show, self._progress = relay, show, progress
 
     async def Federate(self, request: local_pb2.FederateRequest, context: Any) -> AsyncIterator[News]:  # noqa: N802
         """Propose a job and see it enrolled everywhere."""
+        await self._judge(self._roster.party, request.job_id, request.dag_id)
         async for news in self._admission.federate(request):
             yield news
 
@@ -59,6 +66,7 @@ class LocalService(local_pb2_grpc.LocalServicer):
             if plan is None:
                 text = f"no job {request.job_id} of party {request.initiator} was agreed for DAG {request.dag_id}"
                 raise ProtocolError("FED-353", text, "it was started by hand: start it at the initiator")
+            await self._reopening.judge(plan, self._ask_rerun)
             if plan.spec_digest != request.spec_digest:
                 raise ProtocolError("FED-354", "this DAG was not built from the pipeline that was agreed")
         except FedError as error:
@@ -74,6 +82,7 @@ class LocalService(local_pb2_grpc.LocalServicer):
         try:
             seat = Seat.of(pb.StepKey(job=join.job, component=join.component), join.member)
             self._own.check_join(seat, join)
+            await self._reopening.judge(self._roster.plan(seat.job, seat.member), self._ask_rerun)
         except FedError as error:
             yield Frame(failed=failure_pb(error))
             return
@@ -116,6 +125,8 @@ class LocalService(local_pb2_grpc.LocalServicer):
             self._progress.set(seat, frame.progress.done, frame.progress.text)
         elif kind == "rejoin":
             self._own.rejoin(seat)
+        elif kind == "defer":
+            self._own.defer(seat)
 
     def _prepared(self, seat: Seat, outputs: bytes) -> None:
         """Outputs that the policy does not allow are a failure of the step."""
@@ -125,6 +136,31 @@ class LocalService(local_pb2_grpc.LocalServicer):
         except FedError as error:
             return self._own.failed(seat, failure_pb(error, seat.member, seat.component))
         return self._own.prepared(seat, outputs)
+
+    async def Await(self, request: local_pb2.AwaitRequest, context: Any) -> local_pb2.AwaitReply:  # noqa: N802
+        """Answers when the task shall come: its step is called, or decided."""
+        try:
+            seat = Seat.of(pb.StepKey(job=request.job, component=request.component), request.member)
+            await self._waiting.until(seat, lambda: self._own.awaited(seat))
+        except FedError as error:
+            await context.abort(status_of(error), str(error))
+        return local_pb2.AwaitReply()
+
+    async def Rerun(self, request: job_pb2.RerunOrder, context: Any) -> job_pb2.RerunAnswer:  # noqa: N802
+        """A person of this party wants a rerun: decided by the job's coordinator."""
+        request.party = self._roster.party
+        try:
+            Job.of(request.job)
+            return await self._ask_rerun(request)
+        except FedError as error:
+            return job_pb2.RerunAnswer(failure=failure_pb(error))
+
+    async def _judge(self, initiator: str, job_id: str, dag_id: str) -> None:
+        """Hold the first task of a job that has ended until it is known why it runs."""
+        job = Job(initiator, job_id)
+        for plan in self._roster.plans(job):
+            if plan.dag_id == dag_id:
+                await self._reopening.judge(plan, self._ask_rerun)
 
     async def Show(self, request: local_pb2.JobQuery, context: Any) -> local_pb2.JobViews:  # noqa: N802
         """What is known of jobs."""

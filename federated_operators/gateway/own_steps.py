@@ -3,8 +3,9 @@
 A state machine over the store, like the coordinator, and without sockets: calls of workers and orders of the
 coordinator go in, frames for the worker come out, reports go into the outbox.
 
-    PRESENT -> (START) -> STARTED -> (the worker's outputs) -> PREPARED -> (COMMIT) -> COMMITTED
-       ^---- END_ATTEMPT, or the worker lost: WAITED until a worker is there again ----|
+    ABSENT -> (a worker joins) -> PRESENT -> (START) -> STARTED -> (its outputs) -> PREPARED -> (COMMIT) -> COMMITTED
+      ^  WAITED: its task waits without a process ---^      |
+      |---- END_ATTEMPT, or the worker lost ----------------|
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from pathlib import Path
 
 from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2, local_pb2
+from federated_operators.gateway.leases import Leases
 from federated_operators.gateway.names import Job, Seat, checkpoint_words, failure_pb, member_pb
+from federated_operators.gateway.policy import DEFAULT_SLOTS
 from federated_operators.gateway.roster import Roster
-from federated_operators.gateway.rows import JobRow, OutputRow, OwnRow, VerdictRow
+from federated_operators.gateway.rows import JobRow, LeaseRow, OutputRow, OwnRow, VerdictRow
+from federated_operators.gateway.rules import FINISHED
 from federated_operators.gateway.store import Store
 from federatedml.errors import PeerError, ProtocolError
 from federatedml.federation.checkpoint import CheckpointStore
@@ -29,7 +33,9 @@ REPORT = "report"  # kind of letter
 Frame = local_pb2.GatewayFrame
 Report = job_pb2.StepReport
 State = job_pb2.StepState
+Command = job_pb2.StepCommand
 _IN_ATTEMPT = (State.STARTED, State.PREPARED)
+_DECISIONS = (Command.CALL, Command.COMMIT, Command.FAIL, Command.SKIP)
 
 
 class OwnSteps:
@@ -37,11 +43,32 @@ class OwnSteps:
 
     Args:
         tell: gives a frame to the worker in a seat, if one is there; called after the transaction.
+        wake: tells whoever waits for a seat to look again.
+        slots: how many steps may run here at once.
     """
 
-    def __init__(self, store: Store, roster: Roster, home: PartyHome, tell: Callable[[Seat, Frame], object]) -> None:
-        self._store, self._roster, self._home, self._tell = store, roster, home, tell
+    def __init__(
+        self,
+        store: Store,
+        roster: Roster,
+        home: PartyHome,
+        tell: Callable[[Seat, Frame], object],
+        wake: Callable[[Seat], None] = lambda seat: None,
+        slots: Callable[[], int] = lambda: DEFAULT_SLOTS,
+    ) -> None:
+        self._store, self._roster, self._home, self._tell, self._wake = store, roster, home, tell, wake
+        self.leases = Leases(store, slots, self._report_lease)
         self.progress: dict[Seat, tuple[float, str]] = {}
+        self._orders = {
+            Command.LEASE: self._lease,
+            Command.RELEASE: self._release,
+            Command.CALL: self._call,
+            Command.START: self._start,
+            Command.END_ATTEMPT: self._end_attempt,
+            Command.COMMIT: self._commit,
+            Command.FAIL: self._fail,
+            Command.SKIP: self._skip,
+        }
 
     # The worker speaks
 
@@ -53,6 +80,8 @@ class OwnSteps:
             row = self._row(seat)
             if row.state == State.COMMITTED:
                 frame = self._committed(seat, row, computed=join.attempt == row.attempt)
+            elif row.failure:
+                frame = _decided(row)
             elif verdict:
                 frame = Frame(failed=_why(verdict))
             else:
@@ -72,7 +101,9 @@ class OwnSteps:
         same = row.ti_id == join.task_instance_id
         joined = replace(row, ti_id=join.task_instance_id, conf_digest=join.conf_digest, version=join.component_version)
         self._store.put(joined)
-        if row.state == State.PREPARED or (same and row.state == State.STARTED and join.attempt == row.attempt):
+        if row.state in (State.PREPARED, State.FAILED):
+            return None  # the coordinator says what becomes of it
+        if same and row.state == State.STARTED and join.attempt == row.attempt:
             return None
         if same and row.state == State.STARTED and not join.attempt:
             return Frame(start=self._start_frame(seat, row))
@@ -88,10 +119,32 @@ class OwnSteps:
         """The same process is there again after its attempt ended."""
         with self._store.transaction():
             row = self._row(seat)
-            if row.state == State.WAITED:
+            if row.state == State.ABSENT:
                 self._be_present(seat, row)
         if row.state == State.STARTED:  # it was called present by its reconnect, and started
             self._tell(seat, Frame(start=self._start_frame(seat, row)))
+
+    def defer(self, seat: Seat) -> None:
+        """The worker wants to go until its step is called; told so only if it may, which it may not near a start."""
+        with self._store.transaction():
+            row = self._row(seat)
+            if row.state != State.PRESENT or self.leases.held(seat):
+                return
+            self._store.put(replace(row, state=State.WAITED, ti_id="", called=0))
+            self._note(seat, "worker deferred", row)
+            self._report(seat, row, Report.WORKER_WAITS)
+        self._tell(seat, Frame(deferred=local_pb2.Deferred(reason=self.leases.why(seat) or "the other members")))
+
+    def awaited(self, seat: Seat) -> bool:
+        """A task waits for its step; whether it shall come now."""
+        self._roster.check_seat(seat, self._roster.party)
+        with self._store.transaction():
+            row = self._row(seat)
+            if row.state not in (State.ABSENT, State.WAITED) or row.called or self._verdict(seat.job):
+                return True
+            self._store.put(replace(row, state=State.WAITED))
+            self._report(seat, row, Report.WORKER_WAITS)
+        return False
 
     def prepared(self, seat: Seat, outputs: bytes) -> None:
         """The worker's outputs are stored and synced; repeated after a reconnect."""
@@ -114,7 +167,7 @@ class OwnSteps:
         """The role function failed for good."""
         with self._store.transaction():
             row = self._row(seat)
-            if row.state not in (State.COMMITTED, State.FAILED):
+            if row.state not in (State.COMMITTED, State.FAILED, State.SKIPPED):
                 self._store.put(replace(row, state=State.FAILED))
                 self._note(seat, "failed", row, failure.message)
                 self._report(seat, row, Report.WORKER_FAILED, failure=failure)
@@ -123,12 +176,16 @@ class OwnSteps:
         """The worker's stream closed without a farewell. Outputs that are stored need no worker."""
         with self._store.transaction():
             row = self._row(seat)
-            if row.ti_id != ti_id or row.state not in (State.PRESENT, State.STARTED, State.WAITED):
+            if row.ti_id != ti_id or row.state not in (State.PRESENT, State.STARTED, State.ABSENT):
                 return
-            if row.state != State.WAITED:
+            if row.state != State.ABSENT:
                 self._report(seat, row, Report.WORKER_LOST)
                 self._note(seat, "worker lost", row)
-            self._store.put(replace(row, state=State.WAITED, ti_id=""))
+            self._store.put(replace(row, state=State.ABSENT, ti_id=""))
+
+    def state(self, seat: Seat) -> int:
+        """The state of an own step."""
+        return self._row(seat).state
 
     def seated(self) -> list[tuple[Seat, str]]:
         """Seats that should have a worker, by the store, with its process."""
@@ -141,24 +198,38 @@ class OwnSteps:
         """Carry an order out. Repeated and late ones change nothing."""
         seat = Seat.of(command.step, command.member)
         self._roster.check_seat(seat, self._roster.party)
-        orders = {
-            job_pb2.StepCommand.START: self._start,
-            job_pb2.StepCommand.END_ATTEMPT: self._end_attempt,
-            job_pb2.StepCommand.COMMIT: self._commit,
-        }
-        if command.action not in orders:
+        if command.action not in self._orders:
             raise ProtocolError("FED-343", f"order {command.action} is not known")
         with self._store.transaction():
-            frame = orders[command.action](seat, self._row(seat), command)
+            row = self._row(seat)
+            frame = (
+                self._orders[command.action](seat, row, command) if command.step.generation == row.generation else None
+            )
         if frame:
             self._tell(seat, frame)
+        if command.action in _DECISIONS:
+            self._wake(seat)
+
+    def _lease(self, seat: Seat, row: OwnRow, command: job_pb2.StepCommand) -> None:
+        self.leases.ask(seat, row.generation, command.step.attempt, command.lease)
+
+    def _release(self, seat: Seat, row: OwnRow, command: job_pb2.StepCommand) -> None:
+        self.leases.give_back(seat)
+        if row.called:
+            self._store.put(replace(row, called=0))
+
+    def _call(self, seat: Seat, row: OwnRow, command: job_pb2.StepCommand) -> None:
+        if row.state in (State.ABSENT, State.WAITED):
+            self._store.put(replace(row, called=1))
+            self._note(seat, "called", row)
 
     def _start(self, seat: Seat, row: OwnRow, command: job_pb2.StepCommand) -> Frame | None:
-        if command.step.attempt <= row.attempt or row.state == State.COMMITTED:
+        if command.step.attempt <= row.attempt or row.state in FINISHED:
             return None
         present = row.state == State.PRESENT
         state = State.STARTED if present else row.state
-        started = replace(row, state=state, attempt=command.step.attempt, start=command.SerializeToString())
+        number, order = command.step.attempt, command.SerializeToString()
+        started = replace(row, state=state, attempt=number, start=order, called=0)
         self._store.put(started)
         self._note(seat, "started" if present else "start without a worker", started)
         folder = self._attempt_dir(seat, started)
@@ -170,12 +241,13 @@ class OwnSteps:
         step = command.step
         if step.attempt <= row.ended or row.state == State.COMMITTED:
             return None
+        in_it = row.state in (*_IN_ATTEMPT, State.FAILED) and step.attempt == row.attempt
         ended = replace(row, ended=step.attempt)
-        if step.attempt == row.attempt and row.state in _IN_ATTEMPT:
-            ended = replace(ended, state=State.WAITED, outputs=b"")
+        if in_it:
+            ended = replace(ended, state=State.ABSENT, outputs=b"")
         self._store.put(ended)
+        self.leases.give_back(seat)
         self._note(seat, "attempt ended", ended, command.failure.message)
-        in_it = row.state in _IN_ATTEMPT and step.attempt == row.attempt
         return Frame(end_attempt=local_pb2.EndAttempt(step=step, failure=command.failure)) if in_it else None
 
     def _commit(self, seat: Seat, row: OwnRow, command: job_pb2.StepCommand) -> Frame | None:
@@ -193,14 +265,44 @@ class OwnSteps:
                 row.outputs,
             )
         )
+        self.leases.give_back(seat)
         self._note(seat, "committed", row)
         return self._committed(seat, row, computed=True)
 
-    def dismiss(self, job: Job, failure: pb.Failure) -> None:
-        """The job ended without success: nobody waits any longer."""
+    def _fail(self, seat: Seat, row: OwnRow, command: job_pb2.StepCommand) -> Frame | None:
+        return self._decide(seat, row, State.FAILED, "step failed", command)
+
+    def _skip(self, seat: Seat, row: OwnRow, command: job_pb2.StepCommand) -> Frame | None:
+        return self._decide(seat, row, State.SKIPPED, "skipped", command)
+
+    def _decide(self, seat: Seat, row: OwnRow, state: int, event: str, command: job_pb2.StepCommand) -> Frame | None:
+        if row.state == State.COMMITTED or row.failure:
+            return None
+        decided = replace(row, state=state, called=0, outputs=b"", failure=command.failure.SerializeToString())
+        self._store.put(decided)
+        self.leases.give_back(seat)
+        self._note(seat, event, decided, command.failure.message)
+        return _decided(decided)
+
+    def dismiss(self, job: Job, failure: pb.Failure | None) -> None:
+        """The job ended: its slots are free, and without success nobody waits any longer."""
+        self.leases.end(job)
         for row in self._store.select(OwnRow, **job.where):
-            if row.state != State.COMMITTED:
+            if failure and row.state != State.COMMITTED:
                 self._tell(_seat(row), Frame(failed=failure))
+            self._wake(_seat(row))
+
+    def suspend(self, job: Job, reason: pb.Failure) -> None:
+        """The coordinator is silent: end the own attempts, free the slots, decide nothing."""
+        for row in self._store.select(OwnRow, **job.where):
+            seat = _seat(row)
+            if row.state in _IN_ATTEMPT and row.generation == self._roster.generation(job, row.component):
+                with self._store.transaction():
+                    self._store.put(replace(row, state=State.ABSENT, ended=row.attempt, outputs=b""))
+                    self._note(seat, "attempt ended", row, reason.message)
+                step = seat.step(row.generation, row.attempt)
+                self._tell(seat, Frame(end_attempt=local_pb2.EndAttempt(step=step, failure=reason)))
+        self.leases.end(job)
 
     # What a message may belong to
 
@@ -213,7 +315,8 @@ class OwnSteps:
         row = self._store.get(OwnRow, **seat.where, generation=step.generation)
         job = self._store.get(JobRow, **seat.job.where)
         newest = row.attempt if row else 0
-        over = job is None or self._verdict(seat.job) is not None or step.generation < job.generation
+        newest_generation = self._roster.generation(seat.job, seat.component) if job else 0
+        over = job is None or self._verdict(seat.job) is not None or step.generation < newest_generation
         if over or step.attempt < newest or (row is not None and step.attempt <= row.ended):
             raise ProtocolError("FED-345", f"attempt {step.attempt} of {seat.component} is over")
         return row is not None and step.attempt == newest and row.state in _IN_ATTEMPT
@@ -224,9 +327,10 @@ class OwnSteps:
         job = self._store.get(JobRow, **seat.job.where)
         if job is None:
             raise ProtocolError("FED-340", f"job {seat.job.job_id} of {seat.job.initiator} is not known here")
-        row = self._store.get(OwnRow, **seat.where, generation=job.generation)
-        names = (seat.job.initiator, seat.job.job_id, seat.component, job.generation, str(seat.member))
-        return row or OwnRow(*names, State.WAITED)
+        generation = self._roster.generation(seat.job, seat.component)
+        row = self._store.get(OwnRow, **seat.where, generation=generation)
+        names = (seat.job.initiator, seat.job.job_id, seat.component, generation, str(seat.member))
+        return row or OwnRow(*names, State.ABSENT)
 
     def _be_present(self, seat: Seat, row: OwnRow) -> None:
         self._store.put(replace(row, state=State.PRESENT))
@@ -241,7 +345,7 @@ class OwnSteps:
             members=command.members,
             resume_from=command.resume_from if command.HasField("resume_from") else None,
             attempt_dir=str(self._attempt_dir(seat, row)),
-            inputs={output.component: output.outputs for output in outputs},
+            inputs={output.component: output.outputs for output in outputs if output.component in command.committed},
         )
 
     def _attempt_dir(self, seat: Seat, row: OwnRow) -> Path:
@@ -266,6 +370,19 @@ class OwnSteps:
         )
         self._store.post(seat.job.initiator, REPORT, report.SerializeToString())
 
+    def _report_lease(self, row: LeaseRow, seat: Seat, event: int, text: str) -> None:
+        report = Report(
+            member=member_pb(seat.member),
+            step=seat.step(row.generation, row.attempt),
+            event=event,  # type: ignore[arg-type]
+            lease=row.number,
+            progress_text=text,
+        )
+        if event == Report.LEASE_GRANTED:
+            where = (seat.job, seat.component, row.generation, row.attempt)
+            self._store.event("slot taken", *where, party=self._roster.party, reason=f"{seat.member} {text}")
+        self._store.post(seat.job.initiator, REPORT, report.SerializeToString())
+
     def _note(self, seat: Seat, event: str, row: OwnRow, reason: str = "") -> None:
         where = (seat.job, seat.component, row.generation, row.attempt)
         self._store.event(event, *where, party=self._roster.party, reason=f"{seat.member} {reason}".strip())
@@ -273,6 +390,12 @@ class OwnSteps:
 
 def _seat(row: OwnRow) -> Seat:
     return Seat(Job(row.initiator, row.job_id), row.component, Member.parse(row.member))
+
+
+def _decided(row: OwnRow) -> Frame:
+    """What a worker of a failed or skipped step is told."""
+    failure = pb.Failure.FromString(row.failure)
+    return Frame(skipped=failure) if row.state == State.SKIPPED else Frame(failed=failure)
 
 
 def _why(verdict: VerdictRow) -> pb.Failure:

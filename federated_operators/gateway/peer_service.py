@@ -11,14 +11,16 @@ from airfed_proto.v1 import job_pb2, job_pb2_grpc
 from federated_operators.gateway.agreement import Agreement
 from federated_operators.gateway.coordinator import Coordinator
 from federated_operators.gateway.door import caller
-from federated_operators.gateway.names import Job
+from federated_operators.gateway.names import Job, failure_pb
 from federated_operators.gateway.own_steps import OwnSteps
 from federated_operators.gateway.relay import Relay
+from federated_operators.gateway.reopening import Reopening
+from federated_operators.gateway.reruns import Reruns
 from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.rows import JobRow, VerdictRow
 from federated_operators.gateway.store import Store
 from federated_operators.gateway.verdicts import Verdicts
-from federatedml.errors import PolicyError
+from federatedml.errors import FedError, PolicyError
 
 
 class PeerService(job_pb2_grpc.PeerServicer):
@@ -33,7 +35,10 @@ class PeerService(job_pb2_grpc.PeerServicer):
         own: OwnSteps,
         verdicts: Verdicts,
         relay: Relay,
+        reopening: Reopening,
+        reruns: Reruns,
     ) -> None:
+        self._reopening, self._reruns = reopening, reruns
         self._store, self._roster, self._agreement = store, roster, agreement
         self._coordinator, self._own, self._verdicts, self._relay = coordinator, own, verdicts, relay
 
@@ -95,6 +100,26 @@ class PeerService(job_pb2_grpc.PeerServicer):
             failure=failure,
             by=found.by,
         )
+
+    async def AskRerun(self, request: job_pb2.RerunOrder, context: Any) -> job_pb2.RerunAnswer:  # noqa: N802
+        """A party's people want a rerun of an own job."""
+        request.party = caller()
+        return await self._reruns.ask(request)
+
+    async def CheckRerun(self, request: job_pb2.RerunOrder, context: Any) -> job_pb2.RerunAnswer:  # noqa: N802
+        """Whether this party takes part in a rerun."""
+        self._of_initiator(request.job)
+        try:
+            self._reopening.check(request)
+        except FedError as error:
+            return job_pb2.RerunAnswer(failure=failure_pb(error))
+        return job_pb2.RerunAnswer(generation=request.generation, components=request.components)
+
+    async def Reopen(self, request: job_pb2.RerunOrder, context: Any) -> job_pb2.RerunAnswer:  # noqa: N802
+        """The coordinator opened a generation."""
+        self._of_initiator(request.job)
+        self._reopening.adopt(request)
+        return job_pb2.RerunAnswer(generation=request.generation, components=request.components)
 
     async def Relay(self, request_iterator: Any, context: Any) -> AsyncIterator[pb.Receipt]:  # noqa: N802
         """Messages of the caller's workers to this party's."""

@@ -14,7 +14,6 @@ from pydantic import TypeAdapter
 from federatedml.data.catalogue import TableName
 from federatedml.federation.party import Member, model_id, party_model_id
 
-
 JOB_TIMEOUT_S = 7 * 86_400.0  # FATE 1.1's default
 ALL_SUCCESS, ALL_DONE, ONE_SUCCESS = TRIGGER_RULES = ("all_success", "all_done", "one_success")
 

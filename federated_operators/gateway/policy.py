@@ -19,6 +19,7 @@ from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.errors import DataError, PolicyError
 
 INTERSECTION = "Intersection"  # the module whose parameter min_intersection the floor raises
+DEFAULT_SLOTS = 4
 _DEFAULT = """\
 # What may run at party {party}. Whatever is not allowed here is refused, with the rule's name.
 # Lists take shell patterns; '*' allows all.
@@ -29,6 +30,8 @@ floors:
   min_intersection: 50        # common ids; with fewer this party stops before it tells any (raises the job's value)
   key_length: 1024            # bits of any homomorphic or RSA key
   batch_rows_per_column: 10   # rows of a mini-batch per feature column, where batch gradients can be seen
+slots: {slots}                      # steps of jobs that run here at once; the others wait in line
+max_jobs: 100                 # jobs that may run or wait here at once; more are refused
 may_cancel: true              # people of this party may cancel jobs of other initiators
 may_rerun: ["*"]              # parties whose reruns are followed
 """
@@ -53,6 +56,8 @@ class Policy(_Model):
     modules: list[str] = ["*"]
     tables: list[str] = ["*"]
     floors: Floors = Floors()
+    slots: int = Field(default=DEFAULT_SLOTS, ge=1, le=1000, description="steps")
+    max_jobs: int = Field(default=100, ge=1, description="jobs")
     may_cancel: bool = True
     may_rerun: list[str] = ["*"]
 
@@ -74,6 +79,11 @@ class Policy(_Model):
                     raise _floor("key_length", step, f"{length} bits", f"{self.floors.key_length}")
             self._check_tables(step, catalogue)
         self._check_batches(plan, catalogue)
+
+    def check_rerun(self, party: str) -> None:
+        """Whether reruns that people of ``party`` want are followed here."""
+        if not _allowed(party, self.may_rerun):
+            raise _refused("may_rerun", f"reruns that party {party} wants are not followed here")
 
     def enforced(self, plan: JobPlan) -> JobPlan:
         """The plan as it runs here: ``min_intersection`` is at least this party's floor.
@@ -125,7 +135,7 @@ class Policy(_Model):
 
 def default_policy(party: str, peers: Sequence[str]) -> str:
     """Text of a new party's ``policy.yaml``: its configured peers may start jobs."""
-    return _DEFAULT.format(party=party, initiators=", ".join(json.dumps(peer) for peer in peers))
+    return _DEFAULT.format(slots=DEFAULT_SLOTS, party=party, initiators=", ".join(json.dumps(peer) for peer in peers))
 
 
 def load_policy(path: Path) -> Policy:

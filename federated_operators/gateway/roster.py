@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from federated_operators.gateway.names import CONCLUDE, Job, Seat
-from federated_operators.gateway.plan import JobPlan, load_plan
-from federated_operators.gateway.rows import PlanRow
+from federated_operators.gateway.plan import ALL_DONE, ALL_SUCCESS, JobPlan, load_plan
+from federated_operators.gateway.rows import GenerationRow, PlanRow
 from federated_operators.gateway.store import Store
 from federatedml.errors import PolicyError, ProtocolError
 from federatedml.federation.party import Member
@@ -47,6 +47,21 @@ class Roster:
         if component not in plan.all_steps:
             raise ProtocolError("FED-341", f"job {job.job_id} has no component {component!r}")
         return sorted(plan.all_steps[component])
+
+    def generation(self, job: Job, component: str) -> int:
+        """The newest generation of the job that includes the step."""
+        rows = self._store.select(GenerationRow, **job.where)
+        included = [row.generation for row in rows if component in (*row.components.split("\n"), CONCLUDE)]
+        return max(included, default=1)
+
+    def upstream(self, job: Job, component: str) -> Sequence[str]:
+        """Steps that a step follows; ``conclude`` follows all."""
+        plan = self.plan(job)
+        return list(plan.all_steps) if component == CONCLUDE else plan.upstream.get(component, ())
+
+    def rule(self, job: Job, component: str) -> str:
+        """When the step may start."""
+        return ALL_DONE if component == CONCLUDE else self.plan(job).trigger_rules.get(component, ALL_SUCCESS)
 
     def parties(self, job: Job) -> list[str]:
         """Parties of the job, sorted."""

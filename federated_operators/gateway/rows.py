@@ -33,6 +33,22 @@ class JobRow(Row):
     generation: int
     created_at: float  # Unix seconds, for people only, like every *_at
     ended_at: float = 0.0
+    admitted: int = 0  # grows with every job that is admitted here: the order in which slots are given
+
+
+@dataclass(frozen=True)
+class GenerationRow(Row):
+    """A rerun: the steps that it includes start anew, all others keep their outputs. Generation 1 has no row."""
+
+    TABLE: ClassVar[str] = "generations"
+    KEY: ClassVar[tuple[str, ...]] = (*_JOB, "generation")
+    initiator: str
+    job_id: str
+    generation: int
+    components: str  # names, each on a line
+    opened_at: float
+    by: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,6 +90,8 @@ class StepRow(Row):
     state: int
     attempt: int = 0  # the newest that was started
     lost: int = 0  # processes lost so far
+    retried: int = 0  # attempts that followed an error of the algorithm
+    failure: bytes = b""  # why it failed or was skipped
     started_at: float = 0.0
     ended_at: float = 0.0
 
@@ -93,6 +111,8 @@ class MemberRow(Row):
     conf_digest: bytes = b""
     version: str = ""
     outputs_digest: bytes = b""
+    lease: int = 0  # of a slot at its party, see ``slots.py``
+    lease_number: int = 0  # the newest that was asked for
 
 
 @dataclass(frozen=True)
@@ -130,6 +150,25 @@ class OwnRow(Row):
     version: str = ""
     start: bytes = b""  # the START that was ordered, serialised
     outputs: bytes = b""  # as PREPARED said them
+    called: int = 0  # a task that waits without a process shall come
+    failure: bytes = b""  # why it failed or was skipped
+
+
+@dataclass(frozen=True)
+class LeaseRow(Row):
+    """A member's slot at its own party, or its place in line for one."""
+
+    TABLE: ClassVar[str] = "leases"
+    KEY: ClassVar[tuple[str, ...]] = _SEAT
+    initiator: str
+    job_id: str
+    component: str
+    generation: int
+    member: str
+    attempt: int  # that it is for
+    number: int  # the coordinator's, told back with the grant
+    admitted: int  # of its job: who comes first
+    held: int = 0  # 1: the slot is taken
 
 
 @dataclass(frozen=True)
@@ -187,16 +226,31 @@ class HeardRow(Row):
     serial: int
 
 
+@dataclass(frozen=True)
+class SeenRow(Row):
+    """The newest record of the own scheduler about a run that was acted upon: older ones are of an earlier rerun."""
+
+    TABLE: ClassVar[str] = "seen"
+    KEY: ClassVar[tuple[str, ...]] = (*_JOB, "member")
+    initiator: str
+    job_id: str
+    member: str
+    event: int
+
+
 TABLES: tuple[type[Row], ...] = (
     JobRow,
+    GenerationRow,
     PlanRow,
     ProposalRow,
     StepRow,
     MemberRow,
     AttemptRow,
     OwnRow,
+    LeaseRow,
     CheckpointRow,
     OutputRow,
     VerdictRow,
     HeardRow,
+    SeenRow,
 )

@@ -24,13 +24,35 @@ class RunState:
     Attributes:
         state: queued, running, success or failed.
         failed_task: a task that failed, if the run failed.
-        by: the person who ended it, if one did.
     """
 
     run: Run
     state: str
     failed_task: str = ""
-    by: str = ""
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """What the scheduler says of a task that is over: success, failed or skipped."""
+
+    run: Run
+    task: str
+    state: str
+
+
+@dataclass(frozen=True)
+class Touched:
+    """A person cleared tasks of a run.
+
+    Attributes:
+        by: who.
+        event: number of the scheduler's record of it; it grows.
+        tasks: those that are not over now.
+    """
+
+    by: str
+    event: int
+    tasks: Sequence[str]
 
 
 class RunControl(Protocol):
@@ -54,6 +76,30 @@ class RunControl(Protocol):
 
     async def states(self, runs: Sequence[Run]) -> list[RunState]:
         """States of those runs that exist."""
+        ...
+
+    async def tasks(self, runs: Sequence[Run]) -> list[TaskState]:
+        """Tasks of these runs that are over, the newest hundred."""
+        ...
+
+    async def ended_by(self, run: Run, after: int) -> str:
+        """The person who changed a state of the run or of its tasks last, since event ``after``; empty: nobody."""
+        ...
+
+    async def touched(self, run: Run, after: int) -> Touched | None:
+        """Whether a person cleared tasks of the run since event ``after``."""
+        ...
+
+    async def newest_event(self, run: Run) -> int:
+        """Number of the newest record about the run."""
+        ...
+
+    async def clear(self, run: Run, tasks: Sequence[str]) -> None:
+        """Let those of these tasks that are over run again."""
+        ...
+
+    async def note(self, run: Run, text: str) -> None:
+        """Show people a note beside the run. A run that is not there is no error."""
         ...
 
     def url(self, run: Run) -> str:
@@ -81,6 +127,28 @@ class NoRuns:
     async def states(self, runs: Sequence[Run]) -> list[RunState]:
         """Nothing runs."""
         return []
+
+    async def tasks(self, runs: Sequence[Run]) -> list[TaskState]:
+        """Nothing runs."""
+        return []
+
+    async def ended_by(self, run: Run, after: int) -> str:
+        """Nobody could."""
+        return ""
+
+    async def touched(self, run: Run, after: int) -> Touched | None:
+        """Nobody could."""
+        return None
+
+    async def newest_event(self, run: Run) -> int:
+        """Nothing is recorded."""
+        return 0
+
+    async def clear(self, run: Run, tasks: Sequence[str]) -> None:
+        """Workers come again by hand."""
+
+    async def note(self, run: Run, text: str) -> None:
+        """Nobody reads it."""
 
     def url(self, run: Run) -> str:
         """There is no page."""

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from federated_operators.gateway.coordinator import COMMAND, VERDICT, Coordinato
 from federated_operators.gateway.courier import Courier
 from federated_operators.gateway.door import FRAME_BYTES, SERVER, VerifyCaller, server_credentials
 from federated_operators.gateway.local_service import LocalService
+from federated_operators.gateway.names import Job, failure_pb
 from federated_operators.gateway.own_steps import REPORT, OwnSteps
 from federated_operators.gateway.peer_service import PeerService
 from federated_operators.gateway.peers import Peers
@@ -29,6 +31,8 @@ from federated_operators.gateway.policy import load_policy
 from federated_operators.gateway.progress import Progress
 from federated_operators.gateway.reconcile import Reconciler
 from federated_operators.gateway.relay import Relay
+from federated_operators.gateway.reopening import REOPENED, Reopening
+from federated_operators.gateway.reruns import REOPEN, Reruns
 from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.runs import RunControl
 from federated_operators.gateway.seats import Seats
@@ -36,9 +40,11 @@ from federated_operators.gateway.show import Show
 from federated_operators.gateway.silence import Silence
 from federated_operators.gateway.store import Letter, Store
 from federated_operators.gateway.verdicts import EFFECTS, TRACKING, VerdictHook, Verdicts, no_hook
-from federatedml.errors import PolicyError
+from federated_operators.gateway.waiting import Waiting
+from federatedml.errors import FedError, PolicyError, ProtocolError
 from federatedml.federation.home import PartyHome
 
+TICK_S = 0.5
 RETURN_S = 5.0  # how long after a restart workers have to come back before they are called lost
 DRAIN_S = 3.0
 LOCAL = [("grpc.max_receive_message_length", FRAME_BYTES), ("grpc.max_send_message_length", FRAME_BYTES)]
@@ -55,10 +61,14 @@ class Gateway:
         self._store = Store(home.gateway_db)
         self._roster = Roster(self._store, self._party)
         self._seats = Seats()
-        self._own = OwnSteps(self._store, self._roster, home, self._seats.tell)
+        self._waiting = Waiting()
+        slots = partial(_slots, home)
+        self._own = OwnSteps(self._store, self._roster, home, self._seats.tell, self._waiting.wake, slots)
         self._coordinator = Coordinator(self._store, self._roster)
         self._peers = Peers(home)
         self._verdicts = Verdicts(self._store, self._roster, self._own, self._seats, home, control, hook)
+        self._reopening = Reopening(self._store, self._roster, home, control)
+        self._reruns = Reruns(self._store, self._roster, self._peers, self._reopening)
         self._relay = Relay(self._store, self._roster, self._own, self._seats, self._peers)
         self._agreement = Agreement(self._store, self._roster, home, acceptor, control)
         self._progress = Progress(self._own.progress, self._tell_progress)
@@ -100,10 +110,19 @@ class Gateway:
         others = sorted(self._home.config.peers)
         lanes = [self._courier.run(lane) for lane in (*others, self._party, EFFECTS, TRACKING)]
         relays = [self._relay.run(party) for party in others]
-        reconciler = Reconciler(self._store, self._roster, self._control)
+        reconciler = Reconciler(self._store, self._roster, self._own, self._control)
         timeout = self._home.config.peer_timeout
         silence = Silence(self._store, self._roster, self._coordinator, self._peers, timeout)
-        return [*lanes, *relays, reconciler.run(), silence.run(), self._progress.run(), self._call_missing()]
+        loops = [reconciler.run(), silence.run(), self._progress.run(), self._call_missing(), self._tick()]
+        return [*lanes, *relays, *loops]
+
+    async def _tick(self) -> None:
+        """Look twice a second for what has waited too long."""
+        self._coordinator.recover()
+        self._own.leases.regrant()
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._coordinator.tick()
 
     async def _call_missing(self) -> None:
         """Workers that the store knows and that did not come back after a restart are lost."""
@@ -124,10 +143,33 @@ class Gateway:
             await self._to(letter.lane, "Command", job_pb2.StepCommand.FromString(letter.body), self._take_command)
         elif letter.kind == VERDICT:
             await self._to(letter.lane, "Conclude", job_pb2.VerdictNotice.FromString(letter.body), self._take_verdict)
+        elif letter.kind == REOPEN:
+            await self._reopen(letter.lane, job_pb2.RerunOrder.FromString(letter.body))
+        elif letter.kind == REOPENED:
+            await self._reopening.carry_out(job_pb2.RerunOrder.FromString(letter.body))
         elif letter.kind == EFFECTS:
             await self._verdicts.carry_out(job_pb2.VerdictNotice.FromString(letter.body))
         elif letter.kind == TRACKING:
             await self._verdicts.tell_hook(job_pb2.VerdictNotice.FromString(letter.body))
+
+    async def _reopen(self, party: str, order: job_pb2.RerunOrder) -> None:
+        """A party that does not follow although it agreed before ends the rerun for all."""
+        try:
+            await self._peers.call(party, "Reopen", order)
+        except FedError as error:
+            if error.retryable:
+                raise
+            self._coordinator.end(Job.of(order.job), job_pb2.JOB_FAILED, failure_pb(error))
+
+    async def _ask_rerun(self, order: job_pb2.RerunOrder) -> job_pb2.RerunAnswer:
+        """Ask the job's coordinator, here or at its party."""
+        initiator = order.job.initiator
+        if initiator == self._party:
+            return await self._reruns.ask(order)
+        if initiator not in self._home.config.peers:
+            raise ProtocolError("FED-340", f"job {order.job.job_id} of {initiator} is not known here")
+        answer: job_pb2.RerunAnswer = await self._peers.call(initiator, "AskRerun", order)
+        return answer
 
     async def _to(self, party: str, method: str, message: Any, own: Callable[[Any], None]) -> None:
         if party == self._party:
@@ -149,7 +191,15 @@ class Gateway:
 
     def _peer_server(self) -> Any:
         service = PeerService(
-            self._store, self._roster, self._agreement, self._coordinator, self._own, self._verdicts, self._relay
+            self._store,
+            self._roster,
+            self._agreement,
+            self._coordinator,
+            self._own,
+            self._verdicts,
+            self._relay,
+            self._reopening,
+            self._reruns,
         )
         server = grpc.aio.server(interceptors=[VerifyCaller(self._home.pinned(), self._store)], options=SERVER)
         job_pb2_grpc.add_PeerServicer_to_server(service, server)  # type: ignore[no-untyped-call]
@@ -170,6 +220,9 @@ class Gateway:
             self._relay,
             show,
             self._progress,
+            self._waiting,
+            self._reopening,
+            self._ask_rerun,
         )
         server = grpc.aio.server(options=LOCAL)
         local_pb2_grpc.add_LocalServicer_to_server(service, server)  # type: ignore[no-untyped-call]
@@ -199,6 +252,10 @@ async def serve(
     finally:
         ready.unlink(missing_ok=True)
         os.close(lock)
+
+
+def _slots(home: PartyHome) -> int:
+    return load_policy(home.policy).slots
 
 
 def _only_one(path: Path) -> int:

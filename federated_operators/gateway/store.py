@@ -10,7 +10,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import Field, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -60,7 +60,17 @@ class Store:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             self._db.execute(f"PRAGMA {pragma}")
         self._db.executescript("".join(_table(kind) for kind in TABLES) + _FIXED)
+        for kind in TABLES:
+            self._add_columns(kind)
         path.chmod(0o600)
+
+    def _add_columns(self, kind: type[Row]) -> None:
+        """Columns that an older version's table lacks; their fields have defaults."""
+        known = {row["name"] for row in self._db.execute(f"PRAGMA table_info({kind.TABLE})")}
+        for field in fields(kind):
+            if field.name not in known:
+                default = {"TEXT": "''", "BLOB": "x''"}.get(_TYPES[str(field.type)], "0")
+                self._db.execute(f"ALTER TABLE {kind.TABLE} ADD COLUMN {_column(field)} DEFAULT {default}")
 
     def close(self) -> None:
         """Write what is pending and close."""
@@ -136,15 +146,16 @@ class Store:
         attempt: int = 0,
         party: str = "",
         reason: str = "",
-    ) -> None:
-        """Append one line to the record of decisions."""
+    ) -> int:
+        """Append one line to the record of decisions; its number."""
         names = (job.initiator, job.job_id) if job else ("", "")
         with self.transaction():
-            self._db.execute(
+            line = self._db.execute(
                 "INSERT INTO events (party, initiator, job_id, component, generation, attempt, event, monotonic, wall,"
                 " reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (party, *names, component, generation, attempt, event, time.monotonic(), time.time(), reason[:2000]),
             )
+        return line.lastrowid or 0
 
     def events(self, job: Job | None = None) -> list[dict[str, Any]]:
         """The record, oldest first, of one job or of all."""
@@ -159,6 +170,10 @@ class Store:
         self._db.executemany("DELETE FROM outbox WHERE id = ?", [(letter,) for letter in self._told])
 
 
+def _column(field: Field[Any]) -> str:
+    return f"{field.name} {_TYPES[str(field.type)]} NOT NULL"
+
+
 def _table(kind: type[Row]) -> str:
-    columns = ", ".join(f"{field.name} {_TYPES[str(field.type)]} NOT NULL" for field in fields(kind))
+    columns = ", ".join(map(_column, fields(kind)))
     return f"CREATE TABLE IF NOT EXISTS {kind.TABLE} ({columns}, PRIMARY KEY ({', '.join(kind.KEY)})) STRICT;\n"

@@ -37,7 +37,8 @@ LEAVE_S = 5.0  # how long workers of an ended job have to go before their files 
 
 
 class VerdictHook(Protocol):
-    """Told of every verdict, once per own member, at least once; a retryable ``FedError`` asks to be told again."""
+    """Told of every verdict, and with none when a job runs again; once per own member, at least once. A retryable
+    ``FedError`` asks to be told again."""
 
     def __call__(self, plan: JobPlan, verdict: int, failure: pb.Failure | None) -> None:
         """Runs in a thread of its own."""
@@ -73,7 +74,7 @@ class Verdicts:
             raise ProtocolError("FED-351", f"verdict {notice.verdict} is not known")
         with self._store.transaction():
             row = self._store.get(JobRow, **job.where)
-            if row is None or row.state in STATES.values():
+            if row is None or row.state in STATES.values() or notice.generation < row.generation:
                 return  # refused here, or repeated
             known = self._store.get(VerdictRow, **job.where, generation=notice.generation)
             if known and known.verdict != notice.verdict:
@@ -83,8 +84,7 @@ class Verdicts:
             party = self._roster.party
             self._store.event("verdict adopted", job, generation=notice.generation, party=party, reason=_note(notice))
             self._store.post(EFFECTS, EFFECTS, notice.SerializeToString())
-        if notice.verdict != job_pb2.SUCCEEDED:
-            self._own.dismiss(job, _failure(notice))
+        self._own.dismiss(job, None if notice.verdict == job_pb2.SUCCEEDED else _failure(notice))
 
     async def carry_out(self, notice: job_pb2.VerdictNotice) -> None:
         """What the verdict means here. Repeatable."""
@@ -102,7 +102,8 @@ class Verdicts:
     async def tell_hook(self, notice: job_pb2.VerdictNotice) -> None:
         """Tell whoever wants to know. A lane of its own: while tracking is down, other jobs end all the same."""
         job = Job.of(notice.job)
-        failure = _failure(notice) if notice.verdict != job_pb2.SUCCEEDED else None
+        good = notice.verdict in (job_pb2.SUCCEEDED, job_pb2.VERDICT_UNSPECIFIED)
+        failure = None if good else _failure(notice)
         for plan in self._roster.plans(job):
             await asyncio.to_thread(self._hook, plan, notice.verdict, failure)
         self._roster.forget(job)

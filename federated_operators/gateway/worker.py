@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import grpc
 
@@ -21,7 +21,7 @@ from airfed_proto.v1 import job_pb2, local_pb2, local_pb2_grpc
 from federated_operators.gateway.client import GatewayClient, open_channel
 from federated_operators.gateway.mailbox import Mailbox
 from federated_operators.gateway.names import Seat, member_pb
-from federatedml.errors import AttemptEnded, FedError, PeerError, ProtocolError
+from federatedml.errors import AttemptEnded, FedError, PeerError, ProtocolError, Skipped
 from federatedml.federation.box import Transport
 from federatedml.federation.checkpoint import Checkpoint
 
@@ -30,6 +30,8 @@ __all__ = ["GatewayClient", "WorkerSession"]
 Frame = local_pb2.WorkerFrame
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 1.0
 FAREWELL_S = 10.0
+ASK_AGAIN_S = 1.0  # a gateway that does not let its worker go now is asked again
+Answer = local_pb2.Start | local_pb2.Committed | local_pb2.Deferred
 log = logging.getLogger(__name__)
 
 
@@ -52,15 +54,26 @@ class WorkerSession:
         self._closing = False
         self._step: pb.StepKey | None = None
         self._mailbox: Mailbox | None = None
-        self._answer: local_pb2.Start | local_pb2.Committed | None = None
+        self._answer: Answer | None = None
         self._ended: str | None = None  # why the attempt that the process was in ended
         self._failure: FedError | None = None
         self._said: list[Frame] = []  # of this attempt; said again after a reconnect
 
-    def join(self) -> local_pb2.Start | local_pb2.Committed:
+    @overload
+    def join(self, patience: None = None) -> local_pb2.Start | local_pb2.Committed: ...
+
+    @overload
+    def join(self, patience: float) -> Answer: ...
+
+    def join(self, patience: float | None = None) -> Answer:
         """Be present and wait: for the start of an attempt, or for what was committed already.
 
+        Args:
+            patience: seconds after which this process may go if its gateway lets it (``Deferred``: the seat is kept,
+                ``Local.Await`` says when to come back); None: it stays.
+
         Raises:
+            Skipped: the step will not run.
             FedError: the job or the step failed; nothing is tried again.
         """
         with self._changed:
@@ -70,13 +83,18 @@ class WorkerSession:
             elif self._ended is not None:
                 self._ended = None
                 self._outgoing.put(Frame(rejoin=local_pb2.Rejoin()))
-            self._changed.wait_for(lambda: self._answer is not None or self._failure is not None)
+            while not self._changed.wait_for(self._is_decided, patience):
+                self._outgoing.put(Frame(defer=local_pb2.Defer()))
+                patience = ASK_AGAIN_S
             if self._failure is not None:
                 raise self._failure
             answer, self._answer = self._answer, None
         if answer is None:
             raise ProtocolError("FED-355", "woken without an answer")
         return answer
+
+    def _is_decided(self) -> bool:
+        return self._answer is not None or self._failure is not None
 
     @property
     def transport(self) -> Transport:
@@ -118,11 +136,17 @@ class WorkerSession:
             raise AttemptEnded(self._ended or "")
 
     def failed(self, code: str, message: str) -> None:
-        """Tell that the role function failed for good, and wait until the job's end is known."""
+        """Tell that the role function failed, and wait until it is known what follows.
+
+        Raises:
+            AttemptEnded: it may try again; join again.
+        """
         member = member_pb(self._seat.member)
         self._say(Frame(failed=pb.Failure(code=code, message=message, member=member, component=self._seat.component)))
         with self._changed:
-            self._changed.wait_for(lambda: self._failure is not None, FAREWELL_S)
+            self._changed.wait_for(lambda: self._failure is not None or self._ended is not None, FAREWELL_S)
+            if self._failure is None and self._ended is not None:
+                raise AttemptEnded(self._ended)
 
     def done(self) -> None:
         """Say farewell: the process ends as it should."""
@@ -215,11 +239,14 @@ class WorkerSession:
             self._on_start(frame.start)
         elif kind == "committed":
             self._tell(frame.committed)
+        elif kind == "deferred":
+            self._tell(frame.deferred)
         elif kind == "end_attempt":
             self._on_end(frame.end_attempt)
-        elif kind in ("failed", "skipped"):
-            failure = frame.failed if kind == "failed" else frame.skipped
-            self._fail(FedError(failure.code, _words(failure)))
+        elif kind == "failed":
+            self._fail(FedError(frame.failed.code, _words(frame.failed)))
+        elif kind == "skipped":
+            self._fail(Skipped(frame.skipped.code, _words(frame.skipped)))
 
     def _on_start(self, start: local_pb2.Start) -> None:
         if start.step == self._step:
@@ -239,7 +266,7 @@ class WorkerSession:
             self._end_mailbox(self._ended)
             self._changed.notify_all()
 
-    def _tell(self, answer: local_pb2.Start | local_pb2.Committed) -> None:
+    def _tell(self, answer: Answer) -> None:
         with self._changed:
             self._answer = answer
             self._changed.notify_all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,8 @@ MEMBERS = (ARBITER, GUEST, HOST)
 State = job_pb2.StepState
 
 
-def plan(me: Member) -> JobPlan:
-    return JobPlan(
+def plan(me: Member, **content: Any) -> JobPlan:
+    made = JobPlan(
         initiator=GUEST,
         job_id=JOB.job_id,
         pipeline="p",
@@ -50,13 +51,16 @@ def plan(me: Member) -> JobPlan:
         conf={},
         disclosure={},
     )
+    return replace(made, **content)
 
 
 class World:
-    """Three parties without sockets."""
+    """Three parties without sockets. ``content`` changes their plans."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, **content: Any) -> None:
         self.root = root
+        self.now = 0.0
+        self.slots = 4
         self.stores: dict[str, Store] = {}
         self.own: dict[str, OwnSteps] = {}
         self.told: dict[Member, list[local_pb2.GatewayFrame]] = {member: [] for member in MEMBERS}
@@ -66,7 +70,7 @@ class World:
             self.open(member.party)
             store = self.stores[member.party]
             store.put(JobRow(JOB.initiator, JOB.job_id, "p", b"", b"", "running", 1, 0.0))
-            store.put(PlanRow(JOB.initiator, JOB.job_id, str(member), dump_plan(plan(member))))
+            store.put(PlanRow(JOB.initiator, JOB.job_id, str(member), dump_plan(plan(member, **content))))
 
     def open(self, party: str) -> None:
         """(Re)start a gateway: only its store survives."""
@@ -76,9 +80,12 @@ class World:
         store = self.stores[party] = Store(self.root / party / "gateway.db")
         roster = Roster(store, party)
         home = PartyHome(self.root / party)
-        self.own[party] = OwnSteps(store, roster, home, lambda seat, frame: self.told[seat.member].append(frame))
+        self.own[party] = OwnSteps(
+            store, roster, home, lambda seat, frame: self.told[seat.member].append(frame), slots=lambda: self.slots
+        )
         if party == GUEST.party:
-            self.coordinator = Coordinator(store, roster, clock=lambda: 0.0)
+            self.coordinator = Coordinator(store, roster, lambda: self.now, lambda: self.now)
+            self.coordinator.recover()
 
     def close(self) -> None:
         for store in self.stores.values():
@@ -127,6 +134,16 @@ class World:
     def all_join(self, component: str = LR, ti_id: str = "t1") -> None:
         for member in MEMBERS:
             self.join(member, ti_id, component)
+        self.settle()
+
+    def defer(self, member: Member, component: str = LR) -> bool:
+        """Whether the worker may go."""
+        self.own[member.party].defer(Seat(JOB, component, member))
+        return bool(self.told[member]) and self.last(member).HasField("deferred")
+
+    def later(self, seconds: float) -> None:
+        self.now += seconds
+        self.coordinator.tick()
         self.settle()
 
     # What the coordinator's store says
@@ -244,6 +261,11 @@ def test_the_first_verdict_stands(world: World) -> None:
 
 def test_conclude_gives_the_verdict_when_all_are_prepared(world: World) -> None:
     world.all_join(CONCLUDE)
+    assert not any(world.told.values()), "it follows all components"
+    world.all_join()
+    for member in MEMBERS:
+        world.prepared(member)
+    world.settle()
     for member in MEMBERS:
         assert world.verdict() is None
         world.prepared(member, CONCLUDE)
@@ -267,7 +289,7 @@ def test_a_repeated_report_changes_nothing(world: World) -> None:
 @pytest.mark.parametrize("caller", [GUEST.party, ARBITER.party, "666"])
 def test_nobody_reports_for_another(world: World, caller: str) -> None:
     report = job_pb2.StepReport(
-        member=member_pb(HOST), step=Seat(JOB, LR, HOST).step(), event=job_pb2.StepReport.WORKER_FAILED, serial=1
+        member=member_pb(HOST), step=Seat(JOB, LR, HOST).step(1), event=job_pb2.StepReport.WORKER_FAILED, serial=1
     )
     with pytest.raises(PolicyError, match="may not speak for host_10000"):
         world.coordinator.report(caller, report)
@@ -314,8 +336,10 @@ def test_a_worker_that_was_called_lost_and_comes_back_joins_again(world: World) 
 
 
 ACTIONS = st.lists(
-    st.tuples(st.sampled_from(["join", "work", "lose", "restart", "deliver", "deliver"]), st.integers(0, 2)),
-    max_size=60,
+    st.tuples(
+        st.sampled_from(["join", "work", "lose", "restart", "defer", "tick", "deliver", "deliver"]), st.integers(0, 2)
+    ),
+    max_size=80,
 )
 
 
@@ -374,6 +398,12 @@ def _play(world: World, actions: list[tuple[str, int]]) -> None:
             process.work()
         elif action == "lose" and process:
             world.lost(member, processes.pop(member).ti_id)
+        elif action == "defer" and process and not process.attempt:
+            if world.defer(member):
+                del processes[member]
+        elif action == "tick":
+            world.now += 4.0
+            world.coordinator.tick()
         elif action == "restart":
             world.open(member.party)
             if process:  # frames that were not taken are lost with the stream
@@ -387,6 +417,7 @@ def _play(world: World, actions: list[tuple[str, int]]) -> None:
 def _finish(world: World) -> None:
     """From here on nothing goes wrong."""
     processes = world.processes
+    world.settle()
     for member in MEMBERS:
         if member not in processes:
             processes[member] = Process(world, member, "last")

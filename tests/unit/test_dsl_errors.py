@@ -147,10 +147,21 @@ DSL_ERRORS = {
     "two outputs": (at(LR, output={"data": ["a", "b"]}), "FED-126", "output.data: 2 outputs (at most one"),
     "output that is no name": (at(LR, output={"data": ["../x"]}), "FED-110", "'../x' is not an output's name"),
     "need_deploy that is no boolean": (at(LR, need_deploy="yes"), "FED-103", "need_deploy: found 'yes'"),
-    "success policy": (
+    "rule that is none": (
+        at(LR, trigger_rule="one_failed"),
+        "FED-103",
+        "components.hetero_lr_0.trigger_rule: found 'one_failed' (allowed: all_done, all_success, one_success)",
+    ),
+    "rules that are a list": (at(LR, trigger_rule=["all_done"]), "FED-103", "trigger_rule: found ['all_done']"),
+    "rule by another name": (
         at(LR, success_policy="all_done"),
-        "FED-150",
-        "success_policy: is not supported yet (only all_s",
+        "FED-102",
+        "components.hetero_lr_0.success_policy: is not understood (the key is trigger_rule)",
+    ),
+    "one of no inputs": (
+        at("dataio_0", trigger_rule="one_success"),
+        "FED-128",
+        "components.dataio_0.trigger_rule: no other component is referred to, so none can succeed",
     ),
     "unknown key": (at(LR, inputs={}), "FED-102", "key 'inputs' is not understood (allowed: input, module"),
     "hostile name": (
@@ -199,7 +210,35 @@ CONF_ERRORS = {
         "components.hetero_lr_0.module: module HeteroLR needs arbiter (the conf's role has: guest, host)",
     ),
     "predict job": (at("job_parameters", job_type="predict"), "FED-150", "'predict' is not supported yet"),
-    "timeout": (at("job_parameters", timeout=5), "FED-150", "job_parameters.timeout: is not supported yet"),
+    "no time": (
+        at("job_parameters", timeout=0),
+        "FED-103",
+        "job_parameters.timeout: found 0 (seconds, a whole number from 1 to 31622400)",
+    ),
+    "all the time": (at("job_parameters", timeout=10**9), "FED-103", "job_parameters.timeout: found 1000000000"),
+    "time as text": (at("job_parameters", timeout="60"), "FED-103", "job_parameters.timeout: found '60'"),
+    "half a second": (at("job_parameters", task_timeout=0.5), "FED-103", "job_parameters.task_timeout: found 0.5"),
+    "time of a component": (
+        at("job_parameters", "task_timeout", hetero_lr_0=True),
+        "FED-103",
+        "job_parameters.task_timeout.hetero_lr_0: found True (seconds",
+    ),
+    "time of nothing": (
+        at("job_parameters", "task_timeout", hetero_lr_1=60),
+        "FED-132",
+        "job_parameters.task_timeout: there is no component 'hetero_lr_1' (allowed: dataio_0, ",
+    ),
+    "less than no retries": (
+        at("job_parameters", auto_retries=-1),
+        "FED-103",
+        "job_parameters.auto_retries: found -1 (attempts after an error, a whole number from 0 to 10)",
+    ),
+    "too many retries": (
+        at("job_parameters", "auto_retries", dataio_0=11),
+        "FED-103",
+        "job_parameters.auto_retries.dataio_0: found 11",
+    ),
+    "retries of nothing": (at("job_parameters", "auto_retries", lr=1), "FED-132", "there is no component 'lr'"),
     "selected tasks": (at("job_parameters", specified_task_run=[]), "FED-150", "specified_task_run: is not supported"),
     "model key": (at("job_parameters", model_key="a/b"), "FED-110", "model_key: 'a/b' is not a model key"),
     "unknown component": (

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from google.protobuf.message import DecodeError
 
-from federated_operators.gateway.history import attempts, ends, record, steps
+from federated_operators.gateway.history import attempts, ends, record, slots, steps
 from federated_operators.gateway.history.ends import ModelVersion
 from federated_operators.gateway.history.facts import Facts, PartyHistory
 from federated_operators.gateway.history.job import Finding, JobHistory
@@ -26,6 +26,7 @@ RULES: Sequence[Rule] = (
     steps.order,
     steps.commit,
     steps.outputs,
+    slots.taken,
     attempts.fencing,
     attempts.resume,
     attempts.repeat,

@@ -9,9 +9,10 @@ from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2
 from federated_operators.gateway.history.facts import Facts
 from federated_operators.gateway.history.job import Finding, JobHistory, shown
-from federated_operators.gateway.names import Job
+from federated_operators.gateway.names import CONCLUDE, Job
 from federated_operators.gateway.plan import load_plan
 from federated_operators.gateway.rows import JobRow, PlanRow, ProposalRow, StepRow, VerdictRow
+from federated_operators.gateway.rules import Flow
 from federated_operators.gateway.runs import Run, RunState
 from federated_operators.gateway.verdicts import STATES
 from federatedml.federation.party import Role
@@ -88,16 +89,19 @@ def _state(job: JobHistory, facts: Facts) -> Iterator[Finding]:
 
 
 def success(job: JobHistory) -> Iterator[Finding]:
-    """A job succeeds only if every step is committed, in the newest generation that included it."""
+    """A job succeeds only if every step, in the newest generation that included it, is committed or covered."""
     coordinator = job.coordinator
     if coordinator is None:
         return
+    flow = Flow(job.plan.all_steps, job.plan.upstream, job.plan.trigger_rules)
     for row in coordinator.all(VerdictRow, verdict=job_pb2.SUCCEEDED):
+        states = {step.component: step.state for step in coordinator.all(StepRow) if step.generation <= row.generation}
         for component in job.components:
-            steps = [
-                step for step in coordinator.all(StepRow, component=component) if step.generation <= row.generation
-            ]
-            if not steps or steps[-1].state != job_pb2.COMMITTED:
+            state = states.get(component)
+            fine = (
+                state in (job_pb2.COMMITTED, job_pb2.SKIPPED) if component != CONCLUDE else state == job_pb2.COMMITTED
+            )
+            if not fine and not (state == job_pb2.FAILED and flow.covered(component, states)):
                 text = f"generation {row.generation} succeeded without this step"
                 yield job.finding("success", text, coordinator.party, component=component)
 

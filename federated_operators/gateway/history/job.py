@@ -9,7 +9,15 @@ from airfed_proto.v1 import job_pb2
 from federated_operators.gateway.history.facts import Facts
 from federated_operators.gateway.names import CONCLUDE, Job
 from federated_operators.gateway.plan import JobPlan
-from federated_operators.gateway.rows import AttemptRow, CheckpointRow, OutputRow, OwnRow, StepRow, VerdictRow
+from federated_operators.gateway.rows import (
+    AttemptRow,
+    CheckpointRow,
+    LeaseRow,
+    OutputRow,
+    OwnRow,
+    StepRow,
+    VerdictRow,
+)
 from federated_operators.gateway.verdicts import STATES
 from federatedml.federation.party import Member
 
@@ -87,7 +95,7 @@ class JobHistory:
         return Finding(rule, self.job.initiator, self.job.job_id, component, parties, found)
 
 
-def of_step(row: StepRow | AttemptRow | CheckpointRow | OwnRow | OutputRow) -> dict[str, object]:
+def of_step(row: StepRow | AttemptRow | CheckpointRow | OwnRow | OutputRow | LeaseRow) -> dict[str, object]:
     """Columns that name a step of a job."""
     return {"component": row.component, "generation": row.generation}
 

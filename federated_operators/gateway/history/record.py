@@ -9,13 +9,24 @@ from airfed_proto.v1 import job_pb2
 from federated_operators.gateway.history.facts import Facts, PartyHistory
 from federated_operators.gateway.history.job import Finding, JobHistory, of_step, shown, verdict_name
 from federated_operators.gateway.names import Job
-from federated_operators.gateway.rows import AttemptRow, CheckpointRow, JobRow, MemberRow, OwnRow, StepRow, VerdictRow
+from federated_operators.gateway.rows import (
+    AttemptRow,
+    CheckpointRow,
+    GenerationRow,
+    JobRow,
+    LeaseRow,
+    MemberRow,
+    OwnRow,
+    StepRow,
+    VerdictRow,
+)
 from federated_operators.gateway.verdicts import STATES
 
 RULE = "record"
 OPENING = "opening"  # a gateway starts: after a boot, the monotonic clock counts anew
 State = job_pb2.StepState
 Wanted = tuple[str, dict[str, object], str]  # name of an event, its values, the member that its reason begins with
+_DECIDED: dict[int, str] = {State.FAILED: "step failed", State.SKIPPED: "skipped"}
 _OWN = {State.STARTED: "started", State.PREPARED: "outputs stored", State.COMMITTED: "committed"}
 
 
@@ -52,8 +63,8 @@ def _coordinator(facts: Facts, job: Job) -> Iterator[Wanted]:
             yield "commit" if attempt.outcome == "committed" else "end attempt", at, ""
     for step in facts.all(StepRow):
         at = {**of_step(step), "attempt": step.attempt}
-        if step.state == State.FAILED:
-            yield "step failed", at, ""
+        if step.state in _DECIDED:
+            yield _DECIDED[step.state], at, ""
         for member in facts.all(MemberRow, **of_step(step)):
             if member.state in (State.PREPARED, State.COMMITTED):
                 yield "prepared", at, member.member
@@ -66,6 +77,10 @@ def _own(facts: Facts) -> Iterator[Wanted]:
         for state, name in _OWN.items():
             if state <= row.state <= State.COMMITTED:
                 yield name, {**of_step(row), "attempt": row.attempt}, row.member
+    for lease in facts.all(LeaseRow, held=1):
+        yield "slot taken", {**of_step(lease), "attempt": lease.attempt}, lease.member
+    for generation in facts.all(GenerationRow):
+        yield "reopened", {"generation": generation.generation}, ""
     for job in facts.all(JobRow):
         if job.state in STATES.values():
             yield "verdict adopted", {"generation": job.generation}, ""

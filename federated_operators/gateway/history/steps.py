@@ -37,7 +37,7 @@ def _wrong(row: AttemptRow, step: StepRow) -> str:
         return f"attempt {row.attempt} is committed, the step is in attempt {step.attempt}, {_name(step.state)}"
     if newest and step.state == State.STARTED and row.outcome:
         return f"attempt {row.attempt} is {row.outcome!r}, the step is in it"
-    if not row.outcome and (not newest or step.state == State.WAITED):
+    if not row.outcome and (not newest or step.state in (State.WAITED, State.CALLED)):
         return f"attempt {row.attempt} is open, the step is in attempt {step.attempt}, {_name(step.state)}"
     return ""
 

@@ -119,7 +119,7 @@ class CheckpointRef(_message.Message):
     def __init__(self, attempt: _Optional[int] = ..., round: _Optional[int] = ..., digest: _Optional[bytes] = ...) -> None: ...
 
 class StepReport(_message.Message):
-    __slots__ = ("member", "step", "event", "conf_digest", "component_version", "checkpoint", "outputs_digest", "failure", "progress", "progress_text", "serial")
+    __slots__ = ("member", "step", "event", "conf_digest", "component_version", "checkpoint", "outputs_digest", "failure", "progress", "progress_text", "lease", "serial")
     class Event(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         EVENT_UNSPECIFIED: _ClassVar[StepReport.Event]
@@ -154,6 +154,7 @@ class StepReport(_message.Message):
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_TEXT_FIELD_NUMBER: _ClassVar[int]
+    LEASE_FIELD_NUMBER: _ClassVar[int]
     SERIAL_FIELD_NUMBER: _ClassVar[int]
     member: _common_pb2.Member
     step: _common_pb2.StepKey
@@ -165,15 +166,16 @@ class StepReport(_message.Message):
     failure: _common_pb2.Failure
     progress: float
     progress_text: str
+    lease: int
     serial: int
-    def __init__(self, member: _Optional[_Union[_common_pb2.Member, _Mapping]] = ..., step: _Optional[_Union[_common_pb2.StepKey, _Mapping]] = ..., event: _Optional[_Union[StepReport.Event, str]] = ..., conf_digest: _Optional[bytes] = ..., component_version: _Optional[str] = ..., checkpoint: _Optional[_Union[CheckpointRef, _Mapping]] = ..., outputs_digest: _Optional[bytes] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., progress: _Optional[float] = ..., progress_text: _Optional[str] = ..., serial: _Optional[int] = ...) -> None: ...
+    def __init__(self, member: _Optional[_Union[_common_pb2.Member, _Mapping]] = ..., step: _Optional[_Union[_common_pb2.StepKey, _Mapping]] = ..., event: _Optional[_Union[StepReport.Event, str]] = ..., conf_digest: _Optional[bytes] = ..., component_version: _Optional[str] = ..., checkpoint: _Optional[_Union[CheckpointRef, _Mapping]] = ..., outputs_digest: _Optional[bytes] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., progress: _Optional[float] = ..., progress_text: _Optional[str] = ..., lease: _Optional[int] = ..., serial: _Optional[int] = ...) -> None: ...
 
 class StepReportReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class StepCommand(_message.Message):
-    __slots__ = ("member", "step", "action", "resume_from", "members", "failure", "committed")
+    __slots__ = ("member", "step", "action", "resume_from", "members", "failure", "committed", "lease")
     class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         ACTION_UNSPECIFIED: _ClassVar[StepCommand.Action]
@@ -201,6 +203,7 @@ class StepCommand(_message.Message):
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     COMMITTED_FIELD_NUMBER: _ClassVar[int]
+    LEASE_FIELD_NUMBER: _ClassVar[int]
     member: _common_pb2.Member
     step: _common_pb2.StepKey
     action: StepCommand.Action
@@ -208,7 +211,8 @@ class StepCommand(_message.Message):
     members: _containers.RepeatedCompositeFieldContainer[_common_pb2.Member]
     failure: _common_pb2.Failure
     committed: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, member: _Optional[_Union[_common_pb2.Member, _Mapping]] = ..., step: _Optional[_Union[_common_pb2.StepKey, _Mapping]] = ..., action: _Optional[_Union[StepCommand.Action, str]] = ..., resume_from: _Optional[_Union[CheckpointRef, _Mapping]] = ..., members: _Optional[_Iterable[_Union[_common_pb2.Member, _Mapping]]] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., committed: _Optional[_Iterable[str]] = ...) -> None: ...
+    lease: int
+    def __init__(self, member: _Optional[_Union[_common_pb2.Member, _Mapping]] = ..., step: _Optional[_Union[_common_pb2.StepKey, _Mapping]] = ..., action: _Optional[_Union[StepCommand.Action, str]] = ..., resume_from: _Optional[_Union[CheckpointRef, _Mapping]] = ..., members: _Optional[_Iterable[_Union[_common_pb2.Member, _Mapping]]] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., committed: _Optional[_Iterable[str]] = ..., lease: _Optional[int] = ...) -> None: ...
 
 class StepCommandReply(_message.Message):
     __slots__ = ()
@@ -241,20 +245,22 @@ class Greeting(_message.Message):
     def __init__(self, party_id: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
 
 class RerunOrder(_message.Message):
-    __slots__ = ("job", "generation", "components", "downstream", "by", "reason")
+    __slots__ = ("job", "generation", "components", "downstream", "by", "reason", "party")
     JOB_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     COMPONENTS_FIELD_NUMBER: _ClassVar[int]
     DOWNSTREAM_FIELD_NUMBER: _ClassVar[int]
     BY_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    PARTY_FIELD_NUMBER: _ClassVar[int]
     job: _common_pb2.JobKey
     generation: int
     components: _containers.RepeatedScalarFieldContainer[str]
     downstream: bool
     by: str
     reason: str
-    def __init__(self, job: _Optional[_Union[_common_pb2.JobKey, _Mapping]] = ..., generation: _Optional[int] = ..., components: _Optional[_Iterable[str]] = ..., downstream: _Optional[bool] = ..., by: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    party: str
+    def __init__(self, job: _Optional[_Union[_common_pb2.JobKey, _Mapping]] = ..., generation: _Optional[int] = ..., components: _Optional[_Iterable[str]] = ..., downstream: _Optional[bool] = ..., by: _Optional[str] = ..., reason: _Optional[str] = ..., party: _Optional[str] = ...) -> None: ...
 
 class RerunAnswer(_message.Message):
     __slots__ = ("generation", "components", "failure")

@@ -1,0 +1,154 @@
+"""A rerun at one party: whether it may be, the new generation taken over, the own tasks cleared.
+
+What this gateway clears in its own scheduler is never taken for a person's wish: such records carry its own name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from airfed_proto.v1 import job_pb2
+from federated_operators.gateway.names import CONCLUDE, Job
+from federated_operators.gateway.plan import JobPlan
+from federated_operators.gateway.policy import load_policy
+from federated_operators.gateway.roster import Roster
+from federated_operators.gateway.rows import GenerationRow, JobRow, SeenRow
+from federated_operators.gateway.runs import Run, RunControl
+from federated_operators.gateway.store import Store
+from federated_operators.gateway.verdicts import EFFECTS, STATES, TRACKING
+from federatedml.errors import DataError, FedError, ProtocolError
+from federatedml.federation.home import PartyHome
+
+REOPENED = "reopened"  # kind of the letter to the own party: what remains to be done here
+REOPENING = "reopening"  # state of a job whose tasks are not cleared yet
+SETTLED_S = 15.0  # how long a held process waits for the new generation
+Order = job_pb2.RerunOrder
+Ask = Callable[[Order], Awaitable[job_pb2.RerunAnswer]]
+
+
+class Reopening:
+    """Reruns as this party carries them out.
+
+    Args:
+        outputs_gone: whether the outputs of a job that ended were removed.
+        wake: told after a job runs again, for every own step of it.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        roster: Roster,
+        home: PartyHome,
+        control: RunControl,
+        outputs_gone: Callable[[Job], bool] = lambda job: False,
+    ) -> None:
+        self._store, self._roster, self._home, self._control = store, roster, home, control
+        self._outputs_gone = outputs_gone
+        self._judging: dict[Job, asyncio.Lock] = {}
+
+    def check(self, order: Order) -> None:
+        """Whether this party takes part in a rerun.
+
+        Raises:
+            FedError: it does not; says why.
+        """
+        job = Job.of(order.job)
+        row = self._store.get(JobRow, **job.where)
+        if row is None or row.state not in STATES.values():
+            raise ProtocolError("FED-360", f"job {job.job_id} has not ended at party {self._roster.party}")
+        if order.generation != row.generation + 1:
+            raise ProtocolError("FED-361", f"generation {order.generation} cannot follow {row.generation}")
+        load_policy(self._home.policy).check_rerun(order.party)
+        again = set(order.components)
+        plan = self._roster.plan(job)
+        if again - set(plan.all_steps):
+            raise ProtocolError(
+                "FED-341", f"job {job.job_id} has no component {min(again - set(plan.all_steps))[:64]!r}"
+            )
+        read = {up for name in again & set(plan.all_steps) for up in plan.upstream.get(name, ())} - again
+        if read and self._outputs_gone(job):
+            problem = f"the outputs of {', '.join(sorted(read))} were removed at party {self._roster.party}"
+            raise DataError("FED-228", problem, "rerun these components, too")
+
+    def adopt(self, order: Order) -> None:
+        """Take the coordinator's new generation over. Repeated orders change nothing.
+
+        Raises:
+            FedError: this party does not take part, as ``check``.
+        """
+        job = Job.of(order.job)
+        with self._store.transaction():
+            row = self._store.get(JobRow, **job.where)
+            if row is None or order.generation <= row.generation:
+                return
+            self.check(order)
+            names = "\n".join(order.components)
+            self._store.put(GenerationRow(*_key(job), order.generation, names, time.time(), order.by, order.reason))
+            self._store.put(replace(row, generation=order.generation, state=REOPENING, ended_at=0.0))
+            reason = f"{', '.join(order.components)} by {order.by}: {order.reason}".removesuffix(": ")
+            self._store.event(REOPENED, job, generation=order.generation, party=self._roster.party, reason=reason)
+            self._store.post(EFFECTS, REOPENED, order.SerializeToString())
+
+    async def carry_out(self, order: Order) -> None:
+        """Clear the own tasks; from then on the scheduler's states count again. Repeatable."""
+        job = Job.of(order.job)
+        again = {*order.components, CONCLUDE}
+        for plan in self._roster.plans(job):
+            run = Run(plan.dag_id, plan.job_id)
+            newest = await self._control.newest_event(run)
+            await self._control.clear(run, [name for name in (*plan.steps, CONCLUDE) if name in again])
+            await self._control.note(run, f"rerun of {', '.join(order.components)} by {order.by}")
+            self._store.put(SeenRow(*_key(job), str(plan.me), newest))
+        row = self._store.get(JobRow, **job.where)
+        if row and row.state == REOPENING:
+            self._store.put(replace(row, state="running"))
+        opened = job_pb2.VerdictNotice(job=job.key(), generation=order.generation)
+        self._store.post(TRACKING, TRACKING, opened.SerializeToString())
+
+    async def judge(self, plan: JobPlan, ask: Ask) -> None:
+        """Hold a process that comes although its job has ended, until it is known why it does.
+
+        If a person cleared its task, that is a wish for a rerun; it goes to the coordinator, and if it is granted,
+        the process finds a running job. In all other cases, decided steps are only repeated to it.
+        """
+        job = Job(plan.initiator.party, plan.job_id)
+        async with self._judging.setdefault(job, asyncio.Lock()):
+            row = self._store.get(JobRow, **job.where)
+            if row is None or row.state not in STATES.values():
+                return
+            seen = self._store.get(SeenRow, **job.where, member=str(plan.me))
+            run = Run(plan.dag_id, plan.job_id)
+            try:
+                touched = await self._control.touched(run, seen.event if seen else 0)
+                if touched is None:
+                    return
+                self._store.put(SeenRow(*_key(job), str(plan.me), touched.event))
+                names = [name for name in plan.steps if name in touched.tasks]
+                if names:
+                    await self._ask(job, run, names, touched.by, ask)
+            except FedError as error:
+                self._store.event("rerun not asked for", job, party=self._roster.party, reason=str(error))
+
+    async def _ask(self, job: Job, run: Run, names: list[str], by: str, ask: Ask) -> None:
+        party = self._roster.party
+        order = Order(job=job.key(), components=names, by=by, party=party, reason="cleared in the scheduler")
+        answer = await ask(order)
+        if answer.HasField("failure"):
+            text = f"no rerun: {answer.failure.message}"
+            self._store.event("rerun refused", job, party=party, reason=text)
+            return await self._control.note(run, text)
+        deadline = time.monotonic() + SETTLED_S
+        while not self._reached(job, answer.generation) and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        return None
+
+    def _reached(self, job: Job, generation: int) -> bool:
+        row = self._store.get(JobRow, **job.where)
+        return row is not None and row.generation >= generation and row.state != REOPENING
+
+
+def _key(job: Job) -> tuple[str, str]:
+    return job.initiator, job.job_id
