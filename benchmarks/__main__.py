@@ -8,7 +8,7 @@ import sys
 
 from benchmarks.figure import record
 
-NAMES = ("job", "overhead", "lr", "pickup", "chain", "chaos")
+NAMES = ("job", "overhead", "lr", "pickup", "chain", "queue", "chaos")
 
 
 def main() -> int:

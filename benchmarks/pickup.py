@@ -12,7 +12,7 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,7 +148,7 @@ def _samples(folder: DropIn, stem: str) -> Iterator[Figure]:
     yield Figure("saved file to DAG, 95th percentile", took[int(0.95 * (len(took) - 1) + 0.5)], "s", "limit 4", note)
 
 
-def _cost(folder: DropIn, stem: str, note: str) -> Iterator[Figure]:
+def _cost(folder: DropIn, stem: str, note: str) -> Generator[Figure, None, float]:
     """Processor time of one change beyond what the DAG processor uses when nothing changes; returned, too."""
     before, begun = folder.processor(), time.perf_counter()
     time.sleep(IDLE_SECONDS)

@@ -66,10 +66,8 @@ class Three:
 
     def tasks(self, name: str, job_id: str, dag: str = "") -> list[dict[str, Any]]:
         """Task instances of a party's run, by default of the example, each with its XCom's seconds per part."""
-        home, dag = self.homes[name], dag or dags_of(EXAMPLE)[name]
-        with httpx.Client(base_url=home.airflow_url, timeout=30.0, trust_env=False) as client:
-            login = {"username": PEOPLE, "password": passwords(home)[PEOPLE]}
-            client.headers["authorization"] = f"Bearer {client.post('/auth/token', json=login).json()['access_token']}"
+        dag = dag or dags_of(EXAMPLE)[name]
+        with self.client(name) as client:
             run = f"/api/v2/dags/{dag}/dagRuns/{job_id}/taskInstances"
             found: list[dict[str, Any]] = client.get(run).json()["task_instances"]
             for task in found:
@@ -77,6 +75,15 @@ class Three:
                 value = entry.json().get("value") if entry.is_success else None
                 task["seconds"] = value.get("seconds", {}) if isinstance(value, dict) else {}
         return found
+
+    @contextmanager
+    def client(self, name: str) -> Iterator[httpx.Client]:
+        """A session at a party's Airflow for what ``AirflowRest`` does not do."""
+        home = self.homes[name]
+        with httpx.Client(base_url=home.airflow_url, timeout=30.0, trust_env=False) as client:
+            login = {"username": PEOPLE, "password": passwords(home)[PEOPLE]}
+            client.headers["authorization"] = f"Bearer {client.post('/auth/token', json=login).json()['access_token']}"
+            yield client
 
     def processes(self) -> list[proc.Process]:
         """All processes of all parties."""
@@ -150,6 +157,11 @@ class Pipeline:
     def states(self, job_id: str) -> Mapping[str, str]:
         """The state of the job's run at every party."""
         return {party: _state(self.rests[party], self.dags[party], job_id) for party in PARTIES}
+
+    def pause(self, name: str, paused: bool) -> None:
+        """Let a party's Airflow start no tasks of this pipeline, or let it go on."""
+        with self.parties.client(name) as client:
+            client.patch(f"/api/v2/dags/{self.dags[name]}", json={"is_paused": paused}).raise_for_status()
 
     def close(self) -> None:
         """End the sessions."""

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from airfed.party import rewrite
@@ -67,7 +68,7 @@ class Network:
     async def _serve(self) -> None:
         for door in self._doors:
             door.open.set()
-            await asyncio.start_server(lambda r, w, door=door: _relay(door, r, w), "127.0.0.1", door.port)
+            await asyncio.start_server(partial(_relay, door), "127.0.0.1", door.port)
 
     async def _end(self) -> None:
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]

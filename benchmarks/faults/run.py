@@ -94,6 +94,8 @@ def attempt(trial: Trial, pipeline: Pipeline, network: Network, expected: Refere
             time.sleep(CUT_SECONDS)
     outcome.states = pipeline.ends(outcome.job_id, PATIENCE)
     outcome.took = time.monotonic() - begun
+    for killed in outcome.killed:
+        killed.over = True
     for watcher in watchers:
         watcher.join()
     _recovery(outcome, homes)
@@ -197,15 +199,13 @@ def _recovery(outcome: Outcome, homes: Mapping[str, PartyHome]) -> None:
     record.sort(key=lambda entry: entry.monotonic)
     outcome.attempts = max((entry.attempt for entry in record), default=0)
     loss = next((entry for entry in record if entry.event in LOSS), None)
-    if first.what in SUPERVISED:
-        outcome.noticed = first.noticed
-        outcome.again = first.ready
-    elif loss:
+    outcome.noticed, outcome.again = first.noticed, first.ready
+    if loss and first.what not in SUPERVISED:
         outcome.noticed = loss.monotonic - first.at
     if loss and first.what != "gateway":
         starts = (e for e in record if e.event == "start" and e.component == loss.component and e.id)
         start = next((e for e in starts if e.monotonic > loss.monotonic), None)
-        outcome.again = start.monotonic - first.at if start else None
+        outcome.again = start.monotonic - first.at if start else outcome.again
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
