@@ -7,8 +7,10 @@ in between comes back as UNDELIVERABLE and is sent again. A gateway never carrie
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import grpc
 
@@ -28,6 +30,7 @@ MAX_RECEIPTS = 4096  # that may wait for one peer
 MAX_TOPIC = 128  # characters
 DIGEST_BYTES = 32
 RECONNECT_S = 0.3
+BROKEN = (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError)  # what a stream that has ended raises
 Frame = local_pb2.GatewayFrame
 
 
@@ -208,21 +211,29 @@ class Relay:
         lane = self._outbound.setdefault(party, Outbound())
         while True:
             first = await lane.next()
-            try:
-                call = self._peers.stub(party).Relay(_stream(first, lane))
-                async for receipt in call:
-                    self._receipt_of_peer(party, receipt)
-            except (grpc.aio.AioRpcError, grpc.aio.UsageError):
-                pass  # the messages come back below and are sent again
+            with contextlib.suppress(*BROKEN):  # the messages come back below and are sent again
+                await self._talk(party, first, lane)
             for key in lane.clear():
                 self._to_source(_receipt(key, pb.Receipt.UNDELIVERABLE, "the peer is not connected"))
             await asyncio.sleep(RECONNECT_S)
 
+    async def _talk(self, party: str, first: pb.Chunk, lane: Outbound) -> None:
+        """One stream, to its end."""
+        call = self._peers.stub(party).Relay()
+        writer = asyncio.create_task(_write(call, first, lane))
+        try:
+            async for receipt in call:
+                self._receipt_of_peer(party, receipt)
+        finally:
+            writer.cancel()  # or it would take the next stream's first chunk, and lose it
 
-async def _stream(first: pb.Chunk, lane: Outbound) -> AsyncIterator[pb.Chunk]:
-    yield first
-    while True:
-        yield await lane.next()
+
+async def _write(call: Any, first: pb.Chunk, lane: Outbound) -> None:
+    """Send what waits until the stream breaks."""
+    with contextlib.suppress(*BROKEN):
+        await call.write(first)
+        while True:
+            await call.write(await lane.next())
 
 
 def _name(key: pb.EnvelopeKey) -> bytes:
