@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from airflow.plugins_manager import AirflowPlugin
 
-from dags_generator.timetable import JobIdTimetable
+from dags_generator.timetable import JobIdCron, JobIdOnAssets, JobIdTimetable
 
 
 class AirfedPlugin(AirflowPlugin):
-    """Registers the timetable that names runs by job ids."""
+    """Registers the timetables that name runs by job ids."""
 
     name = "airfed"
-    timetables = [JobIdTimetable]  # noqa: RUF012 - Airflow's interface
+    timetables = [JobIdTimetable, JobIdCron, JobIdOnAssets]  # noqa: RUF012 - Airflow's interface

@@ -65,11 +65,14 @@ def _first(parties: Three) -> Iterator[Figure]:
 
 def _later(parties: Three, name: str, length: int, parallel: bool, beside: str) -> Iterator[Figure]:
     pipeline = _known(parties, name.replace(" ", "_").replace("4_in", "four_in"), length, parallel)
+    before = parties.cpu()
     done = [pipeline.job() for _ in range(RUNS)]
+    cpu = (parties.cpu() - before) / RUNS
     pipeline.close()
     took = [each.took for each in done]
     note = f"median of {RUNS}, slowest {max(took):.1f}"
     yield Figure(f"{name}, peers know the pipeline", statistics.median(took), "s", beside, note)
+    yield Figure(f"{name}: CPU of all parties", cpu, "s", "", f"mean of {RUNS}")
     if not parallel:
         yield from _where(name, [_parts(parties, each) for each in done])
 

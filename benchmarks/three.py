@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from airfed import proc
 from airfed.airflow_config import PEOPLE
@@ -84,6 +85,15 @@ class Three:
             login = {"username": PEOPLE, "password": passwords(home)[PEOPLE]}
             client.headers["authorization"] = f"Bearer {client.post('/auth/token', json=login).json()['access_token']}"
             yield client
+
+    def cpu(self) -> float:
+        """CPU seconds so far of all processes that live now, and of their children that have ended."""
+        total = 0.0
+        for process in self.processes():
+            with suppress(psutil.NoSuchProcess):
+                times = psutil.Process(process.pid).cpu_times()
+                total += times.user + times.system + times.children_user + times.children_system
+        return total
 
     def processes(self) -> list[proc.Process]:
         """All processes of all parties."""

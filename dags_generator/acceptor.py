@@ -92,17 +92,17 @@ def _exact(body: bytes, name: str) -> Mapping[str, object]:
 
 
 def _digests(job: ProposedJob, spec: PipelineSpec) -> tuple[str, Mapping[str, str], bytes]:
-    disclosed = digest(disclosure(spec.graph))
+    disclosed = digest(disclosure(spec.running))
     agreed = {
         "initiator": job.initiator,
         "job_id": job.job_id,
         "pipeline": job.pipeline,
         "dsl": hashlib.sha256(job.dsl).hexdigest(),
         "conf": hashlib.sha256(job.conf).hexdigest(),
-        "component_versions": versions(spec.graph),
+        "component_versions": versions(spec.running),
         "disclosure": disclosed,
     }
-    return digest(agreed), versions(spec.graph), bytes.fromhex(disclosed)
+    return digest(agreed), versions(spec.running), bytes.fromhex(disclosed)
 
 
 def _own(plan: JobPlan) -> bool:

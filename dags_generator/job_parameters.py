@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from dags_generator.reading import clip
-from dags_generator.spec import Graph, JobParameters
-from dags_generator.where import LATER, Where, names
-from federated_operators.gateway.plan import JOB_TIMEOUT_S
+from dags_generator.spec import ComponentSpec, Graph, JobParameters, SpecifiedRun
+from dags_generator.where import Where, names
+from federated_operators.gateway.names import JOB_ID
+from federated_operators.gateway.plan import JOB_TIMEOUT_S, ONE_SUCCESS
 
 MODEL_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 MAX_TIMEOUT_S = 366 * 86_400
 MAX_RETRIES = 10
-KEYS = ("job_type", "model_key", "timeout", "task_timeout", "auto_retries")
+KEYS = ("job_type", "model_key", "timeout", "task_timeout", "auto_retries", "specified_task_run")
 NO_EFFECT = {
     "work_mode": "every party runs its own processes",
     "backend": "each party chooses its own engine",
@@ -23,7 +24,6 @@ NO_EFFECT = {
 NOT_YET = {
     "model_id": "it is made from the parties and model_key",
     "model_version": "it is the job id",
-    "specified_task_run": f"a run of chosen components {LATER}",
 }
 Number = TypeVar("Number", int, float)
 
@@ -44,6 +44,7 @@ def job_parameters(conf: Mapping[str, Any], graph: Graph, where: Where) -> tuple
         _seconds(given.get("timeout", int(JOB_TIMEOUT_S)), at.at("timeout")),
         _by_component(given.get("task_timeout", {}), graph, at.at("task_timeout"), _seconds),
         _by_component(given.get("auto_retries", {}), graph, at.at("auto_retries"), _retries),
+        _specified(given, graph, at),
     )
     notes = [f"job_parameters.{name} has no effect: {why}" for name, why in NO_EFFECT.items() if name in given]
     return parameters, notes
@@ -64,6 +65,34 @@ def _by_component(value: Any, graph: Graph, where: Where, read: Callable[[Any, W
         if name not in graph.components:
             raise where.error("FED-132", f"there is no component {clip(name)}", f"allowed: {names(graph.components)}")
     return {name: read(found, where.at(name)) for name, found in value.items()}
+
+
+def _specified(parameters: Mapping[str, Any], graph: Graph, where: Where) -> SpecifiedRun | None:
+    if "specified_task_run" not in parameters:
+        return None
+    where = where.at("specified_task_run")
+    given = where.object(parameters["specified_task_run"])
+    where.only(given, ("job_id", "components"))
+    job_id, at = where.at("job_id").text(where.required(given, "job_id")), where.at("components")
+    if not JOB_ID.fullmatch(job_id):
+        allowed = "20 to 26 digits: date, time, counter"
+        raise where.at("job_id").error("FED-173", f"{clip(job_id)} is not a job id", allowed)
+    named = [at.text(name) for name in at.list(where.required(given, "components"))]
+    if not named:
+        raise at.error("FED-113", "there are no components", f"some of {names(graph.components)}")
+    for name in named:
+        if name not in graph.components:
+            raise at.error("FED-132", f"there is no component {clip(name)}", f"allowed: {names(graph.components)}")
+        _check_rule(graph.components[name], named, at)
+    return SpecifiedRun(job_id, tuple(sorted(set(named))))
+
+
+def _check_rule(step: ComponentSpec, named: Sequence[str], where: Where) -> None:
+    """A component that waits for the first of several waits for nothing if an earlier job has one of them."""
+    unnamed = [before for before in step.upstream if before not in named]
+    if step.trigger_rule == ONE_SUCCESS and unnamed:
+        problem = f"{step.name} waits for one_success of {names(step.upstream)}, which the earlier job settles"
+        raise where.error("FED-129", problem, f"name {names(unnamed)} too, or change its trigger_rule")
 
 
 def _seconds(value: Any, where: Where) -> float:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from dags_generator.reading import digest
+from dags_generator.schedule import Schedule
 from federated_operators.gateway.plan import ALL_SUCCESS, JOB_TIMEOUT_S, ONE_SUCCESS, DataRef, ModelRef
 from federatedml.data.catalogue import TableName
 from federatedml.federation.party import Member, Role
@@ -123,6 +124,14 @@ class Graph:
 
 
 @dataclass(frozen=True)
+class SpecifiedRun:
+    """A job of some components only; the outputs of an earlier job stand in for those of the others."""
+
+    job_id: str
+    components: Sequence[str]
+
+
+@dataclass(frozen=True)
 class JobParameters:
     """What a conf says about the job as a whole.
 
@@ -130,12 +139,14 @@ class JobParameters:
         timeout: seconds from its admission.
         task_timeouts: component -> seconds from its first start.
         auto_retries: component -> attempts after an error of its algorithm.
+        specified: which components run, if not all.
     """
 
     model_key: str
     timeout: float = JOB_TIMEOUT_S
     task_timeouts: Mapping[str, float] = field(default_factory=dict)
     auto_retries: Mapping[str, int] = field(default_factory=dict)
+    specified: SpecifiedRun | None = None
 
 
 @dataclass(frozen=True)
@@ -147,6 +158,7 @@ class PipelineSpec:
         params: component -> member -> effective parameters, plain JSON, choices of ``auto`` made.
         tables: member -> key under ``role_parameters.ROLE.args.data`` -> table.
         notes: what the conf says that has no effect here.
+        schedule: when the initiator starts it; None: only by submission.
     """
 
     graph: Graph
@@ -155,6 +167,7 @@ class PipelineSpec:
     tables: Mapping[Member, Mapping[str, TableName]]
     job: JobParameters
     notes: Sequence[str] = ()
+    schedule: Schedule | None = None
 
     @property
     def pipeline(self) -> str:
@@ -165,6 +178,14 @@ class PipelineSpec:
     def model_key(self) -> str:
         """Names the model in the registry."""
         return self.job.model_key
+
+    @property
+    def running(self) -> dict[str, ComponentSpec]:
+        """The components that run in a job, in topological order: all, unless the conf names some."""
+        chosen = self.job.specified
+        return {
+            name: step for name, step in self.graph.components.items() if chosen is None or name in chosen.components
+        }
 
     @property
     def parties(self) -> Parties:

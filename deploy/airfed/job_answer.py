@@ -78,6 +78,11 @@ class Answer:
         """For a table: role, party, job_url, model_id."""
         return [[str(p.member.role), p.member.party, p.job_url or "-", p.model_id] for p in self.places]
 
+    def facts(self) -> list[str]:
+        """What is below the table."""
+        stored = [f"stored as {self.dsl_path} and {self.conf_path}"] if self.dsl_path else []
+        return [f"model_version {self.job_id}, created {moment(self.created_at) or '-'}", *stored]
+
 
 def answer(home: PartyHome, job: Submitted, found: local_pb2.JobView) -> Answer:
     """What is known of a job that was submitted at this party."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from airfed_proto.v1 import job_pb2
+from federated_operators.gateway.earlier import check_earlier
 from federated_operators.gateway.names import Job, failure_pb
 from federated_operators.gateway.plan import JobAcceptor, JobPlan, ProposedJob, dump_plan
 from federated_operators.gateway.policy import load_policy
@@ -96,6 +97,7 @@ class Agreement:
             if plan.initiator.party != content.initiator:
                 raise PolicyError("FED-546", f"party {content.initiator} proposes a job of {plan.initiator.party}")
             policy.check(plan, catalogue)
+            check_earlier(plan, self._store, self.home)
         return [policy.enforced(plan) for plan in plans]
 
     def record(self, job: Job, proposal: job_pb2.Proposal, plans: Sequence[JobPlan]) -> None:

@@ -74,7 +74,7 @@ class Reruns:
         wrong = sorted(set(order.components) - set(known))
         if wrong:
             allowed = f"components: {', '.join(known)}"
-            raise DslError("FED-193", f"job {job.job_id} has no component {wrong[0][:64]!r}", allowed)
+            raise DslError("FED-367", f"job {job.job_id} has no component {wrong[0][:64]!r}", allowed)
         named = set(order.components)
         return self._steps.flow(job).downstream(named) & set(known) if order.downstream else named
 

@@ -6,23 +6,28 @@ from collections.abc import Mapping
 
 from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2, local_pb2
-from federated_operators.gateway.names import CONCLUDE, Job, Seat, member_pb
+from federated_operators.gateway.coordinator import Coordinator
+from federated_operators.gateway.names import CONCLUDE, Job, Seat, member_of, member_pb
+from federated_operators.gateway.own_steps import OwnSteps
 from federated_operators.gateway.plan import JobPlan
 from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.rows import JobRow, MemberRow, OwnRow, ProposalRow, StepRow, VerdictRow
+from federated_operators.gateway.rules import FINISHED
+from federated_operators.gateway.steps import Steps
 from federated_operators.gateway.store import Store
 from federatedml.federation.party import Member
 
 Progress = Mapping[Seat, tuple[float, str]]
 State = job_pb2.StepState
+_NOT_STARTED = (State.STEP_STATE_UNSPECIFIED, State.WAITED, State.CALLED, State.PRESENT, State.ABSENT)
 
 
 class Show:
     """Views of the store."""
 
-    def __init__(self, store: Store, roster: Roster, progress: Progress, own_progress: Progress) -> None:
-        self._store, self._roster = store, roster
-        self._progress, self._own_progress = progress, own_progress
+    def __init__(self, store: Store, roster: Roster, coordinator: Coordinator, own: OwnSteps) -> None:
+        self._store, self._roster, self._coordinator, self._own = store, roster, coordinator, own
+        self._steps = Steps(store, roster)
 
     def jobs(self, query: local_pb2.JobQuery) -> local_pb2.JobViews:
         """The jobs that the query names, newest first."""
@@ -43,6 +48,7 @@ class Show:
             ended_at=row.ended_at,
             members=[member_pb(member) for member in plan.members],
             model_key=plan.model_key,
+            generation=row.generation,
         )
         verdict = self._store.get(VerdictRow, **job.where, generation=row.generation)
         if verdict:
@@ -56,9 +62,10 @@ class Show:
         return view
 
     def _step(self, job: Job, row: JobRow, plan: JobPlan, component: str) -> local_pb2.StepView:
-        where = {**job.where, "component": component, "generation": row.generation}
+        generation = self._roster.generation(job, component)
+        where = {**job.where, "component": component, "generation": generation}
         view = local_pb2.StepView(
-            component=component, module=plan.modules.get(component, CONCLUDE), generation=row.generation
+            component=component, module=plan.modules.get(component, CONCLUDE), generation=generation
         )
         step = self._store.get(StepRow, **where)
         if step:
@@ -69,10 +76,31 @@ class Show:
             view.members.append(self._member(Seat(job, component, Member.parse(own.member)), own, view.attempt))
         if not step and view.members:
             view.state, view.attempt = view.members[0].state, view.members[0].attempt
+        if row.state == "running" and view.state in _NOT_STARTED:
+            view.waits = self._why(job, component, view)
         return view
 
+    def _why(self, job: Job, component: str, view: local_pb2.StepView) -> str:
+        """What a step that has not started waits for, in words."""
+        if job.initiator != self._roster.party:
+            own = [Seat(job, component, plan.me) for plan in self._roster.plans(job)]
+            there = any(step.state in (State.PRESENT, State.WAITED) for step in view.members)
+            lines = (self._own.leases.why(seat) for seat in own)
+            return next((f"waits for {text}" for text in lines if text), "waits for the other members" if there else "")
+        states = self._steps.states(job)
+        before = [name for name in self._roster.upstream(job, component) if states.get(name) not in FINISHED]
+        if before:
+            return f"after {', '.join(before)}"
+        where = {**job.where, "component": component, "generation": view.generation}
+        here = {row.member for row in self._store.select(MemberRow, **where) if row.state != State.ABSENT}
+        absent = [member for member in self._roster.members(job, component) if str(member) not in here]
+        if absent:
+            return f"waits for {', '.join(f'{member.role} {member.party}' for member in absent)}"
+        told = (self._coordinator.waits.get(Seat(job, component, member_of(step.member))) for step in view.members)
+        return next((f"waits for {text}" for text in told if text), "waits for a slot")
+
     def _member(self, seat: Seat, row: MemberRow | OwnRow, attempt: int) -> local_pb2.MemberStep:
-        progress = self._progress if isinstance(row, MemberRow) else self._own_progress
+        progress: Progress = self._coordinator.progress if isinstance(row, MemberRow) else self._own.progress
         done, text = progress.get(seat, (0.0, ""))
         done = 1.0 if row.state == State.COMMITTED else done
         tried = attempt if isinstance(row, MemberRow) else row.attempt

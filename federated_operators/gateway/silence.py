@@ -10,6 +10,7 @@ from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2
 from federated_operators.gateway.coordinator import Coordinator
 from federated_operators.gateway.names import Job, member_pb
+from federated_operators.gateway.own_steps import OwnSteps
 from federated_operators.gateway.peers import Peers
 from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.rows import JobRow
@@ -20,15 +21,19 @@ GREET_S = 10.0
 
 
 class Silence:
-    """Greets the parties of this coordinator's running jobs.
+    """Greets the parties of this coordinator's running jobs, and the coordinators of the others.
 
     Args:
-        timeout: seconds of silence after which a party's jobs end.
+        timeout: seconds of silence after which a party's jobs end; those of a silent coordinator are suspended here
+            until it is back: only it decides.
     """
 
-    def __init__(self, store: Store, roster: Roster, coordinator: Coordinator, peers: Peers, timeout: float) -> None:
+    def __init__(
+        self, store: Store, roster: Roster, coordinator: Coordinator, own: OwnSteps, peers: Peers, timeout: float
+    ) -> None:
         self._store, self._roster, self._coordinator, self._peers = store, roster, coordinator, peers
-        self._timeout = timeout
+        self._own, self._timeout = own, timeout
+        self._suspended: set[Job] = set()
         self._heard: dict[str, float] = {}  # monotonic
         self._greeting = job_pb2.Greeting(party_id=roster.party, version=importlib.metadata.version("airfed"))
 
@@ -38,15 +43,22 @@ class Silence:
         while True:
             await asyncio.sleep(every)
             jobs = self._running()
-            parties = {party for job in jobs for party in self._roster.parties(job)} - {self._roster.party}
+            parties = {party for job in jobs for party in self._speakers(job)} - {self._roster.party}
             self._heard = {party: at for party, at in self._heard.items() if party in parties}
             await asyncio.gather(*(self._greet(party, every) for party in parties))
             for job in jobs:
-                self._end_if_silent(job)
+                if job.initiator == self._roster.party:
+                    self._end_if_silent(job)
+                else:
+                    self._suspend_if_silent(job)
+            self._suspended &= set(jobs)
 
     def _running(self) -> list[Job]:
-        rows = self._store.select(JobRow, initiator=self._roster.party, state="running")
-        return [Job(row.initiator, row.job_id) for row in rows]
+        return [Job(row.initiator, row.job_id) for row in self._store.select(JobRow, state="running")]
+
+    def _speakers(self, job: Job) -> list[str]:
+        """Who must be heard of: all parties by the coordinator, the coordinator by all."""
+        return self._roster.parties(job) if job.initiator == self._roster.party else [job.initiator]
 
     async def _greet(self, party: str, seconds: float) -> None:
         self._heard.setdefault(party, time.monotonic())
@@ -57,9 +69,23 @@ class Silence:
             if not error.retryable:  # an answer, if not a friendly one
                 self._heard[party] = time.monotonic()
 
+    def _suspend_if_silent(self, job: Job) -> None:
+        silent = self._silent(job.initiator)
+        if silent <= self._timeout:
+            return self._suspended.discard(job)
+        if job not in self._suspended:
+            self._suspended.add(job)
+            text = f"party {job.initiator}, which decides, has not answered for {silent:.0f} s"
+            self._store.event("coordinator silent", job, party=self._roster.party, reason=text)
+            self._own.suspend(job, pb.Failure(code="FED-409", message=text))
+        return None
+
+    def _silent(self, party: str) -> float:
+        return time.monotonic() - self._heard.get(party, time.monotonic())
+
     def _end_if_silent(self, job: Job) -> None:
         for member in self._roster.plan(job).members:
-            silent = time.monotonic() - self._heard.get(member.party, time.monotonic())
+            silent = self._silent(member.party)
             if silent > self._timeout:
                 text = f"party {member.party} has not answered for {silent:.0f} s, peer_timeout is {self._timeout:g} s"
                 failure = pb.Failure(code="FED-406", message=text, member=member_pb(member))

@@ -24,25 +24,38 @@ PAUSE = 1.0
 
 
 def close_runs(home: PartyHome, plan: JobPlan, verdict: int, failure: common_pb2.Failure | None = None) -> None:
-    """End a job's open runs with its verdict and reason. Blocking; may be repeated; nothing to do for a success.
+    """End a job's open runs with its verdict and reason, or open them when it runs again (no verdict). Blocking; may be
+    repeated; nothing to do for a success.
 
     Raises:
         PeerError: MLflow is not there; call again later.
     """
+    if verdict == job_pb2.VERDICT_UNSPECIFIED:
+        return _reopen(home, plan)
     status = STATUS.get(verdict)
     if status is None:
-        return
+        return None
     with MlflowRest(home.mlflow_url) as rest:
         runs = JobRuns(rest, home, plan)
         runs.close(status)
         experiment = runs.known_experiment()
         if experiment is None:
-            return
+            return None
         for kind in ("task", "job"):
             for run in rest.search_runs(experiment, runs.identity(kind)):
                 if run.status not in ENDED:
                     rest.set_tags(run.run_id, _reason(failure))
                     rest.update_run(run.run_id, status)
+    return None
+
+
+def _reopen(home: PartyHome, plan: JobPlan) -> None:
+    """The job's run goes on; components that run again get runs of their own generation."""
+    with MlflowRest(home.mlflow_url) as rest:
+        runs = JobRuns(rest, home, plan)
+        runs.reopen()
+        if runs.known_experiment() is not None:
+            rest.update_run(runs.parent().run_id, "RUNNING")
 
 
 def drain(runs: JobRuns, committed: Mapping[str, StepOutputs], job_dir: Path, patience: float) -> None:

@@ -87,6 +87,11 @@ class JobRuns:
         with self._locked():
             write_file(self.folder / "closed", status.encode())
 
+    def reopen(self) -> None:
+        """The job runs again."""
+        with self._locked():
+            (self.folder / "closed").unlink(missing_ok=True)
+
     def known_experiment(self) -> str | None:
         """Id of the experiment if this job has used it: without it, there is no run either."""
         path = self.folder / "experiment.json"

@@ -135,6 +135,17 @@ def test_what_dies_is_started_again_without_a_leftover(home: PartyHome, start: S
     control.stop(home)
 
 
+def test_what_lives_and_is_stuck_is_replaced_with_all_that_it_started(home: PartyHome, start: Start) -> None:
+    start()
+    before = session_of(home, "scheduler")
+    (home.root / "stuck").touch()
+    until(lambda: record_of(home, "scheduler").restarts == 1 and len(session_of(home, "scheduler")) == 3, "a new one")
+    assert not any(proc.alive(process.pid, process.started) for process in before)
+    assert not (home.root / "stuck").exists()
+    assert record_of(home, "server").restarts == 0
+    control.stop(home)
+
+
 def test_second_supervisor_of_a_home_is_refused(home: PartyHome, start: Start) -> None:
     start()
     second = subprocess.run([sys.executable, TOYS, str(home.root), "1"], capture_output=True, text=True, check=False)

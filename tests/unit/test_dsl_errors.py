@@ -9,7 +9,7 @@ import pytest
 from dags_generator.parse import parse_native, parse_pair
 from dags_generator.reading import read_object
 from federatedml.errors import DslError
-from tests.pipeline_example import Edit, conf, dsl, spec, unchanged
+from tests.pipeline_example import JOB_ID, Edit, conf, dsl, spec, unchanged
 
 LR = "hetero_lr_0"
 
@@ -239,7 +239,31 @@ CONF_ERRORS = {
         "job_parameters.auto_retries.dataio_0: found 11",
     ),
     "retries of nothing": (at("job_parameters", "auto_retries", lr=1), "FED-132", "there is no component 'lr'"),
-    "selected tasks": (at("job_parameters", specified_task_run=[]), "FED-150", "specified_task_run: is not supported"),
+    "choice that is a list": (
+        at("job_parameters", specified_task_run=[]),
+        "FED-103",
+        "specified_task_run: found a list",
+    ),
+    "choice without a job": (
+        at("job_parameters", specified_task_run={"components": [LR]}),
+        "FED-102",
+        "job_parameters.specified_task_run: key 'job_id' is missing (found: components)",
+    ),
+    "choice from no job": (
+        at("job_parameters", specified_task_run={"job_id": "20261122", "components": [LR]}),
+        "FED-173",
+        "job_parameters.specified_task_run.job_id: '20261122' is not a job id (20 to 26 digits",
+    ),
+    "choice of nothing": (
+        at("job_parameters", specified_task_run={"job_id": JOB_ID, "components": []}),
+        "FED-113",
+        "job_parameters.specified_task_run.components: there are no components",
+    ),
+    "choice of what is not there": (
+        at("job_parameters", specified_task_run={"job_id": JOB_ID, "components": ["lr"]}),
+        "FED-132",
+        "specified_task_run.components: there is no component 'lr' (allowed: dataio_0, ",
+    ),
     "model key": (at("job_parameters", model_key="a/b"), "FED-110", "model_key: 'a/b' is not a model key"),
     "unknown component": (
         at("algorithm_parameters", hetero_lr_1={}),
