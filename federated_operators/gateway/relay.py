@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import grpc
 
@@ -30,7 +29,6 @@ MAX_RECEIPTS = 4096  # that may wait for one peer
 MAX_TOPIC = 128  # characters
 DIGEST_BYTES = 32
 RECONNECT_S = 0.3
-BROKEN = (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError)  # what a stream that has ended raises
 Frame = local_pb2.GatewayFrame
 
 
@@ -211,43 +209,20 @@ class Relay:
         lane = self._outbound.setdefault(party, Outbound())
         while True:
             first = await lane.next()
-<<<<<<< HEAD
-            with contextlib.suppress(*BROKEN):  # the messages come back below and are sent again
-                await self._talk(party, first, lane)
-=======
             with contextlib.suppress(grpc.aio.AioRpcError, grpc.aio.UsageError):  # all comes back and is sent again
                 await self._until_broken(party, first, lane)
->>>>>>> main
             for key in lane.clear():
                 self._to_source(_receipt(key, pb.Receipt.UNDELIVERABLE, "the peer is not connected"))
             await asyncio.sleep(RECONNECT_S)
 
-<<<<<<< HEAD
-    async def _talk(self, party: str, first: pb.Chunk, lane: Outbound) -> None:
-        """One stream, to its end."""
-        call = self._peers.stub(party).Relay()
-        writer = asyncio.create_task(_write(call, first, lane))
-=======
     async def _until_broken(self, party: str, first: pb.Chunk, lane: Outbound) -> None:
         """Serve one stream to ``party``. Its sender ends with it: it would take the next stream's first chunk."""
         call = self._peers.stub(party).Relay()
         sender = asyncio.create_task(_send(call, first, lane))
->>>>>>> main
         try:
             async for receipt in call:
                 self._receipt_of_peer(party, receipt)
         finally:
-<<<<<<< HEAD
-            writer.cancel()  # or it would take the next stream's first chunk, and lose it
-
-
-async def _write(call: Any, first: pb.Chunk, lane: Outbound) -> None:
-    """Send what waits until the stream breaks."""
-    with contextlib.suppress(*BROKEN):
-        await call.write(first)
-        while True:
-            await call.write(await lane.next())
-=======
             sender.cancel()
 
 
@@ -257,7 +232,6 @@ async def _send(call: grpc.aio.StreamStreamCall[pb.Chunk, pb.Receipt], first: pb
         while True:
             await call.write(chunk)
             chunk = await lane.next()
->>>>>>> main
 
 
 def _name(key: pb.EnvelopeKey) -> bytes:
