@@ -14,6 +14,7 @@ import pytest
 from gateway_kit import ARBITER, EXPECTED, GUEST, HOST, JOB_IDS, MEMBERS, SUM, Parties, Worker, until
 
 from airfed_proto.v1 import job_pb2, local_pb2
+from federated_operators.gateway import mailbox
 from federated_operators.gateway.mailbox import Mailbox
 from federated_operators.gateway.names import CONCLUDE
 from federatedml.federation.party import Member
@@ -72,6 +73,27 @@ def test_all_gateways_may_die_in_the_middle_of_an_attempt(parties: Parties, job_
             for member in MEMBERS:
                 parties.kill(member.party)
             parties.start()
+
+    threads = {
+        GUEST: parties.worker(GUEST, job_id=job_id, at=at),
+        HOST: parties.worker(HOST, job_id=job_id),
+        ARBITER: parties.worker(ARBITER, job_id=job_id),
+    }
+    finish(threads)
+    assert [worker.total() for worker in threads.values()] == [EXPECTED] * 3
+    assert step(parties, job_id).attempt == 1
+
+
+def test_messages_go_on_after_a_peers_gateway_came_back(
+    parties: Parties, job_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first message of the new stream is not lost: it would be said again only after a silence, here an hour."""
+    monkeypatch.setattr(mailbox, "SILENCE_S", 3600.0)
+
+    def at(point: str) -> None:
+        if point == "round 1":
+            parties.kill(HOST.party)
+            parties.start(HOST.party)
 
     threads = {
         GUEST: parties.worker(GUEST, job_id=job_id, at=at),
