@@ -4,6 +4,7 @@ a task executes, and inherited where the scheduler has it already."""
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import signal
 import threading
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from federated_operators.gateway.worker import WorkerSession
     from federated_operators.step import OnRun, Seat
     from federatedml.federation.home import PartyHome
+
+log = logging.getLogger(__name__)
 
 PR_SET_PDEATHSIG = 1
 CLOSE_WITHIN = 2.0  # seconds; Airflow kills five seconds after on_kill
@@ -154,7 +157,7 @@ class _SeatOperator(_PartyOperator):
             try:
                 return self._work(seat, lambda url: self._show_run(context, url))
             except StepWaits as waits:
-                self.log.info("waits without a process: %s", waits)
+                log.info("waits without a process: %s", waits)
             self._wait_for(seat)
 
     def _work(self, seat: Seat, on_run: OnRun) -> dict[str, Any]:
