@@ -82,8 +82,10 @@ def check_name(name: str, where: Where) -> None:
 
 def aliases(outputs: Mapping[str, Any], where: Where, key: str) -> tuple[str, ...]:
     """Names of the outputs under ``key``, each once."""
+    if key not in outputs:
+        return ()
     at = where.at(key)
-    found = tuple(at.text(alias) for alias in at.list(outputs.get(key, [])))
+    found = tuple(at.text(alias) for alias in at.list(outputs[key]))
     for alias in found:
         if not ALIAS.fullmatch(alias):
             allowed = "letters, digits, '_' and '-', at most 64"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dags_generator.dialect import READER, Dialect, dialect
+from dags_generator.fate_modules import FATE_MODULES
 from dags_generator.outline import Outline, Reference, outlines
 from dags_generator.predict import check_predicting, predict_dsl
 from dags_generator.reading import clip
@@ -57,9 +58,11 @@ def _module(outline: Outline) -> Component:
     if outline.module == READER:
         raise where.error("FED-121", "module Reader is of DSL v2", "say so in the conf: dsl_version 2")
     if outline.module not in registry():
-        raise where.error(
-            "FED-121", f"module {clip(outline.module)} is not installed", f"installed: {names(registry())}"
+        known = outline.module in FATE_MODULES
+        problem = (
+            f"module {outline.module} is not built yet" if known else f"module {clip(outline.module)} is not installed"
         )
+        raise where.error("FED-151" if known else "FED-121", problem, f"installed: {names(registry())}")
     return registry()[outline.module]
 
 

@@ -88,9 +88,9 @@ def _outline(name: str, value: Any, where: Where, dialect: Dialect) -> Outline:
     need_deploy = body.get("need_deploy")
     if need_deploy is not None and not isinstance(need_deploy, bool):
         raise where.at("need_deploy").error("FED-103", f"found {clip(need_deploy)}", "true or false")
-    inputs, at = where.at("input").object(body.get("input", {})), where.at("input")
+    at, out = where.at("input"), where.at("output")
+    inputs, outputs = at.object(body.get("input", {})), out.object(body.get("output", {}))
     at.only(inputs, ("data", "model", "isometric_model"), CACHE)
-    outputs, out = where.at("output").object(body.get("output", {})), where.at("output")
     out.only(outputs, ("data", "model"), CACHE)
     outline = Outline(
         name,
@@ -101,7 +101,7 @@ def _outline(name: str, value: Any, where: Where, dialect: Dialect) -> Outline:
         _outputs(outputs, out, "data", dialect),
         _outputs(outputs, out, "model", dialect),
         need_deploy,
-        _trigger_rule(body, where.at("trigger_rule")),
+        _trigger_rule(body, where),
         where,
     )
     if outline.trigger_rule == ONE_SUCCESS and not outline.needs:
@@ -114,7 +114,7 @@ def _outline(name: str, value: Any, where: Where, dialect: Dialect) -> Outline:
 def _trigger_rule(body: Mapping[str, Any], where: Where) -> str:
     rule = body.get("trigger_rule", ALL_SUCCESS)
     if rule not in TRIGGER_RULES:
-        raise where.error("FED-103", f"found {clip(rule)}", f"allowed: {names(TRIGGER_RULES)}")
+        raise where.at("trigger_rule").error("FED-103", f"found {clip(rule)}", f"allowed: {names(TRIGGER_RULES)}")
     return str(rule)
 
 

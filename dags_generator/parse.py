@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dags_generator.conf import check_keys, parties, tables
+from dags_generator.conf import check_keys, idle, parties, tables
 from dags_generator.conf_v2 import Converted, to_v1
 from dags_generator.dialect import version_of
 from dags_generator.dsl import graph
@@ -35,7 +35,7 @@ def parse(
         job, notes = job_parameters(v1.conf, built, next(iter(v1.places.values())))
         full = {**v1.conf, **built.parties.json()}
         params, found = effective_params(v1.conf, built, v1.places), tables(v1.conf, built, v1.places)
-        return PipelineSpec(built, full, params, found, job, [*v1.notes, *notes])
+        return PipelineSpec(built, full, params, found, job, [*v1.notes, *notes, *idle(v1.conf, built)])
     except RecursionError:
         raise DslError("FED-100", f"{dsl_at.file}: nested too deep") from None
 

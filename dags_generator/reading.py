@@ -83,11 +83,11 @@ def digest(value: Any) -> str:
 
 def _unique(where: str) -> Any:
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for key, value in items:
-            if key in found:
-                raise DslError("FED-100", f"{where}: key {clip(key)} is given twice in one object")
-            found[key] = value
+        found = dict(items)
+        if len(found) < len(items):
+            keys = [key for key, _ in items]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise DslError("FED-100", f"{where}: key {clip(twice)} is given twice in one object")
         return found
 
     return pairs
@@ -104,7 +104,8 @@ def _text(value: object, where: str) -> str:
     if not isinstance(value, str):
         raise DslError("FED-100", f"{where}: key {clip(value)} is not a string")
     try:
-        value.encode()
+        if not value.isascii():
+            value.encode()
     except UnicodeEncodeError:
         raise DslError("FED-100", f"{where}: {clip(value)} holds half of a surrogate pair") from None
     return value
