@@ -29,7 +29,9 @@ def plan_json(spec: PipelineSpec) -> dict[str, Any]:
         "pipeline": spec.pipeline,
         "spec_digest": spec.graph.digest,
         "initiator": str(spec.parties.initiator),
+        "job_type": spec.job_type,
         "model_key": spec.model_key,
+        "source": None if spec.job.source is None else asdict(spec.job.source),
         "schedule": str(spec.schedule) if spec.schedule else None,
         "timeout": spec.job.timeout,
         "task_timeout": dict(spec.job.task_timeouts),
@@ -46,7 +48,7 @@ def plan_json(spec: PipelineSpec) -> dict[str, Any]:
 def plan_text(spec: PipelineSpec) -> str:
     """The plan as text: per member its chain with effective parameters, then the disclosure and the predict DSL."""
     limit = f"at most {spec.job.timeout:g} s"
-    lines = [f"{spec.pipeline}: started by {spec.parties.initiator}, model key {spec.model_key}, {limit}"]
+    lines = [f"{spec.pipeline}: started by {spec.parties.initiator}, {_about(spec)}, {limit}"]
     lines += [f"started by itself: {spec.schedule}"] if spec.schedule else []
     if chosen := spec.job.specified:
         lines.append(f"only {', '.join(chosen.components)}, on what job {chosen.job_id} left of the others")
@@ -64,13 +66,21 @@ def plan_text(spec: PipelineSpec) -> str:
     return "\n".join([*lines, "", *_predict(spec.graph)]) + "\n"
 
 
+def _about(spec: PipelineSpec) -> str:
+    source = spec.job.source
+    if source is None:
+        return f"model key {spec.model_key}"
+    return f"predicts with {source.model_id}, {source.model_version or 'the version that is product'}"
+
+
 def learned(components: Mapping[str, ComponentSpec]) -> Iterable[str]:
     """The disclosure as sentences."""
     for name, spec in components.items():
-        for topic in component(spec.module).topics:
+        module = component(spec.module, spec.predicts)
+        for topic in module.topics:
             to = _and(topic.to)
             yield f"{name}: {_and(topic.source)} -> {to}: {topic.carries}; {to} learns {topic.learns}"
-        for role, sentences in sorted(component(spec.module).learns.items()):
+        for role, sentences in sorted(module.learns.items()):
             yield from (f"{name}: its output tells {role}: {sentence}" for sentence in sentences)
 
 
@@ -104,7 +114,7 @@ def document(graph: Graph, member: Member) -> str:
 
 def _rows(graph: Graph) -> Iterable[str]:
     for name, spec in graph.components.items():
-        module = component(spec.module)
+        module = component(spec.module, spec.predicts)
         for topic in module.topics:
             cells = [name, topic.name, _and(topic.source), _and(topic.to), str(topic.carries), topic.learns]
             yield _row(cells)
@@ -145,6 +155,8 @@ def _predict(graph: Graph) -> Iterable[str]:
 
 def _predict_problem(graph: Graph) -> str | None:
     """Why the trained pipeline could not run as a predict job, or None."""
+    if graph.predicts:
+        return None
     try:
         check_predict(graph, Where("predict DSL"))
     except DslError as error:

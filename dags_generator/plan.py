@@ -15,7 +15,7 @@ from federatedml.federation.party import Member
 
 def disclosure(components: Mapping[str, ComponentSpec]) -> dict[str, Any]:
     """Who learns what from these components, as plain JSON."""
-    return {name: component(spec.module).disclosure() for name, spec in components.items()}
+    return {name: component(spec.module, spec.predicts).disclosure() for name, spec in components.items()}
 
 
 def versions(components: Mapping[str, ComponentSpec]) -> dict[str, str]:
@@ -43,6 +43,8 @@ def job_plan(spec: PipelineSpec, member: Member, job_id: str, digest: str) -> Jo
         conf=spec.conf,
         disclosure=disclosure(runs),
         inference_dsl=graph.inference_dsl,
+        job_type=spec.job_type,
+        source=spec.job.source,
         upstream={name: [before for before in step.upstream if before in runs] for name, step in runs.items()},
         trigger_rules={name: step.trigger_rule for name, step in runs.items()},
         timeout=spec.job.timeout,
@@ -84,4 +86,5 @@ def _own(refs: Sequence[DataRef], graph: Graph, member: Member, tables: Mapping[
 
 
 def _own_model(ref: ModelRef | None, graph: Graph, member: Member) -> ModelRef | None:
-    return ref if ref is not None and member in graph.components[ref.component].members else None
+    own = ref is not None and (ref.stored or member in graph.components[ref.component].members)
+    return ref if own else None

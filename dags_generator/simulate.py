@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from dags_generator.parse import parse_paths
 from dags_generator.plan import job_plan
 from dags_generator.spec import ComponentSpec, PipelineSpec
-from federated_operators.gateway.plan import ALL_DONE, ALL_SUCCESS, ONE_SUCCESS, JobPlan
+from federated_operators.gateway.plan import ALL_DONE, ALL_SUCCESS, ONE_SUCCESS, JobPlan, ModelRef
 from federated_operators.inputs import inputs_of
 from federatedml.component import ModelBuffers, Outputs, component
 from federatedml.data.catalogue import Catalogue, TableName
@@ -26,6 +26,7 @@ from federatedml.federation.local import LocalNetwork
 from federatedml.federation.party import Member
 
 JOB_ID = "0" * 21
+Models = Mapping[str, Mapping[Member, ModelBuffers]]
 OnProgress = Callable[[str, Member, float, str], None]
 
 
@@ -34,6 +35,7 @@ class Simulation:
     """What a pipeline left behind, by component and member.
 
     Attributes:
+        stored: models of a training, for a predict job.
         outputs: data by reference, models, views, summaries.
         metrics: points in the order in which they came.
         failures: of components that others tolerate.
@@ -41,6 +43,7 @@ class Simulation:
     """
 
     spec: PipelineSpec
+    stored: Models = field(default_factory=dict)
     outputs: dict[str, dict[Member, Outputs]] = field(default_factory=dict)
     metrics: dict[str, dict[Member, list[MetricPoint]]] = field(default_factory=dict)
     failures: dict[str, FedError] = field(default_factory=dict)
@@ -68,7 +71,12 @@ class Simulation:
 
 
 def simulate(
-    dsl: Path, conf: Path | None, data: Path, on_progress: OnProgress = lambda *_: None, timeout: float = 600.0
+    dsl: Path,
+    conf: Path | None,
+    data: Path,
+    on_progress: OnProgress = lambda *_: None,
+    timeout: float = 600.0,
+    models: Models | None = None,
 ) -> Simulation:
     """Run a pipeline from its files.
 
@@ -78,6 +86,7 @@ def simulate(
         data: tables as ``PARTY_ID/NAMESPACE/NAME.parquet`` or ``.csv``.
         on_progress: called with component, member, done (0 to 1) and text, from the members' threads.
         timeout: seconds that a member waits for a message.
+        models: for a predict job, ``Simulation.models()`` of the training.
 
     Raises:
         FedError: the first error of a component that no other one tolerates.
@@ -85,7 +94,7 @@ def simulate(
     spec = parse_paths(dsl, conf)
     if spec.job.specified:
         raise DslError("FED-175", "job_parameters.specified_task_run: a simulation has no earlier job to go on from")
-    result = Simulation(spec)
+    result = Simulation(spec, models or {})
     with tempfile.TemporaryDirectory(prefix="airfed-") as scratch:
         tables = {m: _Tables(data / m.party, Path(scratch) / "tables" / m.party) for m in spec.parties.members}
         plans = {member: job_plan(spec, member, JOB_ID, digest="") for member in spec.parties.members}
@@ -125,11 +134,12 @@ def _run(
     on_progress: OnProgress,
 ) -> None:
     steps = {member: plan.steps[name] for member, plan in plans.items() if name in plan.steps}
-    module, rule = component(next(iter(steps.values())).module), result.spec.graph.components[name].trigger_rule
+    first, rule = next(iter(steps.values())), result.spec.graph.components[name].trigger_rule
+    module = component(first.module, predicting=first.model is not None)
     stepped = network.run(
         module,
         {member: module.params.model_validate_json(json.dumps(step.params)) for member, step in steps.items()},
-        {m: inputs_of(step, rule, _Left(m, tables[m], result.outputs)) for m, step in steps.items()},
+        {m: inputs_of(step, rule, _Left(m, tables[m], result)) for m, step in steps.items()},
         name,
         JOB_ID,
         next(iter(plans.values())).initiator.party,
@@ -166,19 +176,22 @@ class _Left:
 
     member: Member
     tables: _Tables
-    outputs: Mapping[str, Mapping[Member, Outputs]]
+    result: Simulation
 
     def __contains__(self, component: object) -> bool:
-        return component in self.outputs
+        return component in self.result.outputs
 
     def table(self, name: TableName) -> Table:
         return self.tables.read(name)
 
     def data(self, component: str, alias: str) -> Table | None:
-        return self.outputs[component][self.member].data
+        return self.result.outputs[component][self.member].data
 
     def model(self, component: str, alias: str) -> ModelBuffers | None:
-        return self.outputs[component][self.member].model
+        return self.result.outputs[component][self.member].model
+
+    def trained(self, ref: ModelRef) -> ModelBuffers | None:
+        return self.result.stored.get(ref.component, {}).get(self.member)
 
 
 class _Tables:

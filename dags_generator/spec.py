@@ -10,7 +10,16 @@ from typing import Any
 
 from dags_generator.reading import digest
 from dags_generator.schedule import Schedule
-from federated_operators.gateway.plan import ALL_SUCCESS, JOB_TIMEOUT_S, ONE_SUCCESS, DataRef, ModelRef
+from federated_operators.gateway.plan import (
+    ALL_SUCCESS,
+    JOB_TIMEOUT_S,
+    ONE_SUCCESS,
+    PREDICT,
+    TRAIN,
+    DataRef,
+    ModelRef,
+    ModelSource,
+)
 from federatedml.data.catalogue import TableName
 from federatedml.federation.party import Member, Role
 
@@ -66,6 +75,11 @@ class ComponentSpec:
     members: Sequence[Member]
     trigger_rule: str = ALL_SUCCESS
 
+    @property
+    def predicts(self) -> bool:
+        """Whether it takes a fitted model, so that it is not fitted itself."""
+        return self.model is not None
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -74,7 +88,7 @@ class Graph:
     Attributes:
         dsl: as it was given, plain JSON; a DSL v2 says that it is one.
         components: in topological order.
-        inference_dsl: the predict DSL that follows from ``dsl``; empty if nothing is deployed.
+        inference_dsl: the predict DSL that follows from ``dsl``; empty if nothing is deployed, or ``dsl`` is one.
         readers: Readers of a DSL v2: keys of the tables.
     """
 
@@ -89,6 +103,11 @@ class Graph:
     def digest(self) -> str:
         """Hex SHA-256 of the canonical DSL and parties."""
         return digest({"dsl": self.dsl, "parties": self.parties.json()})
+
+    @property
+    def predicts(self) -> bool:
+        """Whether it is the graph of a predict job."""
+        return any(spec.model is not None and spec.model.stored for spec in self.components.values())
 
     def of(self, member: Member) -> list[ComponentSpec]:
         """Components that the member runs, in topological order."""
@@ -140,6 +159,7 @@ class JobParameters:
         task_timeouts: component -> seconds from its first start.
         auto_retries: component -> attempts after an error of its algorithm.
         specified: which components run, if not all.
+        source: the registered model of a predict job; its version is empty if the conf leaves it to the registry.
     """
 
     model_key: str
@@ -147,6 +167,7 @@ class JobParameters:
     task_timeouts: Mapping[str, float] = field(default_factory=dict)
     auto_retries: Mapping[str, int] = field(default_factory=dict)
     specified: SpecifiedRun | None = None
+    source: ModelSource | None = None
 
 
 @dataclass(frozen=True)
@@ -168,6 +189,11 @@ class PipelineSpec:
     job: JobParameters
     notes: Sequence[str] = ()
     schedule: Schedule | None = None
+
+    @property
+    def job_type(self) -> str:
+        """``train`` or ``predict``."""
+        return TRAIN if self.job.source is None else PREDICT
 
     @property
     def pipeline(self) -> str:

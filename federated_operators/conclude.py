@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from airfed_proto.v1 import local_pb2, model_pb2
-from federated_operators.gateway.plan import JobPlan
+from federated_operators.gateway.plan import PREDICT, JobPlan
 from federated_operators.gateway.worker import WorkerSession
 from federated_operators.outputs import JobStore, StepOutputs, load_committed
 from federated_operators.registry.models import PRODUCT, ModelRegistry
@@ -78,6 +78,8 @@ def bundle_of(
 
     Components that do not run in the job add what the earlier job left: the model is whole.
     """
+    if plan.job_type == PREDICT:
+        return None
     fitted = [name for name, step in plan.steps.items() if step.need_deploy and name in committed]
     if not any(committed[name].model for name in fitted):
         return None

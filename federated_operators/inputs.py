@@ -30,6 +30,10 @@ class Left(Protocol):
         """Likewise, of a model."""
         ...
 
+    def trained(self, ref: ModelRef) -> ModelBuffers | None:
+        """The model that a training stored, for a predict job."""
+        ...
+
 
 def inputs_of(step: StepPlan, rule: str, left: Left) -> Inputs:
     """What a role function works on.
@@ -42,7 +46,7 @@ def inputs_of(step: StepPlan, rule: str, left: Left) -> Inputs:
 
     Raises:
         DataError: ``FED-221``, ``FED-222``, ``FED-226``: data is not there.
-        ModelError: ``FED-620``: a model is not there.
+        ModelError: ``FED-620``, ``FED-621``: a model is not there.
     """
     there = {
         key: [ref for ref in refs if rule == ALL_SUCCESS or ref.component is None or ref.component in left]
@@ -67,10 +71,19 @@ def _table(step: StepPlan, ref: DataRef, left: Left) -> Table:
 def _model(step: StepPlan, ref: ModelRef | None, left: Left) -> ModelBuffers | None:
     if ref is None:
         return None
+    if ref.stored:
+        return _trained(step, ref, left)
     _check(step, ref.component, left)
     model = left.model(ref.component, ref.alias)
     if model is None:
         raise ModelError("FED-620", f"{step.component}: {ref.component} left no model {ref.alias!r} at this party")
+    return model
+
+
+def _trained(step: StepPlan, ref: ModelRef, left: Left) -> ModelBuffers:
+    model = left.trained(ref)
+    if model is None:
+        raise ModelError("FED-621", f"{step.component}: no training left a model {ref.alias!r} at this party")
     return model
 
 

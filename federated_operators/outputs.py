@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from google.protobuf.json_format import MessageToJson
 from pydantic import TypeAdapter, ValidationError
 
 from federated_operators.gateway.names import JOB_ID
-from federated_operators.gateway.plan import ALL_SUCCESS, JobPlan, StepPlan
+from federated_operators.gateway.plan import ALL_SUCCESS, JobPlan, ModelRef, StepPlan
 from federated_operators.inputs import inputs_of
 from federatedml.component import Inputs, ModelBuffers, Outputs, component
 from federatedml.data import table as tables
@@ -103,10 +103,12 @@ class JobStore:
     Attributes:
         folder: the job's folder.
         catalogue: the party's own tables.
+        trained: finds the registered models of a predict job.
     """
 
     folder: Path
     catalogue: Catalogue
+    trained: Callable[[ModelRef], ModelBuffers] | None = None
 
     def store(self, step: StepPlan, outputs: Outputs, attempt_dir: Path) -> StepOutputs:
         """Write what the step's DSL declares of ``outputs`` below ``attempt_dir``, durably."""
@@ -201,6 +203,9 @@ class _Left:
         spec = component(stored.module).model if stored else None
         store = self.store.of(self.committed[name])
         return spec.parse(store.model_bytes(stored)) if stored and spec else None
+
+    def trained(self, ref: ModelRef) -> ModelBuffers | None:
+        return self.store.trained(ref) if self.store.trained else None
 
 
 def _sync(top: Path, folders: Iterable[Path]) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +23,7 @@ from federated_operators.gateway.worker import WorkerSession
 from federated_operators.outputs import JobStore, StepOutputs, dump_outputs, load_committed, load_outputs
 from federated_operators.tracking.publish import store_views
 from federated_operators.tracking.tracker import StepTracker
+from federated_operators.trained import TrainedModels
 from federatedml.component import Component, Outputs, Params, component
 from federatedml.data.catalogue import Catalogue
 from federatedml.errors import AttemptEnded, DslError, FedError, ProtocolError, Skipped
@@ -156,8 +158,9 @@ class ComponentWork:
         self.plan, self.step = plan, plan.steps[seat.component]
         self.rule = plan.trigger_rules.get(seat.component, ALL_SUCCESS)
         self.on_run: OnRun | None = on_run
-        self.component = component(self.step.module)
-        self.store = JobStore(seat.job_dir, Catalogue(seat.home.data))
+        self.component = component(self.step.module, predicting=self.step.model is not None)
+        stored = partial(TrainedModels(seat.home).buffers, plan)
+        self.store = JobStore(seat.job_dir, Catalogue(seat.home.data), stored)
         self._told = 0.0
 
     def compute(self, start: local_pb2.Start) -> bytes:

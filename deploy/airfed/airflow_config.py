@@ -102,7 +102,7 @@ def _paths(home: PartyHome) -> dict[str, dict[str, str]]:
             "dag_bundle_storage_path": str(home.airflow / "bundles"),
             "bundle_refresh_check_interval": "1",
             "min_file_process_interval": "300",  # a changed file is parsed at once all the same
-            "parsing_processes": "1",
+            "parsing_processes": "2",  # with one, the processor waits while it parses and the parser while it stores
         },
     }
 

@@ -12,35 +12,68 @@ from airfed.console import readable_errors, say, show_json, show_rows
 
 if TYPE_CHECKING:
     from airfed.demo_screen import Screen
+    from airfed.job import Submitted
     from airfed.job_answer import Answer
+    from federatedml.federation.home import PartyHome
 
 job = typer.Typer(no_args_is_help=True)
 Dsl = Annotated[Path, typer.Argument(help="The pipeline: NAME_dsl.json.")]
 Conf = Annotated[Path, typer.Argument(help="Its parties, tables and parameters: NAME_conf.json.")]
 Home = Annotated[Path, typer.Option(envvar="AIRFED_HOME", help="The party's home.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
+Follow = Annotated[bool, typer.Option("--follow", help="Show progress until the verdict; exit code 0 or 1.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
 
 
 @job.command("submit")
 def submit(
-    dsl: Dsl,
-    conf: Conf,
+    dsl: Annotated[Path, typer.Argument(help="The pipeline: NAME_dsl.json. Left out with a predict job's conf.")],
     home: Home,
-    follow: Annotated[
-        bool, typer.Option("--follow", help="Show progress until the verdict; exit code 0 or 1.")
-    ] = False,
+    conf: Annotated[Path | None, typer.Argument(help="Its parties, tables and parameters: NAME_conf.json.")] = None,
+    follow: Follow = False,
     as_json: AsJson = False,
 ) -> None:
     """Drop a pipeline into a party that runs here, start a job, and say where each party watches it."""
     with readable_errors(as_json):
         from airfed.job import submit
-        from airfed.job_answer import answer
-        from airfed.job_watch import answered
+        from airfed.predict import predict_pipeline, submit_prediction
         from federatedml.federation.home import PartyHome
 
         place = PartyHome(home)
-        started = submit(place, dsl, conf)
+        started = submit(place, dsl, conf) if conf else submit_prediction(place, predict_pipeline(place, dsl))
+    say_started(place, started, follow, as_json)
+
+
+def predict(
+    conf: Annotated[Path, typer.Argument(help="job_type predict, the parties, model_id, and the new tables.")],
+    home: Home,
+    name: Annotated[str | None, typer.Option(help="Of the pipeline [default: the file's].")] = None,
+    only_print: Annotated[bool, typer.Option("--print", help="Print the whole pipeline and start nothing.")] = False,
+    follow: Follow = False,
+    as_json: AsJson = False,
+) -> None:
+    """Predict with a registered model: start a job of its predict DSL, with the parameters of its training.
+
+    Without model_version the conf means the version that is product now.
+    """
+    with readable_errors(as_json):
+        from airfed.predict import predict_pipeline, submit_prediction
+        from federatedml.federation.home import PartyHome
+
+        place = PartyHome(home)
+        pipeline = predict_pipeline(place, conf, name)
+        if only_print:
+            return show_json(pipeline.json())
+        started = submit_prediction(place, pipeline)
+    return say_started(place, started, follow, as_json)
+
+
+def say_started(place: PartyHome, started: Submitted, follow: bool, as_json: bool) -> None:
+    """Answer as soon as the parties have, or with ``follow`` when there is a verdict; exit code 1 if the job failed."""
+    with readable_errors(as_json):
+        from airfed.job_answer import answer
+        from airfed.job_watch import answered
+
         found = answer(place, started, answered(place, started))
         if not as_json:
             _show_answer(found)

@@ -9,6 +9,7 @@ from typing import Any
 from airfed_proto.v1 import job_pb2, local_pb2
 from federated_operators.gateway.names import words
 
+OPEN = ("", "proposed", "running", "reopening")  # states of a job that is not over
 WORKS = (job_pb2.CALLED, job_pb2.PRESENT, job_pb2.STARTED, job_pb2.PREPARED)
 
 

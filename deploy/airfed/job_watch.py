@@ -9,6 +9,7 @@ from collections.abc import Callable
 from airfed.console import one_line
 from airfed.demo_screen import Board, Screen
 from airfed.job import Submitted, session, view
+from airfed.job_text import OPEN
 from airfed_proto.v1 import job_pb2, local_pb2
 from dags_generator.spec import PipelineSpec
 from federatedml.errors import FedError
@@ -16,7 +17,6 @@ from federatedml.federation.home import PartyHome
 
 POLL = 0.2  # seconds
 CHECK = 2.0  # seconds between two questions whether a job that is not known yet still can be
-OPEN = ("", "proposed", "running")
 ADMISSION = 120.0  # seconds: a gateway gives its peers 30 to answer and 75 to enrol
 Seen = Callable[[local_pb2.JobView], bool]
 

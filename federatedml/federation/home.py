@@ -138,6 +138,11 @@ class PartyHome:
         return self.root / "serving"
 
     @property
+    def model_cache(self) -> Path:
+        """Verified models that predict jobs use, by manifest digest."""
+        return self.root / "models"
+
+    @property
     def logs(self) -> Path:
         """Logs of the supervised processes."""
         return self.root / "logs"

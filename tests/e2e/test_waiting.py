@@ -1,4 +1,4 @@
-"""A whole party whose peers are late: its task gives its process back, survives its triggerer, and comes when called."""
+"""A party whose peers are late: its task gives its process back, survives its triggerer, and comes when called."""
 
 from __future__ import annotations
 

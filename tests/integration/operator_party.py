@@ -63,9 +63,7 @@ def tasks(home: PartyHome, initiator: str, member: str, job_id: str, pair: str =
     from airflow.sdk.exceptions import TaskDeferred
 
     import federated_operators.step
-    from federated_operators.federate import read_plan
     from federated_operators.operator import ConcludeOperator, FederatedOperator
-    from federatedml.federation.party import Member
 
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, force=True)  # Airflow has set its own
     os.environ["AIRFED_HOME"] = str(home.root)
@@ -84,28 +82,33 @@ def tasks(home: PartyHome, initiator: str, member: str, job_id: str, pair: str =
                 work, more = getattr(task, deferred.method_name), {"event": asyncio.run(fired(deferred.trigger))}
         returned[task.task_id]["links"] = context["ti"].pushed
 
-    with DAG(f"{'' if pair else f'{initiator}.'}hetero_lr.{member}"):
+    with DAG(f"{Path(pair).name}.{member}" if pair else _plan(home, initiator, member, job_id).dag_id):
         execute(*_first(home, initiator, member, job_id, pair))
-        for step in read_plan(home, initiator, job_id, Member.parse(member)).steps.values():
+        for step in _plan(home, initiator, member, job_id).steps.values():
             who = {"member": member, "initiator": initiator}
             execute(FederatedOperator(task_id=step.component, component=step.component, module=step.module, **who))
         execute(ConcludeOperator(task_id="conclude", member=member, initiator=initiator))
     print(json.dumps(returned), flush=True)
 
 
-def _first(home: PartyHome, initiator: str, member: str, job_id: str, pair: str) -> tuple[Any, dict[str, Any]]:
-    from dags_generator.parse import parse_paths
+def _plan(home: PartyHome, initiator: str, member: str, job_id: str) -> Any:
     from federated_operators.federate import read_plan
-    from federated_operators.operator import EnrolOperator, FederateOperator
     from federatedml.federation.party import Member
 
+    return read_plan(home, initiator, job_id, Member.parse(member))
+
+
+def _first(home: PartyHome, initiator: str, member: str, job_id: str, pair: str) -> tuple[Any, dict[str, Any]]:
+    from dags_generator.parse import parse_paths
+    from federated_operators.operator import EnrolOperator, FederateOperator
+
     if not pair:
-        digest = read_plan(home, initiator, job_id, Member.parse(member)).spec_digest
+        digest = _plan(home, initiator, member, job_id).spec_digest
         return EnrolOperator(task_id="enrol", initiator=initiator, member=member, spec_digest=digest), {}
     spec = parse_paths(Path(f"{pair}_dsl.json"), Path(f"{pair}_conf.json"))
     conf = spec.conf
     params = {key: conf[key] for key in ("job_parameters", "role_parameters")}
-    params |= {f"algorithm_parameters.{name}": value for name, value in conf["algorithm_parameters"].items()}
+    params |= {f"algorithm_parameters.{name}": value for name, value in conf.get("algorithm_parameters", {}).items()}
     first = FederateOperator(
         task_id="federate",
         pipeline=spec.pipeline,

@@ -24,13 +24,14 @@ from federated_operators.registry.models import ModelRegistry
 from federated_operators.registry.records import Run
 from federated_operators.registry.rest import MlflowRest
 from federatedml.data.catalogue import Catalogue, TableName
-from federatedml.data.table import Kind, Table
+from federatedml.data.table import Kind, Table, read
 from federatedml.federation.home import PartyHome, Peer
 
 pytestmark = pytest.mark.timeout(240)
 BASE_PORT, MLFLOW_PORT = 23030, 23012
 SCRIPT = Path(__file__).with_name("operator_party.py")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "hetero_lr"
+PREDICT = EXAMPLE.with_name("hetero_lr_predict")
 PARTIES = {"guest": "9999", "host": "10000", "arbiter": "10001"}
 JOB = "2026010112000000000{:02d}"
 ROWS = 300
@@ -81,6 +82,20 @@ class Federation:
             conf["algorithm_parameters"][component] |= values
         Path(f"{target}_conf.json").write_text(json.dumps(conf))
         return str(target)
+
+    def predict_pair(self, **job: Any) -> str:
+        """The example's predict pipeline, with other ``job_parameters``."""
+        target = self.root / "hetero_lr_predict"
+        shutil.copy(PREDICT / "hetero_lr_predict_dsl.json", f"{target}_dsl.json")
+        conf = json.loads((PREDICT / "hetero_lr_predict_conf.json").read_text())
+        conf["job_parameters"] |= job
+        Path(f"{target}_conf.json").write_text(json.dumps(conf))
+        return str(target)
+
+    def predictions(self, job: str) -> Table:
+        """The rows that a job predicted at the guest."""
+        (path,) = self.homes["guest"].job_dir(PARTIES["guest"], job).glob("hetero_lr_0/guest/g1/a*/data/train.parquet")
+        return read(path)
 
     def start(self, name: str, job: str, pair: str = "") -> subprocess.Popen[str]:
         """The tasks of a member's DAG."""
@@ -191,6 +206,36 @@ def test_every_member_has_its_part_of_the_model(federation: Federation, rest: Ml
         assert (binding.job_id, set(bundle.components)) == (JOB.format(1), components)
         pipeline = model_pb2.Pipeline.FromString(bundle.pipeline)
         assert json.loads(pipeline.train_runtime_conf)["role"] == {role: [party] for role, party in PARTIES.items()}
+
+
+def test_a_predict_job_scores_with_the_model_and_leaves_it_as_it_is(federation: Federation, rest: MlflowRest) -> None:
+    name = "guest#9999#arbiter-10001#guest-9999#host-10000#breast"
+    before = rest.get_registered_model(name), rest.search_versions(name)
+    job = JOB.format(11)
+    results = federation.run(job, federation.predict_pair())
+    assert all(isinstance(result, dict) for result in results.values()), federation.logs(job)
+    assert set(results["arbiter"]) == {"enrol", "hetero_lr_0", "conclude"}
+    assert "registered" not in results["guest"]["conclude"]["outputs"]
+    assert (rest.get_registered_model(name), rest.search_versions(name)) == before
+    scored, trained = federation.predictions(job), federation.predictions(JOB.format(1))
+    assert set(scored.columns["type"]) == {"predict"}
+    assert list(scored.ids) == list(trained.ids)
+    assert np.array_equal(scored.columns["predict_score"], trained.columns["predict_score"])
+    assert results["host"]["hetero_lr_0"]["outputs"]["data"] == {}
+    plan = json.loads((federation.homes["host"].job_dir("9999", job) / "host" / "plan.json").read_bytes())
+    assert plan["source"]["model_version"] == JOB.format(1)
+    assert plan["model_digest"] == ModelRegistry(rest).resolve(f"host#10000#{name.partition('9999#')[2]}").digest
+    runs = rest.search_runs(rest.experiment("hetero_lr_predict@guest-9999"), {"fed.job_id": job, "fed.kind": "job"})
+    assert [(run.tags["fed.job_type"], run.tags["fed.model_version"]) for run in runs] == [("predict", JOB.format(1))]
+
+
+def test_a_predict_job_of_a_version_that_nobody_trained_ends_with_its_reason(federation: Federation) -> None:
+    job = JOB.format(12)
+    guest = federation.start("guest", job, federation.predict_pair(model_version=JOB.format(99)))
+    guest.communicate(timeout=60)
+    assert guest.returncode != 0
+    assert "FED-610" in federation.log("guest", job)
+    assert f"has no version of job {JOB.format(99)}" in federation.log("guest", job)
 
 
 def test_no_checkpoint_outlives_its_commit(federation: Federation) -> None:

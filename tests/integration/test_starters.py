@@ -5,13 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
@@ -19,9 +15,12 @@ from urllib.parse import quote
 import httpx
 import pandas as pd
 import pytest
+from airflow.sdk import timezone
+from airflow.timetables.base import TimeRestriction
 
 from airfed import control, databases, proc
 from airfed.party import init_party, party_config, passwords
+from dags_generator.timetable import JobIdCron
 from federated_operators.starter import Starter, starter_of
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.errors import DslError
@@ -106,19 +105,6 @@ class Party:
         return {task["task_id"]: task["state"] for task in self.call("GET", path)["task_instances"]}
 
 
-@contextmanager
-def triggerer(home: PartyHome) -> Iterator[None]:
-    environ = {**os.environ, "AIRFLOW_HOME": str(home.airflow), "AIRFED_HOME": str(home.root)}
-    with (home.logs / "triggerer.log").open("wb") as log:
-        command = [sys.executable, "-m", "airflow", "triggerer", "-s"]
-        child = subprocess.Popen(command, env=environ, stdout=log, stderr=log, start_new_session=True)
-    try:
-        yield
-    finally:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-
-
 @pytest.fixture(scope="module")
 def party(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Party]:
     home = init_party(tmp_path_factory.mktemp("p") / "guest", party_config("9999", "guest", 26100, serving=False))
@@ -130,7 +116,7 @@ def party(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Party]:
     starting = control.spawn(home, with_parent=True)
     try:
         control.wait_ready([starting])
-        with triggerer(home), httpx.Client(base_url=home.airflow_url, timeout=30.0, trust_env=False) as http:
+        with httpx.Client(base_url=home.airflow_url, timeout=30.0, trust_env=False) as http:
             yield Party(home, http)
     finally:
         control.stop(home)
@@ -174,6 +160,21 @@ def test_a_starter_has_one_job_id_at_every_try() -> None:
     assert starter_of("p.guest_9999", run("backfill", found.job_id)) is None, "a backfill that repeats a job"
     with pytest.raises(DslError, match="FED-146"):
         starter_of("p.guest_9999", run("backfill", "backfill__1", 1999))
+
+
+def test_the_first_of_all_runs_ends_after_the_pipeline_came() -> None:
+    nightly, now = JobIdCron("0 3 * * *", "Europe/Zurich"), timezone.utcnow()
+
+    def first(earliest: datetime | None, catchup: bool) -> datetime:
+        restriction = TimeRestriction(earliest and timezone.coerce_datetime(earliest), None, catchup)
+        found = nightly.next_dagrun_info(last_automated_data_interval=None, restriction=restriction)
+        assert found is not None
+        return found.run_after
+
+    assert timedelta(minutes=-1) <= first(datetime(2020, 1, 1, tzinfo=UTC), False) - now <= timedelta(hours=25)
+    assert first(now + timedelta(days=30), False) - now >= timedelta(days=31)
+    assert first(datetime(2024, 7, 1, tzinfo=UTC), True) == datetime(2024, 7, 2, 1, tzinfo=UTC)
+    assert JOB_ID.fullmatch(nightly.generate_run_id(run_type="scheduled"))
 
 
 def test_cron_runs_are_jobs(party: Party) -> None:

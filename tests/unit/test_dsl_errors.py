@@ -100,7 +100,7 @@ DSL_ERRORS = {
     ),
     "model that is a table": (at(LR, "input", model=["args.x"]), "FED-124", "'args.x' is a table, not a model"),
     "two models": (at(LR, "input", model=["dataio_0.dataio"] * 2), "FED-126", "input.model: 2 references"),
-    "pipeline model": (at(LR, "input", model=["pipeline.a.b"]), "FED-150", "'pipeline.a.b' is not supported yet"),
+    "pipeline model": (at(LR, "input", model=["pipeline.a.b"]), "FED-124", "'pipeline.a.b' is no model of hetero_lr_0"),
     "unknown input key": (
         at(LR, input={"data": {"train": ["intersection_0.train"]}}),
         "FED-123",
@@ -209,7 +209,11 @@ CONF_ERRORS = {
         "FED-135",
         "components.hetero_lr_0.module: module HeteroLR needs arbiter (the conf's role has: guest, host)",
     ),
-    "predict job": (at("job_parameters", job_type="predict"), "FED-150", "'predict' is not supported yet"),
+    "predict job": (
+        at("job_parameters", job_type="predict"),
+        "FED-194",
+        "job_type: it is predict, but the DSL takes no",
+    ),
     "no time": (
         at("job_parameters", timeout=0),
         "FED-103",
@@ -357,6 +361,7 @@ TEXT_ERRORS = {
     b'{"a": 1e999}': "out of range",
     b'{"a": 9007199254740993}': "beyond 2^53 - 1",
     b'{"a": 1e20}': "beyond 2^53 - 1",
+    b'{"a": 1' + b"0" * 400 + b"}": "beyond 2^53 - 1",
     b'{"a": "\\ud800"}': "surrogate",
     b'{"a": ': "not JSON at line 1",
     b"[]": "found a list, a JSON object is expected",

@@ -169,7 +169,7 @@ CONF_ERRORS = {
         "FED-102",
         "job_parameters.role.host.0.auto_retries: is the same for all parties",
     ),
-    "prediction": (at(*JOB, job_type="predict"), "FED-150", "job_parameters.common.job_type: 'predict' is not supp"),
+    "prediction": (at(*JOB, job_type="predict"), "FED-194", "job_parameters.common.job_type: it is predict, but"),
     "model key": (at(*JOB, model_key="a b"), "FED-110", "job_parameters.common.model_key: 'a b' is not a model key"),
     "model key of one role": (
         at("job_parameters", role={"host": {"all": {"model_key": "x"}}}),
