@@ -84,6 +84,7 @@ class Verdicts:
             party = self._roster.party
             self._store.event("verdict adopted", job, generation=notice.generation, party=party, reason=_note(notice))
             self._store.post(EFFECTS, EFFECTS, notice.SerializeToString())
+            self._own.leases.end(job)
         self._own.dismiss(job, None if notice.verdict == job_pb2.SUCCEEDED else _failure(notice))
 
     async def carry_out(self, notice: job_pb2.VerdictNotice) -> None:
