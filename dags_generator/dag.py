@@ -19,7 +19,7 @@ from dags_generator.schedule import Cron, Schedule
 from dags_generator.timetable import JobIdCron, JobIdOnAssets, JobIdTimetable
 from federated_operators.gateway.plan import ALL_SUCCESS, ONE_SUCCESS
 from federated_operators.operator import ConcludeOperator, EnrolOperator, FederatedOperator, FederateOperator
-from federated_operators.starter import StartingConcludeOperator, StartingFederateOperator
+from federated_operators.starting import StartingConcludeOperator, StartingFederateOperator
 from federatedml.errors import DslError
 
 NEVER_QUEUE = 1000  # the queue is the gateways', which say why

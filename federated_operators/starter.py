@@ -5,27 +5,24 @@ Such a starter has one job for ever, however often its tasks run: the job's id i
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
-from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
-
-from federated_operators.operator import ConcludeOperator, FederateOperator
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
-    from federatedml.federation.home import PartyHome
+from airfed_proto.v1 import local_pb2
+from federated_operators.gateway.airflow_client import AirflowClient
+from federated_operators.gateway.client import GatewayClient
+from federated_operators.gateway.names import JOB_ID, words
+from federated_operators.gateway.runs import Run
+from federatedml.errors import DslError, FedError
+from federatedml.federation.home import PartyHome
 
 STARTERS = ("backfill", "asset_triggered")  # types of Airflow's runs
 STARTER = "starter"  # key of the conf of a run that one of them started
 FIRST_YEAR = 2000
 MAX_EVENTS = 100
-POLL_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -56,12 +53,8 @@ class Starter:
         return {**self.conf, STARTER: {"run_id": self.run_id, **self.why}}
 
 
-def starter_of(dag_id: str, context: Mapping[str, Any]) -> Starter | None:
-    """The starter that this run is; None for the run of a job, as a backfill may repeat one."""
-    from federated_operators.gateway.names import JOB_ID
-    from federatedml.errors import DslError
-
-    run = context["dag_run"]
+def starter_of(dag_id: str, run: Any) -> Starter | None:
+    """The starter that a run of Airflow is; None for the run of a job, as a backfill may repeat one."""
     if str(getattr(run.run_type, "value", run.run_type)) not in STARTERS or JOB_ID.fullmatch(run.run_id):
         return None
     if run.run_after.year < FIRST_YEAR:
@@ -81,53 +74,8 @@ def _why(run: Any) -> dict[str, Any]:
     return why
 
 
-class StartingFederateOperator(FederateOperator):
-    """``federate`` of a pipeline with a schedule: of a job, or of a run that starts one."""
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """As for every job; a starter only starts its own, and skips all that is not ``conclude``."""
-        with self._task() as home:
-            if starter := starter_of(self.dag_id, context):
-                context["ti"].xcom_push(key="job_id", value=starter.job_id)
-                self.log.info("starts job %s", starter.job_id)
-                asyncio.run(start_job(home, starter))
-                raise DownstreamTasksSkipped(tasks=sorted(_components(self)))  # type: ignore[no-untyped-call]
-        context["params"].pop(STARTER, None)
-        return super().execute(context)
-
-
-class StartingConcludeOperator(ConcludeOperator):
-    """``conclude`` of a pipeline with a schedule: of a job, or of a run that started one."""
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """As for every job; a starter waits, without a process, for the verdict of its own."""
-        with self._task():
-            if starter := starter_of(self.dag_id, context):
-                self._await(starter)
-        return super().execute(context)
-
-    def take_verdict(self, context: Context, event: Any, job_id: str) -> dict[str, Any]:
-        """End as the job did."""
-        with self._task() as home:
-            state = event[1][job_id]
-            if state != "success":
-                raise AirflowFailException(verdict(home, self.initiator, job_id))
-            self.log.info("job %s succeeded", job_id)
-            return {"job_id": job_id}
-
-    def _await(self, starter: Starter) -> NoReturn:
-        from airflow.providers.standard.triggers.external_task import DagStateTrigger
-
-        states = ["success", "failed"]
-        trigger = DagStateTrigger(self.dag_id, states, run_ids=[starter.job_id], poll_interval=POLL_S)  # type: ignore[arg-type]
-        self.defer(trigger=trigger, method_name="take_verdict", kwargs={"job_id": starter.job_id})
-
-
 async def start_job(home: PartyHome, starter: Starter) -> None:
     """Trigger the run of the job, unless it is there already; each run's note tells of the other."""
-    from federated_operators.gateway.airflow_client import AirflowClient
-    from federated_operators.gateway.runs import Run
-
     job, own = Run(starter.dag_id, starter.job_id), Run(starter.dag_id, starter.run_id)
     airflow = AirflowClient(home)
     try:
@@ -139,11 +87,6 @@ async def start_job(home: PartyHome, starter: Starter) -> None:
 
 def verdict(home: PartyHome, initiator: str, job_id: str) -> str:
     """What became of a job that did not succeed."""
-    from airfed_proto.v1 import local_pb2
-    from federated_operators.gateway.client import GatewayClient
-    from federated_operators.gateway.names import words
-    from federatedml.errors import FedError
-
     try:
         with GatewayClient(home.socket) as gateway:
             found = gateway.show(initiator, job_id)
@@ -154,8 +97,3 @@ def verdict(home: PartyHome, initiator: str, job_id: str) -> str:
     job = found.jobs[0]
     why = f": {words(job.failure)}" if job.HasField("failure") else ""
     return f"job {job_id}: {job.state.replace('_', ' ')}{why}"
-
-
-def _components(first: FederateOperator) -> set[str]:
-    """All tasks but the first and the last."""
-    return {task.task_id for task in first.dag.tasks} - {first.task_id, "conclude"}

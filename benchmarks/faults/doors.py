@@ -36,6 +36,7 @@ class Network:
 
     def __init__(self, doors: Sequence[Door]) -> None:
         self._doors = doors
+        self._servers: list[asyncio.Server] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -49,6 +50,7 @@ class Network:
         self._call(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     @contextmanager
     def cut(self, party: str) -> Iterator[None]:
@@ -68,9 +70,11 @@ class Network:
     async def _serve(self) -> None:
         for door in self._doors:
             door.open.set()
-            await asyncio.start_server(partial(_relay, door), "127.0.0.1", door.port)
+            self._servers.append(await asyncio.start_server(partial(_relay, door), "127.0.0.1", door.port))
 
     async def _end(self) -> None:
+        for server in self._servers:
+            server.close()
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
@@ -95,13 +99,12 @@ def network(homes: Mapping[str, PartyHome], base_port: int) -> Network:
 
 
 async def _relay(door: Door, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await door.open.wait()
-    try:
-        there, back = await asyncio.open_connection("127.0.0.1", door.target)
-    except OSError:
-        writer.close()
-        return
-    await asyncio.gather(_pump(door, reader, back), _pump(door, there, writer))
+    with _closed(writer):
+        await door.open.wait()
+        with contextlib.suppress(OSError):
+            there, back = await asyncio.open_connection("127.0.0.1", door.target)
+            with _closed(back):
+                await asyncio.gather(_pump(door, reader, back), _pump(door, there, writer))
 
 
 async def _pump(door: Door, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -112,3 +115,11 @@ async def _pump(door: Door, reader: asyncio.StreamReader, writer: asyncio.Stream
             await writer.drain()
     await door.open.wait()
     writer.close()
+
+
+@contextmanager
+def _closed(writer: asyncio.StreamWriter) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        writer.close()

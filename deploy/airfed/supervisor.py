@@ -53,9 +53,9 @@ def supervise(
         FedError: another supervisor owns the home, or a port is taken.
     """
     os.umask(0o077)
-    (home.run / "tmp").mkdir(parents=True, exist_ok=True)
+    home.run.mkdir(parents=True, exist_ok=True)
     with _lock(home):
-        guard.end_sessions(home)
+        guard.clear_away(home)
         state.write(home, Supervision())
         chosen = make(home)
         _check_ports(home, chosen)

@@ -8,6 +8,7 @@ so nothing is done while the queue moves, while all slots are taken, or while Ai
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -56,7 +57,7 @@ class QueueWatch:
     """Watches one party's scheduler after another; the reason for which the present one must be replaced."""
 
     def __init__(self) -> None:
-        self._replaced = -PAUSE_S
+        self._replaced = -math.inf
 
     async def __call__(self, home: PartyHome, since: float) -> str:
         """Watch the scheduler that was started at ``since`` (Unix seconds); returns when it is stuck, and why.
@@ -68,11 +69,17 @@ class QueueWatch:
             while True:
                 await asyncio.sleep(EVERY_S)
                 why = await _look(home, airflow, queue, since)
-                if why and time.monotonic() - self._replaced >= PAUSE_S:
-                    self._replaced = time.monotonic()
+                if why and self.may_replace(time.monotonic()):
                     return why
         finally:
             await airflow.close()
+
+    def may_replace(self, now: float) -> bool:
+        """Whether a scheduler may be replaced now (monotonic seconds); a yes is taken as done."""
+        if now - self._replaced < PAUSE_S:
+            return False
+        self._replaced = now
+        return True
 
 
 async def _look(home: PartyHome, airflow: AirflowClient, queue: Queue, since: float) -> str:

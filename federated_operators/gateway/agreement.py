@@ -136,8 +136,9 @@ class Agreement:
                 raise ProtocolError("FED-350", f"job {job.job_id} was withdrawn")
             try:
                 url = await self._start_runs(job, row)
-            except FedError as error:
-                return Answer(state=job_pb2.REFUSED, failure=failure_pb(error))
+            except FedError as error:  # a scheduler that is not there now is no refusal: asked again, it may be
+                state = job_pb2.PENDING if error.retryable else job_pb2.REFUSED
+                return Answer(state=state, failure=failure_pb(error))
         with self._store.transaction():
             self._store.put(ProposalRow(job.initiator, job.job_id, self._party, job_pb2.ENROLLED, b"", url))
             ended = self._store.get(VerdictRow, **job.where, generation=row.generation)

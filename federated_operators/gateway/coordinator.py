@@ -12,7 +12,7 @@ store ends. Clocks only end waiting; they never decide between two outcomes that
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from airfed_proto.v1 import common_pb2 as pb
@@ -20,6 +20,8 @@ from airfed_proto.v1 import job_pb2
 from federated_operators.gateway.names import CONCLUDE, Job, Seat, checkpoint_words, member_of, member_pb, words
 from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.rows import (
+    REOPENING,
+    RUNNING,
     AttemptRow,
     CheckpointRow,
     GenerationRow,
@@ -43,6 +45,7 @@ LOST_BUDGET = 5  # processes that a step may lose before it fails
 CALL_S = 15.0  # how long called members have to be present
 VERDICT = "verdict"  # kind of letter
 ENDED_BY_PERSON, ENDED_BY_TIMEOUT = "FED-450", "FED-451"
+TASK_OVER = "FED-453"  # the scheduler gave the task up: no process of it comes again
 
 Report = job_pb2.StepReport
 State = job_pb2.StepState
@@ -152,25 +155,29 @@ class Coordinator:
 
     def tick(self) -> None:
         """End what has waited for too long: held slots, calls, steps and jobs."""
-        for row in self._store.select(JobRow, initiator=self._roster.party, state="running"):
-            job = Job(row.initiator, row.job_id)
-            if not self.is_running(job):
-                continue
+        for job, row in self._running():
             with self._store.transaction():
                 steps = self._steps.known(job)
                 self._slots.tick([step for step in steps.values() if step.state == State.WAITED])
                 for name in steps:
                     self._call_over(self._steps.of(job, name))
-                    self._step_timeout(self._steps.of(job, name))
+                for name in steps:
+                    if self.is_running(job):
+                        self._step_timeout(self._steps.of(job, name))
                 self._job_timeout(job, row)
 
     def recover(self) -> None:
         """After a restart: go on with every job."""
-        for row in self._store.select(JobRow, initiator=self._roster.party, state="running"):
-            job = Job(row.initiator, row.job_id)
-            if self.is_running(job):
-                with self._store.transaction():
-                    self.settle(job)
+        for job, _ in self._running():
+            with self._store.transaction():
+                self.settle(job)
+
+    def _running(self) -> Iterator[tuple[Job, JobRow]]:
+        """Jobs of this party that started and have no verdict."""
+        for state in (RUNNING, REOPENING):
+            for row in self._store.select(JobRow, initiator=self._roster.party, state=state):
+                if self.is_running(Job(row.initiator, row.job_id)):
+                    yield Job(row.initiator, row.job_id), row
 
     # Before a step starts
 
@@ -329,15 +336,17 @@ class Coordinator:
         self._steps.order_all(step, Command.END_ATTEMPT, reason)
 
     def _failed(self, seat: Seat, step: StepRow, row: MemberRow, report: Report) -> None:
-        if 0 < report.step.attempt < step.attempt or step.state in FINISHED:
-            return
         code, message = report.failure.code[:16], report.failure.message[:2000]
+        again = code != TASK_OVER  # whoever failed so can try once more
+        attempt = step.attempt if step.state == State.STARTED else step.attempt + 1  # the one that did not end yet
+        if step.state in FINISHED or (again and 0 < report.step.attempt < attempt):
+            return
         failure = _failure(code, message, seat.component, seat.member)
         retries = self._roster.plan(seat.job).auto_retries.get(seat.component, 0)
-        if step.state == State.STARTED and step.retried < retries:
-            again = replace(step, retried=step.retried + 1)
-            self._store.put(again)
-            return self._end_attempt(again, failure)
+        if again and step.state == State.STARTED and step.retried < retries:
+            retried = replace(step, retried=step.retried + 1)
+            self._store.put(retried)
+            return self._end_attempt(retried, failure)
         self._store.put(replace(row, state=State.FAILED))
         return self._fail(step, failure)
 

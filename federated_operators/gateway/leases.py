@@ -32,7 +32,10 @@ class Leases:
         self._store, self._slots, self._report = store, slots, report
 
     def ask(self, seat: Seat, generation: int, attempt: int, number: int) -> None:
-        """Put a member in line for a slot."""
+        """Put a member in line for a slot. A repeated wish changes nothing."""
+        known = self._of(seat)
+        if known and (known.generation, known.number) >= (generation, number):
+            return
         self._delete(seat)
         job = self._store.get(JobRow, **seat.job.where)
         names = (seat.job.initiator, seat.job.job_id, seat.component, generation, str(seat.member))
@@ -42,9 +45,14 @@ class Leases:
         if row and not row.held:
             self._report(row, seat, Report.LEASE_WAITS, self.why(seat))
 
-    def give_back(self, seat: Seat) -> None:
-        """Free the slot, or leave the line."""
-        if self._of(seat):
+    def give_back(self, seat: Seat, number: int | None = None) -> None:
+        """Free the slot, or leave the line.
+
+        Args:
+            number: of the wish that is over; a newer one stays. None: any.
+        """
+        row = self._of(seat)
+        if row and (number is None or row.number <= number):
             self._delete(seat)
             self._grant()
 
@@ -53,6 +61,10 @@ class Leases:
         if self._store.get(LeaseRow, **job.where):
             self._store.delete(LeaseRow, **job.where)
             self._grant()
+
+    def asked(self, seat: Seat) -> bool:
+        """Whether the member has a slot, or is in line for one."""
+        return self._of(seat) is not None
 
     def held(self, seat: Seat) -> bool:
         """Whether a slot is taken for this member."""

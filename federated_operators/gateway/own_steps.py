@@ -212,10 +212,11 @@ class OwnSteps:
             self._wake(seat)
 
     def _lease(self, seat: Seat, row: OwnRow, command: job_pb2.StepCommand) -> None:
-        self.leases.ask(seat, row.generation, command.step.attempt, command.lease)
+        if row.state not in FINISHED and command.step.attempt > row.attempt:
+            self.leases.ask(seat, row.generation, command.step.attempt, command.lease)
 
     def _release(self, seat: Seat, row: OwnRow, command: job_pb2.StepCommand) -> None:
-        self.leases.give_back(seat)
+        self.leases.give_back(seat, command.lease)
         if row.called:
             self._store.put(replace(row, called=0))
 
@@ -225,9 +226,9 @@ class OwnSteps:
             self._note(seat, "called", row)
 
     def _start(self, seat: Seat, row: OwnRow, command: job_pb2.StepCommand) -> Frame | None:
-        if command.step.attempt <= row.attempt or row.state in FINISHED:
+        if command.step.attempt <= row.attempt or row.state == State.COMMITTED or row.failure:
             return None
-        present = row.state == State.PRESENT
+        present = row.state == State.PRESENT and self.leases.held(seat)
         state = State.STARTED if present else row.state
         number, order = command.step.attempt, command.SerializeToString()
         started = replace(row, state=state, attempt=number, start=order, called=0)
@@ -286,24 +287,38 @@ class OwnSteps:
         return _decided(decided)
 
     def dismiss(self, job: Job, failure: pb.Failure | None) -> None:
-        """The job ended: its slots are free, and without success nobody waits any longer."""
-        self.leases.end(job)
-        for row in self._store.select(OwnRow, **job.where):
+        """The job ended: without success nobody waits any longer."""
+        for seat, row in self._current(job):
             if failure and row.state != State.COMMITTED:
-                self._tell(_seat(row), Frame(failed=failure))
-            self._wake(_seat(row))
+                self._tell(seat, Frame(failed=failure))
+            self._wake(seat)
 
     def suspend(self, job: Job, reason: pb.Failure) -> None:
-        """The coordinator is silent: end the own attempts, free the slots, decide nothing."""
-        for row in self._store.select(OwnRow, **job.where):
-            seat = _seat(row)
-            if row.state in _IN_ATTEMPT and row.generation == self._roster.generation(job, row.component):
-                with self._store.transaction():
-                    self._store.put(replace(row, state=State.ABSENT, ended=row.attempt, outputs=b""))
+        """The coordinator is silent: end the own attempts, free the slots, decide nothing.
+
+        What is prepared stays so: it may be committed already.
+        """
+        rows = self._current(job)
+        with self._store.transaction():
+            for seat, row in rows:
+                if row.state == State.STARTED:
+                    self._store.put(replace(row, state=State.ABSENT, ended=row.attempt))
                     self._note(seat, "attempt ended", row, reason.message)
+                elif row.state in (State.PRESENT, State.WAITED) and self.leases.asked(seat):
+                    self._lose_lease(seat, row)
+            self.leases.end(job)
+        for seat, row in rows:
+            if row.state == State.STARTED:
                 step = seat.step(row.generation, row.attempt)
                 self._tell(seat, Frame(end_attempt=local_pb2.EndAttempt(step=step, failure=reason)))
-        self.leases.end(job)
+
+    def _lose_lease(self, seat: Seat, row: OwnRow) -> None:
+        """The coordinator counts on a slot that is not kept: a start that is under way will find none."""
+        self._report(seat, row, Report.WORKER_LOST)
+        if row.state == State.WAITED:
+            self._report(seat, row, Report.WORKER_WAITS)
+        else:
+            self._be_present(seat, row)
 
     # What a message may belong to
 
@@ -323,6 +338,11 @@ class OwnSteps:
         return row is not None and step.attempt == newest and row.state in _IN_ATTEMPT
 
     # Rows and frames
+
+    def _current(self, job: Job) -> list[tuple[Seat, OwnRow]]:
+        """Own steps of a job, each in its newest generation."""
+        rows = self._store.select(OwnRow, **job.where)
+        return [(_seat(row), row) for row in rows if row.generation == self._roster.generation(job, row.component)]
 
     def _row(self, seat: Seat) -> OwnRow:
         job = self._store.get(JobRow, **seat.job.where)

@@ -73,6 +73,9 @@ class Policy(_Model):
         initiator = plan.initiator.party
         if initiator != plan.me.party and not _allowed(initiator, self.initiators):
             raise _refused("initiators", f"party {initiator} may not start jobs here")
+        needed = sum(member.party == plan.me.party for member in plan.members)
+        if needed > self.slots:
+            raise _refused("slots", f"a step takes {needed} slots at party {plan.me.party}, one for each of its roles")
         for step in plan.steps.values():
             if not _allowed(step.module, self.modules):
                 raise _refused("modules", f"{step.component}: module {step.module} may not run here")

@@ -7,7 +7,7 @@ import logging
 
 from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2
-from federated_operators.gateway.coordinator import ENDED_BY_PERSON
+from federated_operators.gateway.coordinator import ENDED_BY_PERSON, TASK_OVER
 from federated_operators.gateway.names import CONCLUDE, Job, Seat, member_pb
 from federated_operators.gateway.own_steps import REPORT, OwnSteps
 from federated_operators.gateway.plan import JobPlan
@@ -19,7 +19,7 @@ from federatedml.errors import FedError
 from federatedml.federation.party import Member
 
 EVERY_S = 2.0
-RUN_FAILED, TASK_FAILED = "FED-452", "FED-453"
+RUN_FAILED = "FED-452"
 FIRST_TASKS = ("federate", "enrol")
 State = job_pb2.StepState
 # What an own step must be where the scheduler says that its task is over.
@@ -89,7 +89,8 @@ class Reconciler:
         return self._own.state(Seat(_job(plan), task.task, plan.me)) not in _RIGHT[task.state]
 
     async def _tell_run(self, plan: JobPlan, state: RunState) -> None:
-        if not self._first_time(plan, "run"):
+        key = self._key(plan, "run")
+        if key in self._told:
             return
         by = await self._control.ended_by(state.run, self._seen(plan))
         word = "marked success" if state.state == "success" else "failed"
@@ -97,31 +98,32 @@ class Reconciler:
         failure = self._failure(f"the run was {word}", by, RUN_FAILED, task)
         failure.component = state.failed_task
         tell_run_ended(self._store, plan, failure)
+        self._told.add(key)
 
     async def _tell_task(self, plan: JobPlan, task: TaskState) -> None:
         """A person ends the job; what failed for another reason is a failed step, which the job may survive."""
-        if not self._first_time(plan, task.task):
+        key = self._key(plan, task.task)
+        if key in self._told:
             return
         by = await self._control.ended_by(task.run, self._seen(plan))
         word = {"success": "marked success", "skipped": "skipped"}.get(task.state, "failed")
-        failure = self._failure(f"its task was {word}", by, TASK_FAILED)
+        failure = self._failure(f"its task was {word}", by, TASK_OVER)
         failure.component = task.task
         failure.member.CopyFrom(member_pb(plan.me))
         if by or task.task in FIRST_TASKS:
             tell_run_ended(self._store, plan, failure)
         else:
             self._own.failed(Seat(_job(plan), task.task, plan.me), failure)
+        self._told.add(key)
 
     def _failure(self, what: str, by: str, code: str, more: str = "") -> pb.Failure:
         text = f"{what}{f' by {by}' if by else ' in the scheduler'}{more}"
         return pb.Failure(code=ENDED_BY_PERSON if by else code, message=text)
 
-    def _first_time(self, plan: JobPlan, what: str) -> bool:
+    def _key(self, plan: JobPlan, what: str) -> tuple[object, ...]:
+        """What is told once in a generation."""
         row = self._job(plan)
-        key = (plan.dag_id, plan.job_id, row.generation if row else 0, what)
-        fresh = key not in self._told
-        self._told.add(key)
-        return fresh
+        return plan.dag_id, plan.job_id, row.generation if row else 0, what
 
     def _seen(self, plan: JobPlan) -> int:
         row = self._store.get(SeenRow, **_job(plan).where, member=str(plan.me))

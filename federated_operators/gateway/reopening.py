@@ -10,12 +10,14 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2
-from federated_operators.gateway.names import CONCLUDE, Job
+from federated_operators.gateway.names import CONCLUDE, Job, failure_pb
 from federated_operators.gateway.plan import JobPlan
 from federated_operators.gateway.policy import load_policy
+from federated_operators.gateway.reconcile import tell_run_ended
 from federated_operators.gateway.roster import Roster
-from federated_operators.gateway.rows import GenerationRow, JobRow, SeenRow
+from federated_operators.gateway.rows import REOPENING, RUNNING, GenerationRow, JobRow, SeenRow
 from federated_operators.gateway.runs import Run, RunControl
 from federated_operators.gateway.store import Store
 from federated_operators.gateway.verdicts import EFFECTS, STATES, TRACKING
@@ -23,7 +25,7 @@ from federatedml.errors import DataError, FedError, ProtocolError
 from federatedml.federation.home import PartyHome
 
 REOPENED = "reopened"  # kind of the letter to the own party: what remains to be done here
-REOPENING = "reopening"  # state of a job whose tasks are not cleared yet
+NOT_ENDED = "FED-360"
 SETTLED_S = 15.0  # how long a held process waits for the new generation
 Order = job_pb2.RerunOrder
 Ask = Callable[[Order], Awaitable[job_pb2.RerunAnswer]]
@@ -58,7 +60,7 @@ class Reopening:
         job = Job.of(order.job)
         row = self._store.get(JobRow, **job.where)
         if row is None or row.state not in STATES.values():
-            raise ProtocolError("FED-360", f"job {job.job_id} has not ended at party {self._roster.party}")
+            raise ProtocolError(NOT_ENDED, f"job {job.job_id} has not ended at party {self._roster.party}")
         if order.generation != row.generation + 1:
             raise ProtocolError("FED-361", f"generation {order.generation} cannot follow {row.generation}")
         load_policy(self._home.policy).check_rerun(order.party)
@@ -93,20 +95,35 @@ class Reopening:
             self._store.post(EFFECTS, REOPENED, order.SerializeToString())
 
     async def carry_out(self, order: Order) -> None:
-        """Clear the own tasks; from then on the scheduler's states count again. Repeatable."""
+        """Clear the own tasks; from then on the scheduler's states count again. Repeatable.
+
+        A scheduler that refuses ends the job: its tasks would never come.
+        """
         job = Job.of(order.job)
-        again = {*order.components, CONCLUDE}
+        refused: list[tuple[JobPlan, pb.Failure]] = []
         for plan in self._roster.plans(job):
-            run = Run(plan.dag_id, plan.job_id)
-            newest = await self._control.newest_event(run)
-            await self._control.clear(run, [name for name in (*plan.steps, CONCLUDE) if name in again])
-            await self._control.note(run, f"rerun of {', '.join(order.components)} by {order.by}")
-            self._store.put(SeenRow(*_key(job), str(plan.me), newest))
-        row = self._store.get(JobRow, **job.where)
-        if row and row.state == REOPENING:
-            self._store.put(replace(row, state="running"))
+            try:
+                await self._clear(job, plan, order)
+            except FedError as error:
+                if error.retryable:
+                    raise
+                refused.append((plan, failure_pb(error, plan.me)))
+        with self._store.transaction():
+            row = self._store.get(JobRow, **job.where)
+            if row and row.state == REOPENING:
+                self._store.put(replace(row, state=RUNNING))
+                for plan, failure in refused:
+                    tell_run_ended(self._store, plan, failure)
         opened = job_pb2.VerdictNotice(job=job.key(), generation=order.generation)
         self._store.post(TRACKING, TRACKING, opened.SerializeToString())
+
+    async def _clear(self, job: Job, plan: JobPlan, order: Order) -> None:
+        again = {*order.components, CONCLUDE}
+        run = Run(plan.dag_id, plan.job_id)
+        newest = await self._control.newest_event(run)
+        await self._control.clear(run, [name for name in (*plan.steps, CONCLUDE) if name in again])
+        await self._control.note(run, f"rerun of {', '.join(order.components)} by {order.by}")
+        self._store.put(SeenRow(*_key(job), str(plan.me), newest))
 
     async def judge(self, plan: JobPlan, ask: Ask) -> None:
         """Hold a process that comes although its job has ended, until it is known why it does.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from airfed_proto.v1 import job_pb2
 from federated_operators.gateway.names import Job, failure_pb
 from federated_operators.gateway.peers import Peers
-from federated_operators.gateway.reopening import Reopening
+from federated_operators.gateway.reopening import NOT_ENDED, Reopening
 from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.rows import GenerationRow, JobRow, ProposalRow
 from federated_operators.gateway.steps import Steps
@@ -16,6 +17,8 @@ from federated_operators.gateway.verdicts import STATES
 from federatedml.errors import DslError, FedError, PolicyError, ProtocolError
 
 REOPEN = "reopen"  # kind of the letter to a party
+VERDICT_S = 5.0  # how long the last verdict may be under way to a party
+PAUSE_S = 0.1
 State = job_pb2.StepState
 Order = job_pb2.RerunOrder
 Answer = job_pb2.RerunAnswer
@@ -108,11 +111,16 @@ class Reruns:
                 raise PolicyError("FED-362", f"party {party} refuses the rerun: {answer.failure.message}")
 
     async def _check(self, party: str, order: Order) -> Answer:
-        try:
-            answer: Answer = await self._peers.call(party, "CheckRerun", order)
-        except FedError as error:
-            return Answer(failure=failure_pb(error))
-        return answer
+        """A party's answer; to one that has not heard the verdict yet, some time is given."""
+        deadline = time.monotonic() + VERDICT_S
+        while True:
+            try:
+                answer: Answer = await self._peers.call(party, "CheckRerun", order)
+            except FedError as error:
+                return Answer(failure=failure_pb(error))
+            if answer.failure.code != NOT_ENDED or time.monotonic() > deadline:
+                return answer
+            await asyncio.sleep(PAUSE_S)
 
 
 def _runs(answer: ProposalRow) -> bool:

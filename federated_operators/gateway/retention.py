@@ -18,9 +18,8 @@ from pathlib import Path
 from airfed_proto.v1 import job_pb2
 from federated_operators.gateway.names import Job
 from federated_operators.gateway.policy import load_policy
-from federated_operators.gateway.reopening import REOPENING
 from federated_operators.gateway.roster import Roster
-from federated_operators.gateway.rows import JobRow, OutputRow, RemovedRow
+from federated_operators.gateway.rows import REOPENING, RUNNING, JobRow, OutputRow, RemovedRow
 from federated_operators.gateway.seats import Seats
 from federated_operators.gateway.store import Store
 from federated_operators.gateway.verdicts import EFFECTS, STATES, TRACKING
@@ -29,7 +28,7 @@ from federatedml.federation.home import PartyHome
 
 EVERY_S = 20.0
 DAY_S = 86_400.0
-ACTIVE = ("proposed", REOPENING, "running")
+ACTIVE = ("proposed", REOPENING, RUNNING)
 log = logging.getLogger(__name__)
 
 

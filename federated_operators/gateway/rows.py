@@ -18,9 +18,15 @@ class Row:
     KEY: ClassVar[tuple[str, ...]]
 
 
+# States of a job that started and has no verdict.
+RUNNING = "running"
+REOPENING = "reopening"  # it runs again, the own tasks are not cleared yet
+
+
 @dataclass(frozen=True)
 class JobRow(Row):
-    """A job that this party took part in deciding. ``state``: proposed, running, or the verdict in lower case."""
+    """A job that this party took part in deciding. ``state``: proposed, running, reopening, or the verdict in lower
+    case."""
 
     TABLE: ClassVar[str] = "jobs"
     KEY: ClassVar[tuple[str, ...]] = _JOB

@@ -122,10 +122,10 @@ class Gateway:
         return [*lanes, *relays, *watching, self._progress.run(), self._call_missing(), self._tick()]
 
     async def _tick(self) -> None:
-        """Look twice a second for what has waited too long."""
+        """Look twice a second for what has waited too long, and for slots that a changed policy has added."""
         self._coordinator.recover()
-        self._own.leases.regrant()
         while True:
+            self._own.leases.regrant()
             await asyncio.sleep(TICK_S)
             self._coordinator.tick()
 
@@ -259,7 +259,12 @@ async def serve(
 
 
 def _slots(home: PartyHome) -> int:
-    return load_policy(home.policy).slots
+    """Steps that may run here at once; none are started while the policy cannot be read."""
+    try:
+        return load_policy(home.policy).slots
+    except PolicyError as error:
+        log.warning("no slot is given: %s", error)
+        return 0
 
 
 def _only_one(path: Path) -> int:

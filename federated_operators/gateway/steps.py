@@ -130,7 +130,7 @@ class Steps:
             members=[member_pb(member) for member in members],
             failure=failure,
             committed=committed,
-            lease=member.lease_number if action == Command.LEASE else 0,
+            lease=member.lease_number if action in (Command.LEASE, Command.RELEASE) else 0,
         )
         self.store.post(seat.member.party, COMMAND, command.SerializeToString())
 

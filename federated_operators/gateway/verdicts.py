@@ -74,16 +74,19 @@ class Verdicts:
             raise ProtocolError("FED-351", f"verdict {notice.verdict} is not known")
         with self._store.transaction():
             row = self._store.get(JobRow, **job.where)
-            if row is None or row.state in STATES.values() or notice.generation < row.generation:
-                return  # refused here, or repeated
+            if row is None or notice.generation < row.generation + (row.state in STATES.values()):
+                return  # refused here, or repeated; a later generation may end that this party never followed
             known = self._store.get(VerdictRow, **job.where, generation=notice.generation)
             if known and known.verdict != notice.verdict:
                 raise ProtocolError("FED-352", f"job {job.job_id} has another verdict already")
             self._store.put(verdict)
-            self._store.put(replace(row, state=STATES[notice.verdict], ended_at=time.time()))
+            self._store.put(
+                replace(row, state=STATES[notice.verdict], generation=notice.generation, ended_at=time.time())
+            )
             party = self._roster.party
             self._store.event("verdict adopted", job, generation=notice.generation, party=party, reason=_note(notice))
             self._store.post(EFFECTS, EFFECTS, notice.SerializeToString())
+            self._own.leases.end(job)
         self._own.dismiss(job, None if notice.verdict == job_pb2.SUCCEEDED else _failure(notice))
 
     async def carry_out(self, notice: job_pb2.VerdictNotice) -> None:

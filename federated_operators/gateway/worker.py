@@ -173,7 +173,9 @@ class WorkerSession:
 
     def _say(self, frame: Frame) -> None:
         with self._changed:
-            if self._step is not None:  # what was meant for an attempt that is over is never said in the next one
+            if self._ended is not None:  # what was meant for an attempt that is over is never said in the next one
+                return
+            if self._step is not None:
                 self._said.append(frame)
             self._outgoing.put(frame)
 

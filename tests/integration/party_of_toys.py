@@ -8,6 +8,7 @@ import asyncio
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -19,6 +20,7 @@ HERE = str(Path(__file__).resolve())
 
 
 def server(port: str) -> None:
+    tempfile.mkdtemp(prefix="left")
     with socket.create_server(("127.0.0.1", int(port))) as listening:
         while True:
             peer, _ = listening.accept()

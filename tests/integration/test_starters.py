@@ -7,23 +7,16 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pandas as pd
 import pytest
-from airflow.sdk import timezone
-from airflow.timetables.base import TimeRestriction
 
 from airfed import control, databases, proc
 from airfed.party import init_party, party_config, passwords
-from dags_generator.timetable import JobIdCron
-from federated_operators.starter import Starter, starter_of
 from federatedml.data.catalogue import Catalogue, TableName
-from federatedml.errors import DslError
 from federatedml.federation.home import PartyHome
 
 pytestmark = pytest.mark.timeout(300)
@@ -122,59 +115,6 @@ def party(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Party]:
         control.stop(home)
         starting.child.wait(30)
     assert not [process for process in proc.of_home(home.root) if process.session != os.getsid(0)]
-
-
-def test_a_starter_has_one_job_id_at_every_try() -> None:
-    def run(kind: str, name: str, year: int = 2026) -> dict[str, Any]:
-        at = datetime(year, 3, 1, 4, tzinfo=UTC)
-        return {
-            "dag_run": SimpleNamespace(
-                run_type=kind,
-                run_id=name,
-                run_after=at,
-                conf={"job_parameters": {}},
-                data_interval_start=datetime(year, 2, 28, tzinfo=UTC),
-                data_interval_end=at,
-                consumed_asset_events=[],
-            )
-        }
-
-    found = starter_of("p.guest_9999", run("backfill", "backfill__1"))
-    assert found == starter_of("p.guest_9999", run("backfill", "backfill__1"))
-    assert isinstance(found, Starter)
-    assert found.job_id.startswith("20260301040000000000")
-    assert len(found.job_id) == 26
-    assert found.job_conf == {
-        "job_parameters": {},
-        "starter": {
-            "run_id": "backfill__1",
-            "data_interval": ["2026-02-28T00:00:00+00:00", "2026-03-01T04:00:00+00:00"],
-        },
-    }
-    others = [
-        starter_of("q.guest_9999", run("backfill", "backfill__1")),
-        starter_of("p.guest_9999", run("backfill", "x")),
-    ]
-    assert found.job_id not in [other.job_id for other in others if other]
-    assert starter_of("p.guest_9999", run("scheduled", "20260301040000000000001")) is None
-    assert starter_of("p.guest_9999", run("backfill", found.job_id)) is None, "a backfill that repeats a job"
-    with pytest.raises(DslError, match="FED-146"):
-        starter_of("p.guest_9999", run("backfill", "backfill__1", 1999))
-
-
-def test_the_first_of_all_runs_ends_after_the_pipeline_came() -> None:
-    nightly, now = JobIdCron("0 3 * * *", "Europe/Zurich"), timezone.utcnow()
-
-    def first(earliest: datetime | None, catchup: bool) -> datetime:
-        restriction = TimeRestriction(earliest and timezone.coerce_datetime(earliest), None, catchup)
-        found = nightly.next_dagrun_info(last_automated_data_interval=None, restriction=restriction)
-        assert found is not None
-        return found.run_after
-
-    assert timedelta(minutes=-1) <= first(datetime(2020, 1, 1, tzinfo=UTC), False) - now <= timedelta(hours=25)
-    assert first(now + timedelta(days=30), False) - now >= timedelta(days=31)
-    assert first(datetime(2024, 7, 1, tzinfo=UTC), True) == datetime(2024, 7, 2, 1, tzinfo=UTC)
-    assert JOB_ID.fullmatch(nightly.generate_run_id(run_type="scheduled"))
 
 
 def test_cron_runs_are_jobs(party: Party) -> None:

@@ -36,6 +36,7 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 90.0) -> Any
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[PartyHome]:
+    """A party whose supervisor is killed in the end; nothing of it stays."""
     home = init_party(tmp_path / "home", party_config("9999", "guest", 26050))
     for name in ("dsl", "conf"):
         shutil.copy(EXAMPLE / f"hetero_lr_{name}.json", home.dropin)
@@ -44,9 +45,13 @@ def home(tmp_path: Path) -> Iterator[PartyHome]:
     try:
         control.wait_ready([control.Starting(home, child)], timeout=150.0)
         yield home
+        child.kill()
+        child.wait()
+        until(lambda: not proc.of_home(home.root) and not list((home.run / "tmp").iterdir()), "an empty machine")
     finally:
+        child.kill()
+        child.wait()
         control.stop(home)
-        child.wait(30)
 
 
 def scheduler(home: PartyHome) -> state.Record:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,150 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airfed_proto.v1 import common_pb2 as pb
-from airfed_proto.v1 import job_pb2, local_pb2
-from federated_operators.gateway.coordinator import COMMAND, LOST_BUDGET, Coordinator
-from federated_operators.gateway.names import CONCLUDE, Job, Seat, member_pb
-from federated_operators.gateway.own_steps import REPORT, OwnSteps
-from federated_operators.gateway.plan import JobPlan, dump_plan
-from federated_operators.gateway.roster import Roster
-from federated_operators.gateway.rows import AttemptRow, JobRow, OutputRow, PlanRow, StepRow, VerdictRow
-from federated_operators.gateway.store import Store
+from airfed_proto.v1 import job_pb2
+from federated_operators.gateway.coordinator import LOST_BUDGET
+from federated_operators.gateway.names import CONCLUDE, Seat, member_pb
+from federated_operators.gateway.rows import AttemptRow, OutputRow
 from federatedml.errors import PolicyError, ProtocolError
-from federatedml.federation.home import PartyHome
-from federatedml.federation.party import Member
+from tests.gateway_world import JOB, LR, MEMBERS, Player, State, World
 from tests.members import ARBITER, GUEST, HOST
-
-JOB = Job(GUEST.party, "20260728120000000001")
-LR = "lr_0"
-MEMBERS = (ARBITER, GUEST, HOST)
-State = job_pb2.StepState
-
-
-def plan(me: Member, **content: Any) -> JobPlan:
-    made = JobPlan(
-        initiator=GUEST,
-        job_id=JOB.job_id,
-        pipeline="p",
-        me=me,
-        members=MEMBERS,
-        model_key="model",
-        digest="00",
-        spec_digest="00",
-        dag_id=f"p.{me}",
-        steps={},
-        all_steps={LR: MEMBERS},
-        modules={LR: "HeteroLR"},
-        dsl={},
-        conf={},
-        disclosure={},
-    )
-    return replace(made, **content)
-
-
-class World:
-    """Three parties without sockets. ``content`` changes their plans."""
-
-    def __init__(self, root: Path, **content: Any) -> None:
-        self.root = root
-        self.now = 0.0
-        self.slots = 4
-        self.stores: dict[str, Store] = {}
-        self.own: dict[str, OwnSteps] = {}
-        self.told: dict[Member, list[local_pb2.GatewayFrame]] = {member: [] for member in MEMBERS}
-        self.done: dict[tuple[str, str], int] = {}
-        self.processes: dict[Member, Process] = {}
-        for member in MEMBERS:
-            self.open(member.party)
-            store = self.stores[member.party]
-            store.put(JobRow(JOB.initiator, JOB.job_id, "p", b"", b"", "running", 1, 0.0))
-            store.put(PlanRow(JOB.initiator, JOB.job_id, str(member), dump_plan(plan(member, **content))))
-
-    def open(self, party: str) -> None:
-        """(Re)start a gateway: only its store survives."""
-        if party in self.stores:
-            self.stores[party].close()
-            self.done = {lane: at for lane, at in self.done.items() if lane[0] != party}
-        store = self.stores[party] = Store(self.root / party / "gateway.db")
-        roster = Roster(store, party)
-        home = PartyHome(self.root / party)
-        self.own[party] = OwnSteps(
-            store, roster, home, lambda seat, frame: self.told[seat.member].append(frame), slots=lambda: self.slots
-        )
-        if party == GUEST.party:
-            self.coordinator = Coordinator(store, roster, lambda: self.now, lambda: self.now)
-            self.coordinator.recover()
-
-    def close(self) -> None:
-        for store in self.stores.values():
-            store.close()
-
-    def deliver(self, source: str, to: str) -> bool:
-        """The next letter of a lane; whether there was one."""
-        letter = self.stores[source].next_letter(to, self.done.get((source, to), 0))
-        if letter is None:
-            return False
-        if letter.kind == REPORT:
-            report = job_pb2.StepReport.FromString(letter.body)
-            report.serial = letter.id
-            self.coordinator.report(source, report)
-        elif letter.kind == COMMAND:
-            self.own[to].order(job_pb2.StepCommand.FromString(letter.body))
-        self.stores[source].answered(letter)
-        self.done[source, to] = letter.id
-        return True
-
-    def settle(self) -> None:
-        """Deliver everything."""
-        lanes = [(GUEST.party, m.party) for m in MEMBERS] + [(m.party, GUEST.party) for m in (HOST, ARBITER)]
-        while [lane for lane in lanes if self.deliver(*lane)]:
-            pass
-
-    # Workers
-
-    def join(self, member: Member, ti_id: str, component: str = LR, attempt: int = 0, **content: Any) -> None:
-        join = local_pb2.Join(
-            task_instance_id=ti_id,
-            attempt=attempt,
-            generation=1 if attempt else 0,
-            conf_digest=b"c",
-            component_version="1",
-        )
-        join.MergeFrom(local_pb2.Join(**content))
-        self.own[member.party].join(Seat(JOB, component, member), join)
-
-    def prepared(self, member: Member, component: str = LR) -> None:
-        self.own[member.party].prepared(Seat(JOB, component, member), str(member).encode())
-
-    def lost(self, member: Member, ti_id: str) -> None:
-        self.own[member.party].lost(Seat(JOB, LR, member), ti_id)
-
-    def all_join(self, component: str = LR, ti_id: str = "t1") -> None:
-        for member in MEMBERS:
-            self.join(member, ti_id, component)
-        self.settle()
-
-    def defer(self, member: Member, component: str = LR) -> bool:
-        """Whether the worker may go."""
-        self.own[member.party].defer(Seat(JOB, component, member))
-        return bool(self.told[member]) and self.last(member).HasField("deferred")
-
-    def later(self, seconds: float) -> None:
-        self.now += seconds
-        self.coordinator.tick()
-        self.settle()
-
-    # What the coordinator's store says
-
-    def step(self, component: str = LR) -> StepRow:
-        row = self.stores[GUEST.party].get(StepRow, **JOB.where, component=component)
-        assert row is not None
-        return row
-
-    def verdict(self) -> VerdictRow | None:
-        return self.stores[GUEST.party].get(VerdictRow, **JOB.where)
-
-    def last(self, member: Member) -> local_pb2.GatewayFrame:
-        return self.told[member][-1]
 
 
 @pytest.fixture
@@ -337,20 +199,21 @@ def test_a_worker_that_was_called_lost_and_comes_back_joins_again(world: World) 
 
 ACTIONS = st.lists(
     st.tuples(
-        st.sampled_from(["join", "work", "lose", "restart", "defer", "tick", "deliver", "deliver"]), st.integers(0, 2)
+        st.sampled_from(["come", "work", "lose", "restart", "defer", "tick", *["deliver"] * 4]), st.integers(0, 12)
     ),
-    max_size=80,
+    max_size=100,
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(ACTIONS)
 def test_any_interleaving_ends_in_one_commit_of_one_attempt(actions: list[tuple[str, int]]) -> None:
     root = Path(tempfile.mkdtemp())
     world = World(root)
     try:
-        _play(world, actions)
-        _finish(world)
+        player = Player(world, [LR])
+        player.play(actions)
+        player.finish(rounds=8)
         rows = [world.stores[m.party].get(OutputRow, **JOB.where, member=str(m)) for m in MEMBERS]
         if world.verdict() is None:
             assert world.step().state == State.COMMITTED
@@ -362,70 +225,6 @@ def test_any_interleaving_ends_in_one_commit_of_one_attempt(actions: list[tuple[
     finally:
         world.close()
         shutil.rmtree(root)
-
-
-class Process:
-    """A worker as its session behaves: at most one process per member, with the attempt that it believes in."""
-
-    def __init__(self, world: World, member: Member, ti_id: str) -> None:
-        self.world, self.member, self.ti_id, self.attempt = world, member, ti_id, 0
-        self.world.told[member].clear()
-        world.join(member, ti_id)
-
-    def work(self) -> None:
-        """Take what was told; with a start, store outputs."""
-        seat = Seat(JOB, LR, self.member)
-        own = self.world.own[self.member.party]
-        for frame in self.world.told[self.member]:
-            if frame.HasField("start"):
-                self.attempt = frame.start.step.attempt
-            elif frame.HasField("end_attempt"):
-                self.attempt = 0
-                own.rejoin(seat)
-        self.world.told[self.member].clear()
-        if self.attempt:
-            self.world.prepared(self.member)
-
-
-def _play(world: World, actions: list[tuple[str, int]]) -> None:
-    processes = world.processes
-    for number, (action, who) in enumerate(actions):
-        member = MEMBERS[who]
-        process = processes.get(member)
-        if action == "join" and process is None:
-            processes[member] = Process(world, member, f"t{number}")
-        elif action == "work" and process:
-            process.work()
-        elif action == "lose" and process:
-            world.lost(member, processes.pop(member).ti_id)
-        elif action == "defer" and process and not process.attempt:
-            if world.defer(member):
-                del processes[member]
-        elif action == "tick":
-            world.now += 4.0
-            world.coordinator.tick()
-        elif action == "restart":
-            world.open(member.party)
-            if process:  # frames that were not taken are lost with the stream
-                world.told[member].clear()
-                world.join(member, process.ti_id, attempt=process.attempt)
-        else:
-            world.deliver(GUEST.party, member.party)
-            world.deliver(member.party, GUEST.party)
-
-
-def _finish(world: World) -> None:
-    """From here on nothing goes wrong."""
-    processes = world.processes
-    world.settle()
-    for member in MEMBERS:
-        if member not in processes:
-            processes[member] = Process(world, member, "last")
-    for _ in range(8):
-        world.settle()
-        for process in processes.values():
-            process.work()
-    world.settle()
 
 
 @pytest.mark.parametrize(

@@ -7,148 +7,47 @@ import json
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_coordinator import JOB, LR, MEMBERS, Process, World
 from typer.testing import CliRunner, Result
 
 from airfed.cli import app
 from airfed.party import init_party, party_config
 from airfed_proto.v1 import job_pb2
-from federated_operators.gateway.coordinator import VERDICT
-from federated_operators.gateway.history.check import check
 from federated_operators.gateway.history.ends import ModelVersion
 from federated_operators.gateway.history.facts import read_party
-from federated_operators.gateway.history.job import Finding
-from federated_operators.gateway.names import CONCLUDE, Job, Seat
-from federated_operators.gateway.roster import Roster
-from federated_operators.gateway.runs import NoRuns, Run, RunState
-from federated_operators.gateway.seats import Seats
-from federated_operators.gateway.verdicts import EFFECTS, Verdicts, no_hook
+from federated_operators.gateway.names import Job
+from federated_operators.gateway.runs import Run, RunState
 from federatedml.errors import PolicyError
-from federatedml.federation.home import PartyHome
 from federatedml.federation.party import Member
+from tests.gateway_world import JOB, LR, MEMBERS, PARTIES, Player, State, World, findings
 from tests.members import ARBITER, GUEST, HOST
 
-State = job_pb2.StepState
 
-
-class Parties(World):
-    """Three parties without sockets that also hear the verdict."""
-
-    def open(self, party: str) -> None:
-        super().open(party)
-        self.stores[party].event("opening", party=party)
-
-    def deliver(self, source: str, to: str) -> bool:
-        letter = self.stores[source].next_letter(to, self.done.get((source, to), 0))
-        if letter and letter.kind == VERDICT:
-            self._verdicts(to).adopt(job_pb2.VerdictNotice.FromString(letter.body))
-        return super().deliver(source, to)
-
-    def settle(self) -> None:
-        super().settle()
-        for party in self.stores:
-            self.deliver(party, EFFECTS)
-
-    def _verdicts(self, party: str) -> Verdicts:
-        store, home = self.stores[party], PartyHome(self.root / party)
-        return Verdicts(store, Roster(store, party), self.own[party], Seats(), home, NoRuns(), no_hook)
-
-
-class Trainer(Process):
-    """A worker that stores a checkpoint after every round and goes on where it is told to."""
-
-    next_round = 0
-
-    def take(self) -> None:
-        for frame in self.world.told[self.member]:
-            self.attempt = frame.start.step.attempt if frame.HasField("start") else 0
-            if frame.HasField("start"):
-                at = frame.start.resume_from
-                self.next_round = at.round + 1 if frame.start.HasField("resume_from") else 0
-            elif frame.HasField("end_attempt"):
-                self.world.told[self.member].clear()
-                self.world.own[self.member.party].rejoin(Seat(JOB, LR, self.member))
-                return self.take()
-        return self.world.told[self.member].clear()
-
-    def round(self) -> None:
-        self.take()
-        if self.attempt:
-            digest = f"{self.member} {self.attempt} {self.next_round}".encode()
-            stored = job_pb2.CheckpointRef(attempt=self.attempt, round=self.next_round, digest=digest)
-            self.world.own[self.member.party].checkpoint(Seat(JOB, LR, self.member), stored)
-            self.next_round += 1
-
-    def work(self) -> None:
-        self.take()
-        if self.attempt:
-            self.world.prepared(self.member)
-
-
-def findings(root: Path, parties: Sequence[Member] = MEMBERS, **outside: Sequence[object]) -> list[Finding]:
-    read = [read_party(root / member.party / "gateway.db", member.party) for member in parties]
-    return check(read, **outside)  # type: ignore[arg-type]
-
-
-def play(world: Parties, actions: Sequence[tuple[str, int]]) -> None:
-    processes: dict[Member, Trainer] = world.processes  # type: ignore[assignment]
-    for number, (action, who) in enumerate(actions):
-        member = MEMBERS[who]
-        process = processes.get(member)
-        if action == "join" and process is None:
-            processes[member] = Trainer(world, member, f"t{number}")
-        elif action in ("round", "work") and process:
-            getattr(process, action)()
-        elif action == "lose" and process:
-            world.lost(member, processes.pop(member).ti_id)
-        elif action == "restart":
-            world.open(member.party)
-            if process:
-                world.told[member].clear()
-                world.join(member, process.ti_id, attempt=process.attempt)
-        elif action == "cancel":
-            world.coordinator.end(JOB, job_pb2.CANCELLED, by="ada")
-        else:
-            world.deliver(GUEST.party, member.party)
-            world.deliver(member.party, GUEST.party)
-
-
-def finish(world: Parties) -> None:
+def finish(player: Player) -> None:
     """From here on nothing goes wrong."""
-    for number, member in enumerate(MEMBERS):
-        play(world, [("join", number)] if member not in world.processes else [])
-    for _ in range(8):
-        world.settle()
-        play(world, [("work", number) for number in range(len(MEMBERS))])
-    world.settle()
-    if world.verdict() is None:
-        world.all_join(CONCLUDE, "c")
-        for member in MEMBERS:
-            world.prepared(member, CONCLUDE)
-        world.settle()
+    player.finish()
+    assert player.world.verdict() is not None
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A job whose training lost a process after some rounds, and then succeeded."""
-    world = Parties(tmp_path_factory.mktemp("good"))
+    world = World(tmp_path_factory.mktemp("good"))
+    player = Player(world)
     everybody = range(len(MEMBERS))
-    play(world, [("join", who) for who in everybody])
+    player.play([("come", who) for who in everybody])
     world.settle()
-    play(world, [("round", who) for _ in range(3) for who in everybody] + [("round", 0), ("lose", 2)])
+    player.play([("round", who) for _ in range(3) for who in everybody] + [("round", 0), ("lose", 2)])
     world.settle()
-    play(world, [("round", 0), ("round", 1), ("join", 2)])
+    player.play([("round", 0), ("round", 1), ("come", 2)])
     world.settle()
-    play(world, [("round", who) for _ in range(2) for who in everybody])
-    finish(world)
+    player.play([("round", who) for _ in range(2) for who in everybody])
+    finish(player)
     assert world.step().attempt == 2
-    assert world.verdict() is not None
     world.close()
     return world.root
 
@@ -304,7 +203,7 @@ def test_a_verdict_that_was_changed_everywhere_is_not_the_recorded_one(history: 
 
 
 def test_a_party_that_cannot_be_reached_may_lack_the_verdict(tmp_path: Path) -> None:
-    world = Parties(tmp_path)
+    world = World(tmp_path)
     world.coordinator.end(JOB, job_pb2.CANCELLED, by="ada")
     world.deliver(GUEST.party, GUEST.party)
     world.deliver(GUEST.party, HOST.party)
@@ -325,7 +224,7 @@ def test_schedulers_agree_with_the_verdict(written: Path) -> None:
 
 
 def test_a_run_does_not_outlive_a_job_that_was_cancelled(tmp_path: Path) -> None:
-    world = Parties(tmp_path)
+    world = World(tmp_path)
     world.coordinator.end(JOB, job_pb2.CANCELLED, by="ada")
     world.settle()
     world.close()
@@ -383,29 +282,51 @@ def test_the_command_names_a_home_without_a_gateway(tmp_path: Path) -> None:
     assert str(home.gateway_db) in found.stderr
 
 
+PIPELINE = {
+    "all_steps": dict.fromkeys("abcd", MEMBERS) | {"b": (GUEST, HOST)},
+    "upstream": {"b": ["a"], "c": ["a"], "d": ["b", "c"]},
+    "trigger_rules": {"d": ONE_SUCCESS, "c": ALL_DONE},
+    "auto_retries": {"b": 1},
+    "task_timeouts": {"c": 60.0},
+}
+NAMES = ("a", "b", "c", "d", CONCLUDE)
+BUSY = ["come", "come", "come", "work", "work", "round", "defer", "lose", "fail", "restart", "tick", "rerun", "cancel"]
 ACTIONS = st.lists(
-    st.tuples(
-        st.sampled_from(["join", "join", "round", "round", "work", "lose", "restart", "deliver", "deliver", "deliver"]),
-        st.integers(0, 2),
-    ),
-    max_size=80,
+    st.tuples(st.sampled_from([*BUSY, *["deliver"] * 12, *["settle"] * 2]), st.integers(0, 14)), max_size=120
 )
 
 
-@settings(max_examples=25, deadline=None)
-@given(ACTIONS, st.booleans())
-def test_any_interleaving_is_accepted_at_every_moment(actions: list[tuple[str, int]], cancel: bool) -> None:
+class Crowd(Player):
+    """Task processes, and people who end the job or want it to run again."""
+
+    def cancel(self, seat: Seat) -> None:
+        if self.number % 4 == 0:
+            self.world.coordinator.end(JOB, job_pb2.CANCELLED, by="ada")
+
+    def rerun(self, seat: Seat) -> None:
+        self.world.rerun(*([seat.component] if seat.component != CONCLUDE else []), downstream=self.number % 2 == 0)
+
+    def settle(self, seat: Seat) -> None:
+        self.world.settle()
+
+
+@settings(max_examples=20, deadline=None)
+@given(ACTIONS, st.integers(1, 3))
+def test_any_interleaving_is_accepted_at_every_moment(actions: list[tuple[str, int]], slots: int) -> None:
     root = Path(tempfile.mkdtemp())
-    world = Parties(root)
+    world = World(root, slots=slots, **PIPELINE)
     try:
-        play(world, [("join", 0), ("join", 1), ("join", 2), *[("deliver", who) for who in (0, 1, 2, 0, 1, 2)]])
-        play(world, actions)
+        crowd = Crowd(world, NAMES)
+        crowd.play(actions)
         assert findings(root) == []
-        play(world, [("cancel", 0)] if cancel else [])
+        crowd.finish()
         assert findings(root) == []
-        finish(world)
+        assert {world.job_state(party) for party in PARTIES} == {shown(world.verdict())}
+        assert not any(world.leases(party) for party in PARTIES)
+        crowd.play([("rerun", len(crowd.seats) - 1)])
+        crowd.finish()
+        assert {world.job_state(party) for party in PARTIES} == {shown(world.verdict())}
         assert findings(root) == []
-        assert world.verdict() is not None
     finally:
         world.close()
         shutil.rmtree(root)

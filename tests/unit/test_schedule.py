@@ -6,6 +6,7 @@ import contextlib
 import json
 import string
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from dags_generator.roleplan import dump_role_plans, load_role_plans, role_plans
 from dags_generator.schedule import Cron, OnAssets, Schedule, take_schedule
 from dags_generator.spec import PipelineSpec
 from dags_generator.where import Where
+from federated_operators.starter import Starter, starter_of
 from federatedml.canonical import canonical_json
 from federatedml.errors import DslError
 from tests.pipeline_example import conf, dsl, proposal, spec
@@ -146,3 +148,39 @@ def test_a_cron_expression_that_is_taken_has_a_next_time(text: str) -> None:
     except DslError:
         return
     assert croniter(text, datetime(2026, 1, 1, tzinfo=UTC)).get_next(datetime)
+
+
+def test_a_starter_has_one_job_id_at_every_try() -> None:
+    def run(kind: str, name: str, year: int = 2026) -> SimpleNamespace:
+        at = datetime(year, 3, 1, 4, tzinfo=UTC)
+        return SimpleNamespace(
+            run_type=kind,
+            run_id=name,
+            run_after=at,
+            conf={"job_parameters": {}},
+            data_interval_start=datetime(year, 2, 28, tzinfo=UTC),
+            data_interval_end=at,
+            consumed_asset_events=[],
+        )
+
+    found = starter_of("p.guest_9999", run("backfill", "backfill__1"))
+    assert found == starter_of("p.guest_9999", run("backfill", "backfill__1"))
+    assert isinstance(found, Starter)
+    assert found.job_id.startswith("20260301040000000000")
+    assert len(found.job_id) == 26
+    assert found.job_conf == {
+        "job_parameters": {},
+        "starter": {
+            "run_id": "backfill__1",
+            "data_interval": ["2026-02-28T00:00:00+00:00", "2026-03-01T04:00:00+00:00"],
+        },
+    }
+    others = [
+        starter_of("q.guest_9999", run("backfill", "backfill__1")),
+        starter_of("p.guest_9999", run("backfill", "x")),
+    ]
+    assert found.job_id not in [other.job_id for other in others if other]
+    assert starter_of("p.guest_9999", run("scheduled", "20260301040000000000001")) is None
+    assert starter_of("p.guest_9999", run("backfill", found.job_id)) is None, "a backfill that repeats a job"
+    with pytest.raises(DslError, match="FED-146"):
+        starter_of("p.guest_9999", run("backfill", "backfill__1", 1999))

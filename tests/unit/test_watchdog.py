@@ -1,6 +1,6 @@
 """When the queue of a scheduler counts as stuck."""
 
-from airfed.watchdog import Queue
+from airfed.watchdog import Queue, QueueWatch
 
 
 def queue() -> Queue:
@@ -44,3 +44,15 @@ def test_what_was_seen_before_an_outage_says_nothing() -> None:
     watched.look({"a"}, True, 0.0)
     watched.forget()
     assert not watched.look({"a"}, True, 100.0)
+
+
+def test_schedulers_are_replaced_at_most_once_a_minute() -> None:
+    watch = QueueWatch()
+    assert [watch.may_replace(now) for now in (1.0, 2.0, 60.9, 61.0, 120.9, 121.0)] == [
+        True,
+        False,
+        False,
+        True,
+        False,
+        True,
+    ]
