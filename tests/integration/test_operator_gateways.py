@@ -73,11 +73,12 @@ class Federation:
         for name, table in (("guest", guest), ("host", host)):
             Catalogue(self.homes[name].data).write(TableName("breast", name), table)
 
-    def pair(self, **changes: Any) -> str:
-        """Path of a DSL and conf pair: the example's, with parameters changed by component."""
+    def pair(self, job: dict[str, Any] | None = None, **changes: Any) -> str:
+        """Path of a DSL and conf pair: the example's, with job parameters and parameters of components changed."""
         target = self.root / "hetero_lr"
         shutil.copy(EXAMPLE / "hetero_lr_dsl.json", f"{target}_dsl.json")
         conf = json.loads((EXAMPLE / "hetero_lr_conf.json").read_text())
+        conf["job_parameters"] |= job or {}
         for component, values in changes.items():
             conf["algorithm_parameters"][component] |= values
         Path(f"{target}_conf.json").write_text(json.dumps(conf))
@@ -236,6 +237,28 @@ def test_a_predict_job_of_a_version_that_nobody_trained_ends_with_its_reason(fed
     assert guest.returncode != 0
     assert "FED-610" in federation.log("guest", job)
     assert f"has no version of job {JOB.format(99)}" in federation.log("guest", job)
+
+
+def test_a_job_of_chosen_components_goes_on_from_an_earlier_one(federation: Federation, rest: MlflowRest) -> None:
+    job, chosen = JOB.format(21), ["hetero_lr_0", "evaluation_0"]
+    choice = {"specified_task_run": {"job_id": JOB.format(1), "components": chosen}}
+    results = federation.run(job, federation.pair(choice, hetero_lr_0={"max_iter": 3}))
+    assert all(isinstance(result, dict) for result in results.values()), federation.logs(job)
+    assert set(results["guest"]) == {"federate", *chosen, "conclude"}
+    assert results["guest"]["evaluation_0"]["outputs"]["summary"]["auc"] > 0.8
+    for name in ("guest", "host"):
+        binding = ModelRegistry(rest).resolve(f"{name}#{PARTIES[name]}#arbiter-10001#guest-9999#host-10000#breast")
+        assert binding.job_id == job
+        assert set(ModelRegistry(rest).load(binding).components) == {"dataio_0", "hetero_lr_0"}, "the model is whole"
+
+
+def test_a_job_that_nothing_was_left_for_is_refused(federation: Federation) -> None:
+    choice = {"specified_task_run": {"job_id": JOB.format(21), "components": ["hetero_lr_0"]}}
+    guest = federation.start("guest", JOB.format(22), federation.pair(choice))
+    guest.communicate(timeout=90)
+    assert guest.returncode != 0
+    assert "[FED-174]" in federation.log("guest", JOB.format(22))
+    assert "intersection_0 left no data 'train' in it" in federation.log("guest", JOB.format(22))
 
 
 def test_no_checkpoint_outlives_its_commit(federation: Federation) -> None:
