@@ -43,9 +43,9 @@ def job_parameters(conf: Mapping[str, Any], graph: Graph, where: Where) -> tuple
     _check_type(given.get("job_type", TRAIN), graph, at.at("job_type"))
     known = PREDICT_KEYS if graph.predicts else KEYS
     at.only(given, (*known, *NO_EFFECT), {key: why for key, why in NOT_YET.items() if key not in known})
+    source = _source(given, graph, at) if graph.predicts else None
     if given.get("work_mode", 1) not in (0, 1):
         raise at.at("work_mode").error("FED-103", f"found {clip(given['work_mode'])}", "0 or 1, neither has an effect")
-    source = _source(given, graph, at) if graph.predicts else None
     parameters = JobParameters(
         _key_of(source.model_id) if source else _model_key(given.get("model_key", "model"), at.at("model_key")),
         _seconds(given.get("timeout", int(JOB_TIMEOUT_S)), at.at("timeout")),

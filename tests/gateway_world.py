@@ -368,7 +368,9 @@ class Player:
 
     def __init__(self, world: World, components: Sequence[str] = (LR, CONCLUDE), jobs: Sequence[Job] = (JOB,)) -> None:
         self.world = world
-        self.seats = [Seat(job, name, member) for job in jobs for name in components for member in MEMBERS]
+        roster = Roster(world.stores[GUEST.party], GUEST.party)
+        steps = [(job, name) for job in jobs for name in components]
+        self.seats = [Seat(job, name, member) for job, name in steps for member in roster.members(job, name)]
         self.processes: dict[Seat, Process] = {}
         self.waiting: set[Seat] = set()  # their tasks wait without a process
         self.number = 0

@@ -14,6 +14,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import httpx
+
 from federated_operators.gateway.airflow_client import AirflowClient
 from federatedml.errors import FedError
 from federatedml.federation.home import PartyHome
@@ -85,7 +87,7 @@ class QueueWatch:
 async def _look(home: PartyHome, airflow: AirflowClient, queue: Queue, since: float) -> str:
     try:
         tasks = await airflow.occupying()
-    except (FedError, ValueError, OSError):  # without an API server no task can start
+    except (FedError, httpx.HTTPError, LookupError, ValueError, OSError):  # without an answer nothing is known
         queue.forget()
         return ""
     running = sum(task["state"] == "running" for task in tasks)

@@ -197,9 +197,13 @@ class Coordinator:
 
     def _repeat(self, step: StepRow, row: MemberRow) -> None:
         """Tell a late process what was decided."""
-        actions = {State.COMMITTED: Command.COMMIT, State.FAILED: Command.FAIL, State.SKIPPED: Command.SKIP}
+        actions: dict[int, int] = {
+            State.COMMITTED: Command.COMMIT,
+            State.FAILED: Command.FAIL,
+            State.SKIPPED: Command.SKIP,
+        }
         failure = pb.Failure.FromString(step.failure) if step.failure else None
-        self._steps.order(step, row, actions[State(step.state)], failure=failure)
+        self._steps.order(step, row, actions[step.state], failure=failure)
 
     def _waits(self, seat: Seat, step: StepRow, row: MemberRow, report: Report) -> None:
         if step.state not in _NOT_STARTED or row.state not in (State.ABSENT, State.PRESENT):

@@ -278,9 +278,10 @@ def test_a_failure_at_one_member_ends_all_with_its_reason(federation: Federation
     finally:
         catalogue.path(table).write_bytes(kept)
     assert all(isinstance(code, int) and code != 0 for code in results.values()), results
-    for name in PARTIES:
+    for name in ("guest", "host"):
         assert "AirflowFailException" in federation.log(name, job), federation.logs(job)
         assert "dataio_0" in federation.log(name, job)
+    assert "intersection_0 did not succeed" in federation.log("arbiter", job), "its one step was skipped"
     closed = [tracked(rest, job, kind) for kind in ("job", "task")]
     wait_for(
         lambda: "RUNNING" not in {run.status for kind in ("job", "task") for run in tracked(rest, job, kind).values()},
@@ -299,7 +300,7 @@ def test_a_killed_task_comes_back_and_the_curve_has_no_doubles(
         folder = federation.homes["host"].job_dir(PARTIES["guest"], job) / "hetero_lr_0"
         wait_for(lambda: any(folder.glob("host/g1/a1/ckpt/[3-9]")), lambda: federation.logs(job))
         processes["host"].send_signal(how)
-        processes["host"].communicate(timeout=5)  # then Airflow would kill it
+        processes["host"].communicate(timeout=20)  # Airflow would kill it after 5, on a machine that is not busy
         assert processes["host"].returncode != 0
         processes["host"] = federation.start("host", job)
 

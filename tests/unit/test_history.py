@@ -19,7 +19,9 @@ from airfed.party import init_party, party_config
 from airfed_proto.v1 import job_pb2
 from federated_operators.gateway.history.ends import ModelVersion
 from federated_operators.gateway.history.facts import read_party
-from federated_operators.gateway.names import Job
+from federated_operators.gateway.history.job import shown
+from federated_operators.gateway.names import CONCLUDE, Job, Seat
+from federated_operators.gateway.plan import ALL_DONE, ONE_SUCCESS
 from federated_operators.gateway.runs import Run, RunState
 from federatedml.errors import PolicyError
 from federatedml.federation.party import Member
@@ -180,7 +182,11 @@ CORRUPTIONS = {
     "success with a failed step": (GUEST, f"UPDATE steps SET state = {State.FAILED} WHERE {LR_IS}", "success"),
     "success without a step": (GUEST, f"DELETE FROM steps WHERE {LR_IS}", "success"),
     "a line of the record is gone": (HOST, "DELETE FROM events WHERE event = 'committed'", "record"),
-    "the last line is gone": (HOST, "DELETE FROM events WHERE id = (SELECT max(id) FROM events)", "record"),
+    "the last lines are gone": (
+        HOST,
+        "DELETE FROM events WHERE id >= (SELECT max(id) FROM events WHERE event = 'verdict adopted')",
+        "record",
+    ),
     "time goes back": (HOST, "UPDATE events SET monotonic = 0 WHERE event = 'committed'", "record"),
     "a message that cannot be read": (HOST, "UPDATE verdicts SET failure = x'ff'", "record"),
 }
