@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from federated_operators.gateway.names import Job
+from federated_operators.gateway.names import CONCLUDE, Job
 from federated_operators.gateway.plan import ALL_SUCCESS, JobPlan, load_plan
 from federated_operators.gateway.rows import OutputRow, PlanRow
 from federated_operators.gateway.store import Store
@@ -20,7 +20,8 @@ def earlier_outputs(plan: JobPlan, store: Store) -> dict[str, bytes]:
         return {}
     where = {**_earlier(plan).where, "member": str(plan.me)}
     rows = store.select(OutputRow, **where)
-    return {row.component: row.outputs for row in rows if row.component not in plan.all_steps}
+    here = {*plan.all_steps, CONCLUDE}
+    return {row.component: row.outputs for row in rows if row.component not in here}
 
 
 def check_earlier(plan: JobPlan, store: Store, home: PartyHome) -> None:
