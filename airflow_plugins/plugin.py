@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
-from dags_generator.timetable import JobIdTimetable
+from airflow_plugins.one_writer import OneWriter
+from dags_generator.timetable import JobIdCron, JobIdOnAssets, JobIdTimetable
+
+ON_SQLITE = conf.get("database", "sql_alchemy_conn", fallback="").startswith("sqlite")
 
 
 class AirfedPlugin(AirflowPlugin):
-    """Registers the timetable that names runs by job ids."""
+    """Registers the timetables that name runs by job ids, and who may write when."""
 
     name = "airfed"
-    timetables = [JobIdTimetable]  # noqa: RUF012 - Airflow's interface
+    timetables = [JobIdTimetable, JobIdCron, JobIdOnAssets]  # noqa: RUF012 - Airflow's interface
+    fastapi_root_middlewares: list[Any] = [{"name": "one writer", "middleware": OneWriter}] if ON_SQLITE else []

@@ -57,6 +57,8 @@ def page() -> str:
     """The text of ``benchmarks/README.md``."""
     parts = [(HERE / "preface.md").read_text()]
     for path in sorted(RESULTS.glob("*.jsonl")):
+        if "-" in path.stem:
+            continue  # what figures were made from
         rows = [json.loads(line) for line in path.read_text().splitlines()]
         if not rows:
             continue

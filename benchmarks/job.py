@@ -10,8 +10,6 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import psutil
-
 from airfed import proc
 from benchmarks.figure import Figure
 from benchmarks.three import Three, three
@@ -49,20 +47,8 @@ def _jobs(parties: Three) -> Iterator[Figure]:
     )
     memory = proc.memory(parties.processes()) / 2**20
     yield Figure("memory of all processes", memory / 1024, "GiB", "limit 6", "proportional set size, after the jobs")
-    before = _cpu(parties)
+    before = parties.cpu()
     time.sleep(IDLE_SECONDS)
     yield Figure(
-        "cores in use when idle", (_cpu(parties) - before) / IDLE_SECONDS, "cores", "limit 0.7", f"{IDLE_SECONDS:.0f} s"
+        "cores in use when idle", (parties.cpu() - before) / IDLE_SECONDS, "cores", "limit 0.7", f"{IDLE_SECONDS:.0f} s"
     )
-
-
-def _cpu(parties: Three) -> float:
-    """CPU seconds so far of all processes that live now."""
-    total = 0.0
-    for process in parties.processes():
-        try:
-            times = psutil.Process(process.pid).cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        total += times.user + times.system
-    return total

@@ -16,6 +16,7 @@ from dags_generator.store import BundleStore
 from dags_generator.where import Where
 from federated_operators.gateway.plan import JobPlan, ProposedJob
 from federated_operators.outputs import write_file
+from federated_operators.trained import TrainedModels
 from federatedml.canonical import canonical_json
 from federatedml.errors import DslError
 from federatedml.federation.home import PartyHome
@@ -31,7 +32,7 @@ class DslAcceptor:
     """
 
     def __init__(self, home: PartyHome) -> None:
-        self.home = home
+        self.home, self._models = home, TrainedModels(home)
         self._store = BundleStore(home.bundle)
         self._installing = threading.Lock()
 
@@ -40,13 +41,18 @@ class DslAcceptor:
         return _digests(job, proposed(job))
 
     def plans(self, job: ProposedJob, party_id: str) -> Sequence[JobPlan]:
-        """One plan per role that ``party_id`` plays in the job; ``DslError`` if the proposal is not valid."""
+        """One plan per role that ``party_id`` plays in the job.
+
+        Raises:
+            DslError: the proposal is not valid, or predicts otherwise than the party's own half of the model says.
+            ModelError, PeerError: that half is not there; the registry does not answer.
+        """
         spec = proposed(job)
         agreed, _, _ = _digests(job, spec)
         own = [member for member in spec.parties.members if member.party == party_id]
         if not own:
             raise DslError("FED-172", f"party {clip(party_id)} has no role in job {job.job_id}")
-        return [job_plan(spec, member, job.job_id, agreed) for member in own]
+        return [self._models.bound(job_plan(spec, member, job.job_id, agreed)) for member in own]
 
     def install(self, plan: JobPlan) -> str:
         """Write DSL and parties to ``HOME/installed`` if they are not there already; the initiator has its own file.
@@ -92,17 +98,17 @@ def _exact(body: bytes, name: str) -> Mapping[str, object]:
 
 
 def _digests(job: ProposedJob, spec: PipelineSpec) -> tuple[str, Mapping[str, str], bytes]:
-    disclosed = digest(disclosure(spec.graph))
+    disclosed = digest(disclosure(spec.running))
     agreed = {
         "initiator": job.initiator,
         "job_id": job.job_id,
         "pipeline": job.pipeline,
         "dsl": hashlib.sha256(job.dsl).hexdigest(),
         "conf": hashlib.sha256(job.conf).hexdigest(),
-        "component_versions": versions(spec.graph),
+        "component_versions": versions(spec.running),
         "disclosure": disclosed,
     }
-    return digest(agreed), versions(spec.graph), bytes.fromhex(disclosed)
+    return digest(agreed), versions(spec.running), bytes.fromhex(disclosed)
 
 
 def _own(plan: JobPlan) -> bool:

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+# What the DAG processor has imported, its parsing children need not. Airflow imports these operators to serialise.
+import airflow.providers.standard.operators.trigger_dagrun
+import airflow.providers.standard.sensors.external_task  # noqa: F401
 from airflow.dag_processing.bundles.base import BaseDagBundle, BundleVersion
 
-import dags_generator.dag  # noqa: F401 - what the DAG processor has imported, its parsing children need not
+import dags_generator.dag  # noqa: F401
 from dags_generator.dropin import Compiled, Source, compiled, scan
 from dags_generator.store import BundleStore
 from federatedml.federation.home import PartyHome

@@ -69,6 +69,16 @@ def check_keys(conf: Mapping[str, Any], graph: Graph, where: Where) -> None:
     _known(at.object(conf.get("algorithm_parameters", {})), graph, at, ())
 
 
+def idle(conf: Mapping[str, Any], graph: Graph) -> list[str]:
+    """Notes about parameters of a component for a role that does not run it: FATE skips them, too."""
+    given = ((role, name) for role, values in conf.get("role_parameters", {}).items() for name in values)
+    return [
+        f"role_parameters.{role}.{name} has no effect: {role} does not run {name}"
+        for role, name in given
+        if name in graph.components and role not in {str(m.role) for m in graph.components[name].members}
+    ]
+
+
 def _known(values: Mapping[str, Any], graph: Graph, where: Where, others: tuple[str, ...]) -> None:
     for name in values:
         if name not in graph.components and name not in others:

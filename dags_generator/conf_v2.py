@@ -24,6 +24,7 @@ from federatedml.component import component
 from federatedml.federation.party import Member, Role
 
 CONF_KEYS = ("dsl_version", "initiator", "role", "job_parameters", "component_parameters")
+INHERITANCE, SPECIFIED = "inheritance_info", "specified_task_run"
 OWN_ENGINE = "each party chooses its own engine"
 ENGINE = {
     **NO_EFFECT,
@@ -37,7 +38,6 @@ ENGINE = {
 }
 NOT_YET = {
     **JOB_NOT_YET,
-    "inheritance_info": f"a job that goes on from another one {LATER}",
 }
 READ_AS_V1 = (
     "conf v2 is read as the v1 conf of the same meaning: "
@@ -95,7 +95,8 @@ def to_v1(conf: Mapping[str, Any], graph: Graph, where: Where) -> Converted:
         "algorithm_parameters": {name: given.common[name] for name in graph.components if name in given.common},
     }
     v1["role_parameters"] = {role: values for role, values in v1["role_parameters"].items() if values}
-    places = {member: replace(where, written=partial(_written, member, given, where)) for member in given.own}
+    inherits = SPECIFIED not in _common(conf)
+    places = {m: replace(where, written=partial(_written, m, given, where, inherits)) for m in given.own}
     return Converted(v1, places, [*notes, READ_AS_V1])
 
 
@@ -104,17 +105,38 @@ def _job(conf: Mapping[str, Any], graph: Graph, where: Where) -> tuple[dict[str,
     where.only(given, ("common", "role"))
     at = where.at("common")
     common = at.object(given.get("common", {}))
-    at.only(common, (*JOB_KEYS, *ENGINE), NOT_YET)
+    at.only(common, (*JOB_KEYS, INHERITANCE, *ENGINE), NOT_YET)
     without = [f"job_parameters.common.{key}" for key in common if key in ENGINE]
     for block in blocks(given.get("role", {}), graph.parties, where.at("role")):
-        for key in JOB_KEYS:
+        for key in (*JOB_KEYS, INHERITANCE):
             if key in block.body:
                 problem = "is the same for all parties"
                 raise block.where.at(key).error("FED-102", problem, "its place is job_parameters.common")
         block.where.only(block.body, tuple(ENGINE), NOT_YET)
         without += [".".join(("job_parameters", *block.where.path[-3:], key)) for key in block.body]
     notes = [f"{path} has no effect: {ENGINE[path.rpartition('.')[2]]}" for path in without]
-    return {key: common[key] for key in JOB_KEYS if key in common}, notes
+    job = {key: common[key] for key in JOB_KEYS if key in common}
+    if INHERITANCE in common:
+        if SPECIFIED in common:
+            raise at.at(INHERITANCE).error("FED-102", f"says the same as {SPECIFIED}", "one of the two")
+        job[SPECIFIED] = _specified(common[INHERITANCE], graph, at.at(INHERITANCE))
+    return job, notes
+
+
+def _specified(value: Any, graph: Graph, where: Where) -> dict[str, Any]:
+    """``inheritance_info`` names what an earlier job has done; ``specified_task_run`` names the others."""
+    given = where.object(value)
+    where.only(given, ("job_id", "component_list"))
+    at = where.at("component_list")
+    kept = [at.text(name) for name in at.list(where.required(given, "component_list"))]
+    for name in kept:
+        if name not in graph.components and name not in graph.readers:
+            allowed = f"allowed: {names([*graph.components, *graph.readers])}"
+            raise at.error("FED-132", f"there is no component {clip(name)}", allowed)
+    rest = [name for name in graph.components if name not in kept]
+    if not rest:
+        raise at.error("FED-113", "there are no components left to run", f"leave out some of {names(graph.components)}")
+    return {"job_id": where.required(given, "job_id"), "components": rest}
 
 
 def _given(conf: Mapping[str, Any], graph: Graph, where: Where) -> _Given:
@@ -194,11 +216,21 @@ def _reads(data: Mapping[str, Any], reader: str) -> bool:
     return any(ref.component is None and ref.alias == reader for refs in data.values() for ref in refs)
 
 
-def _written(member: Member, given: _Given, where: Where) -> dict[Path, Path]:
+def _common(conf: Mapping[str, Any]) -> Any:
+    return conf["job_parameters"].get("common", {})
+
+
+def _written(member: Member, given: _Given, where: Where, inherits: bool) -> dict[Path, Path]:
     """Where the keys of the v1 conf that concern a member stand in the v2 conf."""
     base, role, v2 = where.path, str(member.role), (*where.path, "component_parameters")
     written: dict[Path, Path] = {
         (*base, "job_parameters"): (*base, "job_parameters", "common"),
+        (*base, "job_parameters", SPECIFIED): (
+            *base,
+            "job_parameters",
+            "common",
+            INHERITANCE if inherits else SPECIFIED,
+        ),
         (*base, "algorithm_parameters"): (*v2, "common"),
         (*base, "role_parameters"): (*v2, "role"),
     }

@@ -7,15 +7,19 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from airflow.sdk import DAG, BaseOperator, Param, TriggerRule
+from airflow.sdk import DAG, Asset, BaseOperator, Param, TriggerRule
 from airflow.sdk.exceptions import ParamValidationError
+from airflow.serialization.encoders import ensure_serialized_asset
 
 from dags_generator.form import Field
 from dags_generator.roleplan import RolePlan, RoleTask, load_role_plans
-from dags_generator.timetable import JobIdTimetable
+from dags_generator.schedule import Cron, Schedule
+from dags_generator.timetable import JobIdCron, JobIdOnAssets, JobIdTimetable
 from federated_operators.gateway.plan import ALL_SUCCESS, ONE_SUCCESS
 from federated_operators.operator import ConcludeOperator, EnrolOperator, FederatedOperator, FederateOperator
+from federated_operators.starting import StartingConcludeOperator, StartingFederateOperator
 from federatedml.errors import DslError
 
 NEVER_QUEUE = 1000  # the queue is the gateways', which say why
@@ -32,12 +36,13 @@ def dags_of(stub: str) -> dict[str, DAG]:
 
 def build_dag(plan: RolePlan) -> DAG:
     """One member's DAG: ``federate`` or ``enrol``, its components, ``conclude``."""
+    schedule = plan.start.schedule if plan.start else None
     dag = DAG(
         plan.dag_id,
         description=f"{plan.pipeline} as {plan.member.role} {plan.member.party}",
-        schedule=JobIdTimetable(),
-        start_date=datetime(2020, 1, 1),
-        catchup=False,
+        schedule=_timetable(schedule),
+        start_date=_first_day(schedule),
+        catchup=isinstance(schedule, Cron) and schedule.catchup,
         params={field.name: _param(field) for field in plan.start.form} if plan.start else {},
         doc_md=plan.doc_md,
         tags=["fed", f"party:{plan.member.party}", f"pipeline:{plan.pipeline}", f"role:{plan.member.role}"],
@@ -48,12 +53,7 @@ def build_dag(plan: RolePlan) -> DAG:
     )
     with dag:
         first = _first(plan)
-        last = ConcludeOperator(
-            task_id="conclude",
-            member=str(plan.member),
-            initiator=plan.initiator.party,
-            trigger_rule=_airflow_rule([task.component for task in plan.tasks], ALL_SUCCESS),
-        )
+        last = _last(plan)
         tasks = {task.component: _task(plan, task) for task in plan.tasks}
     _connect(plan, first, tasks, last)
     return dag
@@ -67,7 +67,8 @@ def _first(plan: RolePlan) -> BaseOperator:
             member=str(plan.member),
             spec_digest=plan.spec_digest,
         )
-    return FederateOperator(
+    operator = StartingFederateOperator if plan.start.schedule else FederateOperator
+    return operator(
         task_id="federate",
         pipeline=plan.pipeline,
         dsl=dict(plan.start.dsl),
@@ -75,6 +76,31 @@ def _first(plan: RolePlan) -> BaseOperator:
         conf=dict(plan.start.conf),
         spec_digest=plan.spec_digest,
     )
+
+
+def _last(plan: RolePlan) -> BaseOperator:
+    operator = StartingConcludeOperator if plan.start and plan.start.schedule else ConcludeOperator
+    return operator(
+        task_id="conclude",
+        member=str(plan.member),
+        initiator=plan.initiator.party,
+        trigger_rule=_airflow_rule([task.component for task in plan.tasks], ALL_SUCCESS),
+    )
+
+
+def _timetable(schedule: Schedule | None) -> JobIdTimetable | JobIdCron | JobIdOnAssets:
+    if schedule is None:
+        return JobIdTimetable()
+    if isinstance(schedule, Cron):
+        return JobIdCron(schedule.expression, schedule.timezone)
+    return JobIdOnAssets([ensure_serialized_asset(Asset(uri)) for uri in schedule.uris])
+
+
+def _first_day(schedule: Schedule | None) -> datetime:
+    """Before this nothing is scheduled."""
+    if isinstance(schedule, Cron) and schedule.start:
+        return datetime.fromisoformat(schedule.start).replace(tzinfo=ZoneInfo(schedule.timezone))
+    return datetime(2020, 1, 1)
 
 
 def _task(plan: RolePlan, task: RoleTask) -> BaseOperator:

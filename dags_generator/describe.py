@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from dags_generator.plan import disclosure
@@ -28,12 +29,16 @@ def plan_json(spec: PipelineSpec) -> dict[str, Any]:
         "pipeline": spec.pipeline,
         "spec_digest": spec.graph.digest,
         "initiator": str(spec.parties.initiator),
+        "job_type": spec.job_type,
         "model_key": spec.model_key,
+        "source": None if spec.job.source is None else asdict(spec.job.source),
+        "schedule": str(spec.schedule) if spec.schedule else None,
         "timeout": spec.job.timeout,
         "task_timeout": dict(spec.job.task_timeouts),
         "auto_retries": dict(spec.job.auto_retries),
         "members": {str(member): _member(spec, member) for member in spec.parties.members},
-        "disclosure": disclosure(spec.graph),
+        "specified_task_run": asdict(spec.job.specified) if spec.job.specified else None,
+        "disclosure": disclosure(spec.running),
         "predict_dsl": spec.graph.inference_dsl,
         "predict_problem": _predict_problem(spec.graph),
         "notes": list(spec.notes),
@@ -43,28 +48,39 @@ def plan_json(spec: PipelineSpec) -> dict[str, Any]:
 def plan_text(spec: PipelineSpec) -> str:
     """The plan as text: per member its chain with effective parameters, then the disclosure and the predict DSL."""
     limit = f"at most {spec.job.timeout:g} s"
-    lines = [f"{spec.pipeline}: started by {spec.parties.initiator}, model key {spec.model_key}, {limit}"]
+    lines = [f"{spec.pipeline}: started by {spec.parties.initiator}, {_about(spec)}, {limit}"]
+    lines += [f"started by itself: {spec.schedule}"] if spec.schedule else []
+    if chosen := spec.job.specified:
+        lines.append(f"only {', '.join(chosen.components)}, on what job {chosen.job_id} left of the others")
     for member in spec.parties.members:
         lines += ["", f"{member} runs {dag_id(spec.pipeline, spec.parties.initiator, member)}"]
         lines += [f"  {key}: {table}" for key, table in spec.tables[member].items()]
-        for step in spec.graph.of(member):
+        for step in _run_by(spec, member):
             lines.append(f"  {step.name} ({step.module}){_after(spec.graph, step, member)}{_limits(spec, step)}")
             lines += [
                 f"    {name} = {value!r}{'  (auto)' if _by_auto(spec, step, name, value) else ''}"
                 for name, value in _params(spec, step, member)
             ]
-    lines += ["", "Who learns what:", *(f"  {line}" for line in learned(spec.graph))]
+    lines += ["", "Who learns what:", *(f"  {line}" for line in learned(spec.running))]
     lines += [f"Note: {note}" for note in spec.notes]
     return "\n".join([*lines, "", *_predict(spec.graph)]) + "\n"
 
 
-def learned(graph: Graph) -> Iterable[str]:
+def _about(spec: PipelineSpec) -> str:
+    source = spec.job.source
+    if source is None:
+        return f"model key {spec.model_key}"
+    return f"predicts with {source.model_id}, {source.model_version or 'the version that is product'}"
+
+
+def learned(components: Mapping[str, ComponentSpec]) -> Iterable[str]:
     """The disclosure as sentences."""
-    for name, spec in graph.components.items():
-        for topic in component(spec.module).topics:
+    for name, spec in components.items():
+        module = component(spec.module, spec.predicts)
+        for topic in module.topics:
             to = _and(topic.to)
             yield f"{name}: {_and(topic.source)} -> {to}: {topic.carries}; {to} learns {topic.learns}"
-        for role, sentences in sorted(component(spec.module).learns.items()):
+        for role, sentences in sorted(module.learns.items()):
             yield from (f"{name}: its output tells {role}: {sentence}" for sentence in sentences)
 
 
@@ -98,7 +114,7 @@ def document(graph: Graph, member: Member) -> str:
 
 def _rows(graph: Graph) -> Iterable[str]:
     for name, spec in graph.components.items():
-        module = component(spec.module)
+        module = component(spec.module, spec.predicts)
         for topic in module.topics:
             cells = [name, topic.name, _and(topic.source), _and(topic.to), str(topic.carries), topic.learns]
             yield _row(cells)
@@ -139,11 +155,17 @@ def _predict(graph: Graph) -> Iterable[str]:
 
 def _predict_problem(graph: Graph) -> str | None:
     """Why the trained pipeline could not run as a predict job, or None."""
+    if graph.predicts:
+        return None
     try:
         check_predict(graph, Where("predict DSL"))
     except DslError as error:
         return str(error)
     return None
+
+
+def _run_by(spec: PipelineSpec, member: Member) -> list[ComponentSpec]:
+    return [step for step in spec.running.values() if member in step.members]
 
 
 def _params(spec: PipelineSpec, step: ComponentSpec, member: Member) -> Iterable[tuple[str, Any]]:
@@ -171,6 +193,6 @@ def _member(spec: PipelineSpec, member: Member) -> dict[str, Any]:
                 "params": dict(_params(spec, step, member)),
                 "auto": [name for name, value in _params(spec, step, member) if _by_auto(spec, step, name, value)],
             }
-            for step in spec.graph.of(member)
+            for step in _run_by(spec, member)
         },
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dags_generator.reading import clip
@@ -28,14 +28,18 @@ class Dialect:
             outputs of ``Reader``.
         inputs: keys of ``input.data`` -> what modules call that input.
         readers: names of the Readers -> name of their output. They hand over tables and run nowhere.
+        predicts: whether it is the DSL of a predict job, whose components take models of a training
+            (``pipeline.COMPONENT.ALIAS``); names may leave indices out then, as in FATE.
     """
 
     version: int
     inputs: Mapping[str, str]
     readers: Mapping[str, str] = field(default_factory=dict)
+    predicts: bool = False
 
 
 V1 = Dialect(1, V1_INPUTS)
+STORED = "pipeline."  # how references to models of a training begin
 
 
 def version_of(value: Mapping[str, Any], where: Where) -> int | None:
@@ -54,13 +58,20 @@ def dialect(dsl: Mapping[str, Any], where: Where) -> Dialect:
     at = where.at("components")
     components = at.object(where.required(dsl, "components"))
     if version_of(dsl, where) != 2:
-        return V1
+        return replace(V1, predicts=any(_takes_stored(body) for body in components.values()))
     bodies = {name: at.at(name).object(body) for name, body in sorted(components.items())}
     for name in bodies:
         if name in RESERVED:
             raise at.at(name).error("FED-110", "the name is reserved", f"not allowed: {names(RESERVED)}")
     readers = {name: _output(body, at.at(name)) for name, body in bodies.items() if body.get("module") == READER}
     return Dialect(2, V2_INPUTS, readers)
+
+
+def _takes_stored(body: Any) -> bool:
+    """Whether a component, of whatever shape, names a model of a training."""
+    inputs = body.get("input") if isinstance(body, Mapping) else None
+    models = inputs.get("model") if isinstance(inputs, Mapping) else None
+    return isinstance(models, list) and any(isinstance(text, str) and text.startswith(STORED) for text in models)
 
 
 def check_name(name: str, where: Where) -> None:
@@ -71,8 +82,10 @@ def check_name(name: str, where: Where) -> None:
 
 def aliases(outputs: Mapping[str, Any], where: Where, key: str) -> tuple[str, ...]:
     """Names of the outputs under ``key``, each once."""
+    if key not in outputs:
+        return ()
     at = where.at(key)
-    found = tuple(at.text(alias) for alias in at.list(outputs.get(key, [])))
+    found = tuple(at.text(alias) for alias in at.list(outputs[key]))
     for alias in found:
         if not ALIAS.fullmatch(alias):
             allowed = "letters, digits, '_' and '-', at most 64"

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from dags_generator.dialect import READER, Dialect, dialect
+from dags_generator.fate_modules import FATE_MODULES
 from dags_generator.outline import Outline, Reference, outlines
-from dags_generator.predict import predict_dsl
+from dags_generator.predict import check_predicting, predict_dsl
 from dags_generator.reading import clip
 from dags_generator.spec import PIPELINE_NAME, ComponentSpec, Graph, Parties
 from dags_generator.where import LATER, Where, names
@@ -37,8 +38,10 @@ def graph(pipeline: str, dsl: Mapping[str, Any], parties: Parties, where: Where)
         for reference in outline.references:
             _check_target(reference, found, modules, written)
         _check_models(outline, found)
+        check_predicting(modules[outline.name], outline.model is not None, written.predicts, outline.where)
     specs = {name: _component(found[name], modules[name], parties, written) for name in _order(found, where)}
-    return Graph(pipeline, dsl, parties, specs, predict_dsl(specs, where), tuple(written.readers))
+    derived = {} if written.predicts else predict_dsl(specs, where)
+    return Graph(pipeline, dsl, parties, specs, derived, tuple(written.readers))
 
 
 def check_name(pipeline: str, where: Where) -> None:
@@ -55,9 +58,11 @@ def _module(outline: Outline) -> Component:
     if outline.module == READER:
         raise where.error("FED-121", "module Reader is of DSL v2", "say so in the conf: dsl_version 2")
     if outline.module not in registry():
-        raise where.error(
-            "FED-121", f"module {clip(outline.module)} is not installed", f"installed: {names(registry())}"
+        known = outline.module in FATE_MODULES
+        problem = (
+            f"module {outline.module} is not built yet" if known else f"module {clip(outline.module)} is not installed"
         )
+        raise where.error("FED-151" if known else "FED-121", problem, f"installed: {names(registry())}")
     return registry()[outline.module]
 
 
@@ -100,7 +105,7 @@ def _outputs(outline: Outline, module: Component) -> dict[str, str | None]:
 
 
 def _check_models(outline: Outline, components: Mapping[str, Outline]) -> None:
-    if outline.model is None:
+    if outline.model is None or outline.model.stored:
         return
     source = components[outline.model.component or ""]
     if source.module != outline.module:
@@ -154,7 +159,7 @@ def _component(outline: Outline, module: Component, parties: Parties, dialect: D
 
 
 def _model_ref(reference: Reference | None) -> ModelRef | None:
-    return None if reference is None else ModelRef(reference.component or "", reference.alias)
+    return None if reference is None else ModelRef(reference.component or "", reference.alias, reference.stored)
 
 
 def _members(outline: Outline, module: Component, parties: Parties) -> tuple[Member, ...]:

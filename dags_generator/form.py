@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dags_generator.spec import PipelineSpec
+from federated_operators.gateway.plan import PREDICT
 from federatedml.component import component
 
 JOB_PARAMETERS = "job_parameters"
@@ -35,7 +36,7 @@ def form(spec: PipelineSpec) -> list[Field]:
     return [
         *components,
         Field(ROLE_PARAMETERS, spec.conf.get(ROLE_PARAMETERS, {}), _role_schema(spec)),
-        Field(JOB_PARAMETERS, spec.conf[JOB_PARAMETERS], _job_schema()),
+        Field(JOB_PARAMETERS, spec.conf[JOB_PARAMETERS], _job_schema(spec.job_type)),
     ]
 
 
@@ -103,10 +104,15 @@ def _role_schema(spec: PipelineSpec) -> dict[str, Any]:
     }
 
 
-def _job_schema() -> dict[str, Any]:
+def _job_schema(job_type: str) -> dict[str, Any]:
+    training = "`model_key` names the model in the registry."
+    prediction = (
+        "`model_version` is the job that trained the model; left out: the version that is product. "
+        "Parameters of components are those of the training: other ones are refused."
+    )
     return {
         "$schema": DRAFT,
         "type": "object",
         "title": "Job",
-        "description_md": "`model_key` names the model in the registry.",
+        "description_md": prediction if job_type == PREDICT else training,
     }

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dags_generator.dialect import ALIAS, COMPONENT_NAME, Dialect, aliases, check_name
+from dags_generator.dialect import ALIAS, COMPONENT_NAME, STORED, Dialect, aliases, check_name
 from dags_generator.reading import clip
 from dags_generator.where import LATER, Where, names
 from federated_operators.gateway.plan import ALL_SUCCESS, ONE_SUCCESS, TRIGGER_RULES
@@ -24,11 +24,15 @@ NOT_YET = {
 
 @dataclass(frozen=True)
 class Reference:
-    """``COMPONENT.ALIAS``, or a table (then ``component`` is None): v1's ``args.KEY``, v2's Reader."""
+    """``COMPONENT.ALIAS``, or a table (then ``component`` is None): v1's ``args.KEY``, v2's Reader.
+
+    ``stored``: ``pipeline.COMPONENT.ALIAS``, a model of a training.
+    """
 
     component: str | None
     alias: str
     where: Where
+    stored: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,10 @@ class Outline:
 
     @property
     def references(self) -> list[Reference]:
-        """All references to other components."""
+        """All references to other components of this DSL."""
         found = [reference for group in self.data.values() for reference in group]
         found += [reference for reference in (self.model, self.isometric_model) if reference]
-        return [reference for reference in found if reference.component is not None]
+        return [reference for reference in found if reference.component is not None and not reference.stored]
 
     @property
     def needs(self) -> set[str]:
@@ -69,7 +73,7 @@ def outlines(dsl: Mapping[str, Any], dialect: Dialect, where: Where) -> dict[str
     if len(components) > MAX_COMPONENTS:
         raise at.error("FED-113", f"{len(components)} components", f"at most {MAX_COMPONENTS}")
     outlined = {name: _outline(name, body, at.at(name), dialect) for name, body in found.items()}
-    if dialect.version == 1:
+    if dialect.version == 1 and not dialect.predicts:
         _name_rule(outlined, at)
     return outlined
 
@@ -84,9 +88,9 @@ def _outline(name: str, value: Any, where: Where, dialect: Dialect) -> Outline:
     need_deploy = body.get("need_deploy")
     if need_deploy is not None and not isinstance(need_deploy, bool):
         raise where.at("need_deploy").error("FED-103", f"found {clip(need_deploy)}", "true or false")
-    inputs, at = where.at("input").object(body.get("input", {})), where.at("input")
+    at, out = where.at("input"), where.at("output")
+    inputs, outputs = at.object(body.get("input", {})), out.object(body.get("output", {}))
     at.only(inputs, ("data", "model", "isometric_model"), CACHE)
-    outputs, out = where.at("output").object(body.get("output", {})), where.at("output")
     out.only(outputs, ("data", "model"), CACHE)
     outline = Outline(
         name,
@@ -97,7 +101,7 @@ def _outline(name: str, value: Any, where: Where, dialect: Dialect) -> Outline:
         _outputs(outputs, out, "data", dialect),
         _outputs(outputs, out, "model", dialect),
         need_deploy,
-        _trigger_rule(body, where.at("trigger_rule")),
+        _trigger_rule(body, where),
         where,
     )
     if outline.trigger_rule == ONE_SUCCESS and not outline.needs:
@@ -110,7 +114,7 @@ def _outline(name: str, value: Any, where: Where, dialect: Dialect) -> Outline:
 def _trigger_rule(body: Mapping[str, Any], where: Where) -> str:
     rule = body.get("trigger_rule", ALL_SUCCESS)
     if rule not in TRIGGER_RULES:
-        raise where.error("FED-103", f"found {clip(rule)}", f"allowed: {names(TRIGGER_RULES)}")
+        raise where.at("trigger_rule").error("FED-103", f"found {clip(rule)}", f"allowed: {names(TRIGGER_RULES)}")
     return str(rule)
 
 
@@ -162,10 +166,21 @@ def _one_model(inputs: Mapping[str, Any], where: Where, key: str, dialect: Diale
     texts = at.list(inputs[key])
     if len(texts) != 1:
         raise at.error("FED-126", f"{len(texts)} references", "exactly one, COMPONENT.MODEL")
+    if key == "model" and dialect.predicts:
+        return _stored(texts[0], where.path[-2], at)
     reference = _reference(texts[0], at, dialect)
     if reference.component is None:
         raise at.error("FED-124", f"{clip(texts[0])} is a table, not a model", "COMPONENT.MODEL")
     return reference
+
+
+def _stored(value: Any, component: str, where: Where) -> Reference:
+    """The own model of a component of a predict DSL."""
+    prefix, _, alias = where.text(value).rpartition(".")
+    if prefix != f"{STORED}{component}" or not ALIAS.fullmatch(alias):
+        allowed = f"{STORED}{component}.MODEL: in a predict job each component takes its own model"
+        raise where.error("FED-124", f"{clip(value)} is no model of {component}", allowed)
+    return Reference(component, alias, where, stored=True)
 
 
 def _outputs(outputs: Mapping[str, Any], where: Where, key: str, dialect: Dialect) -> tuple[str, ...]:

@@ -40,8 +40,9 @@ def _component(
     spec: ComponentSpec, conf: Values, parties: Parties, places: Mapping[Member, Where]
 ) -> dict[Member, dict[str, Any]]:
     given = {}
+    read: dict[str, Params] = {}
     for member in parties.members:
-        params = _submitted(spec, member, conf, parties, places[member])
+        params = _submitted(spec, member, conf, parties, places[member], read)
         if member in spec.members:
             given[member] = params
     module = component(spec.module)
@@ -53,15 +54,22 @@ def _component(
     return {member: params.model_dump(mode="json") for member, params in settled.items()}
 
 
-def _submitted(spec: ComponentSpec, member: Member, conf: Values, parties: Parties, where: Where) -> Params:
+def _submitted(
+    spec: ComponentSpec, member: Member, conf: Values, parties: Parties, where: Where, read: dict[str, Params]
+) -> Params:
+    """A member's parameters; ``read``: those of the members before it, by what is their own, for most have nothing."""
+    role_values = conf.get("role_parameters", {}).get(str(member.role), {})
+    if spec.name not in role_values and "{}" in read:
+        return read["{}"]
     common_at = where.at("algorithm_parameters", spec.name)
     common = common_at.object(conf.get("algorithm_parameters", {}).get(spec.name, {}))
     role_at = where.at("role_parameters", member.role, spec.name)
-    own = role_at.object(conf.get("role_parameters", {}).get(str(member.role), {}).get(spec.name, {}))
-    picked = _of_member(own, parties, member, role_at)
-    model = component(spec.module).params
+    picked = _of_member(role_at.object(role_values.get(spec.name, {})), parties, member, role_at)
+    model, own = component(spec.module).params, json.dumps(picked)
     try:
-        return model.model_validate_json(json.dumps(_merged(common, picked)))
+        if own not in read:
+            read[own] = model.model_validate_json(json.dumps(_merged(common, picked)))
+        return read[own]
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         at = role_at if first["loc"] and first["loc"][0] in picked else common_at

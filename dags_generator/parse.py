@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dags_generator.conf import check_keys, parties, tables
+from dags_generator.conf import check_keys, idle, parties, tables
 from dags_generator.conf_v2 import Converted, to_v1
 from dags_generator.dialect import version_of
 from dags_generator.dsl import graph
 from dags_generator.job_parameters import job_parameters
 from dags_generator.params import effective_params
 from dags_generator.reading import read_object
+from dags_generator.schedule import take_schedule
 from dags_generator.spec import Graph, PipelineSpec
 from dags_generator.where import Where
 from federatedml.errors import DslError
@@ -33,7 +35,7 @@ def parse(
         job, notes = job_parameters(v1.conf, built, next(iter(v1.places.values())))
         full = {**v1.conf, **built.parties.json()}
         params, found = effective_params(v1.conf, built, v1.places), tables(v1.conf, built, v1.places)
-        return PipelineSpec(built, full, params, found, job, [*v1.notes, *notes])
+        return PipelineSpec(built, full, params, found, job, [*v1.notes, *notes, *idle(v1.conf, built)])
     except RecursionError:
         raise DslError("FED-100", f"{dsl_at.file}: nested too deep") from None
 
@@ -53,7 +55,7 @@ def _as_it_is(conf: Mapping[str, Any], built: Graph, where: Where) -> Converted:
 def parse_pair(pipeline: str, dsl: bytes, conf: bytes, dsl_file: str, conf_file: str) -> PipelineSpec:
     """A pair of FATE's files by their contents."""
     dsl_object, conf_object = read_object(dsl, dsl_file), read_object(conf, conf_file)
-    return parse(pipeline, dsl_object, conf_object, Where(dsl_file), Where(conf_file))
+    return _scheduled(pipeline, dsl_object, conf_object, Where(dsl_file), Where(conf_file))
 
 
 def parse_native(pipeline: str, body: bytes, file: str) -> PipelineSpec:
@@ -61,7 +63,15 @@ def parse_native(pipeline: str, body: bytes, file: str) -> PipelineSpec:
     where, value = Where(file), read_object(body, file)
     where.only(value, ("dsl", "conf"))
     dsl, conf = (where.at(key).object(where.required(value, key)) for key in ("dsl", "conf"))
-    return parse(pipeline, dsl, conf, where.at("dsl"), where.at("conf"))
+    return _scheduled(pipeline, dsl, conf, where.at("dsl"), where.at("conf"))
+
+
+def _scheduled(
+    pipeline: str, dsl: Mapping[str, Any], conf: Mapping[str, Any], dsl_at: Where, conf_at: Where
+) -> PipelineSpec:
+    """What people write may say when it starts; ``parse`` refuses that in a proposal, as peers have no say in it."""
+    rest, schedule = take_schedule(conf, conf_at)
+    return replace(parse(pipeline, dsl, rest, dsl_at, conf_at), schedule=schedule)
 
 
 def parse_installed(pipeline: str, body: bytes, file: str) -> Graph:

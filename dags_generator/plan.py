@@ -13,19 +13,19 @@ from federatedml.data.catalogue import TableName
 from federatedml.federation.party import Member
 
 
-def disclosure(graph: Graph) -> dict[str, Any]:
-    """Who learns what from the whole pipeline, component by component, as plain JSON."""
-    return {name: component(spec.module).disclosure() for name, spec in graph.components.items()}
+def disclosure(components: Mapping[str, ComponentSpec]) -> dict[str, Any]:
+    """Who learns what from these components, as plain JSON."""
+    return {name: component(spec.module, spec.predicts).disclosure() for name, spec in components.items()}
 
 
-def versions(graph: Graph) -> dict[str, str]:
+def versions(components: Mapping[str, ComponentSpec]) -> dict[str, str]:
     """Versions of the modules in use, by module."""
-    return {spec.module: spec.version for spec in graph.components.values()}
+    return {spec.module: spec.version for spec in components.values()}
 
 
 def job_plan(spec: PipelineSpec, member: Member, job_id: str, digest: str) -> JobPlan:
     """The plan of one member; ``digest`` is that of the proposal."""
-    graph = spec.graph
+    graph, runs = spec.graph, spec.running
     return JobPlan(
         initiator=graph.parties.initiator,
         job_id=job_id,
@@ -36,18 +36,21 @@ def job_plan(spec: PipelineSpec, member: Member, job_id: str, digest: str) -> Jo
         digest=digest,
         spec_digest=graph.digest,
         dag_id=dag_id(graph.pipeline, graph.parties.initiator, member),
-        steps={step.name: _step(spec, step, member) for step in graph.of(member)},
-        all_steps={name: step.members for name, step in graph.components.items()},
-        modules={name: step.module for name, step in graph.components.items()},
+        steps={name: _step(spec, step, member) for name, step in runs.items() if member in step.members},
+        all_steps={name: step.members for name, step in runs.items()},
+        modules={name: step.module for name, step in runs.items()},
         dsl=graph.dsl,
         conf=spec.conf,
-        disclosure=disclosure(graph),
+        disclosure=disclosure(runs),
         inference_dsl=graph.inference_dsl,
-        upstream={name: step.upstream for name, step in graph.components.items()},
-        trigger_rules={name: step.trigger_rule for name, step in graph.components.items()},
+        job_type=spec.job_type,
+        source=spec.job.source,
+        upstream={name: [before for before in step.upstream if before in runs] for name, step in runs.items()},
+        trigger_rules={name: step.trigger_rule for name, step in runs.items()},
         timeout=spec.job.timeout,
-        task_timeouts=spec.job.task_timeouts,
-        auto_retries=spec.job.auto_retries,
+        task_timeouts={name: limit for name, limit in spec.job.task_timeouts.items() if name in runs},
+        auto_retries={name: number for name, number in spec.job.auto_retries.items() if name in runs},
+        earlier_job=spec.job.specified.job_id if spec.job.specified else "",
     )
 
 
@@ -66,7 +69,7 @@ def _step(spec: PipelineSpec, step: ComponentSpec, member: Member) -> StepPlan:
         isometric_model=_own_model(step.isometric_model, spec.graph, member),
         data_alias=step.data_alias,
         model_alias=step.model_alias,
-        upstream=spec.graph.upstream_of(step, member),
+        upstream=[before for before in spec.graph.upstream_of(step, member) if before in spec.running],
         need_deploy=step.need_deploy,
     )
 
@@ -83,4 +86,5 @@ def _own(refs: Sequence[DataRef], graph: Graph, member: Member, tables: Mapping[
 
 
 def _own_model(ref: ModelRef | None, graph: Graph, member: Member) -> ModelRef | None:
-    return ref if ref is not None and member in graph.components[ref.component].members else None
+    own = ref is not None and (ref.stored or member in graph.components[ref.component].members)
+    return ref if own else None

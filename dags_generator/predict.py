@@ -17,7 +17,7 @@ from typing import Any
 from dags_generator.spec import ComponentSpec, Graph
 from dags_generator.where import Where
 from federated_operators.gateway.plan import ALL_SUCCESS, DataRef
-from federatedml.component import component
+from federatedml.component import Component, component
 from federatedml.errors import DslError
 
 NEW_DATA = "args.eval_data"
@@ -61,6 +61,21 @@ def check_predict(graph: Graph, where: Where) -> None:
         if component(body["module"]).has_model and "model" not in body.get("input", {}):
             problem = "it is deployed but stores no model: it would be fitted again to the new data"
             raise where.at("components", name).error("FED-192", problem, "output.model, or need_deploy: false")
+
+
+def check_predicting(module: Component, with_model: bool, predict_job: bool, where: Where) -> None:
+    """Refuse a component that would be fitted in a predict job, or that takes a model and cannot use it.
+
+    Raises:
+        DslError: ``FED-192``, ``FED-193``.
+    """
+    if with_model and module.prediction is None:
+        problem = f"module {module.module} cannot run with a fitted model"
+        raise where.at("input", "model").error("FED-193", problem, "leave input.model out")
+    if predict_job and module.has_model and not with_model:
+        name = where.path[-1]
+        allowed = f"input.model: [pipeline.{name}.MODEL]"
+        raise where.error("FED-192", "it takes no model, as others do: it would be fitted to the new data", allowed)
 
 
 def _resolved(refs: Sequence[DataRef], stand_ins: Mapping[str, Sequence[str]]) -> list[str]:

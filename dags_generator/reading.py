@@ -15,6 +15,7 @@ MAX_BYTES = 2**20
 MAX_DEPTH = 32
 MAX_INTEGER = 2**53 - 1  # I-JSON: what every JSON reader can hold exactly
 EXPONENT = 1e21  # from here on the canonical form has an exponent and reads back as a float
+OBJECTS, LISTS = (dict, Mapping), (list, Sequence)  # what there is mostly comes first: that is cheap
 SHOWN = 60  # characters of a value that an error quotes
 
 
@@ -62,12 +63,12 @@ def normalised(value: Any, where: str, depth: int = 0) -> Any:
     """A copy with whole floats as integers; ``DslError`` for what has no canonical form."""
     if depth > MAX_DEPTH:
         raise DslError("FED-100", f"{where}: nested more than {MAX_DEPTH} deep")
-    if isinstance(value, Mapping):
-        return {_text(key, where): normalised(item, where, depth + 1) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [normalised(item, where, depth + 1) for item in value]
     if isinstance(value, str):
         return _text(value, where)
+    if isinstance(value, OBJECTS):
+        return {_text(key, where): normalised(item, where, depth + 1) for key, item in value.items()}
+    if isinstance(value, LISTS):
+        return [normalised(item, where, depth + 1) for item in value]
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | float):
@@ -82,11 +83,11 @@ def digest(value: Any) -> str:
 
 def _unique(where: str) -> Any:
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for key, value in items:
-            if key in found:
-                raise DslError("FED-100", f"{where}: key {clip(key)} is given twice in one object")
-            found[key] = value
+        found = dict(items)
+        if len(found) < len(items):
+            keys = [key for key, _ in items]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise DslError("FED-100", f"{where}: key {clip(twice)} is given twice in one object")
         return found
 
     return pairs
@@ -103,14 +104,15 @@ def _text(value: object, where: str) -> str:
     if not isinstance(value, str):
         raise DslError("FED-100", f"{where}: key {clip(value)} is not a string")
     try:
-        value.encode()
+        if not value.isascii():
+            value.encode()
     except UnicodeEncodeError:
         raise DslError("FED-100", f"{where}: {clip(value)} holds half of a surrogate pair") from None
     return value
 
 
 def _number(value: int | float, where: str) -> int | float:
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise DslError("FED-100", f"{where}: a number is out of range")
     if isinstance(value, float) and (not value.is_integer() or abs(value) >= EXPONENT):
         return value

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from dags_generator.describe import document
 from dags_generator.form import Field, form
+from dags_generator.schedule import Schedule
 from dags_generator.spec import Graph, PipelineSpec, dag_id
 from federated_operators.gateway.plan import ALL_SUCCESS
 from federatedml.component import component
@@ -34,11 +35,12 @@ class RoleTask:
 
 @dataclass(frozen=True)
 class Start:
-    """What only the initiator's DAG has: the conf's form, and what ``federate`` proposes."""
+    """What only the initiator's DAG has: the conf's form, what ``federate`` proposes, and when it starts by itself."""
 
     dsl: Mapping[str, Any]
     conf: Mapping[str, Any]
     form: Sequence[Field]
+    schedule: Schedule | None = None
 
 
 @dataclass(frozen=True)
@@ -95,5 +97,5 @@ def _plan(graph: Graph, member: Member, spec: PipelineSpec | None) -> RolePlan:
             for step in graph.of(member)
         ],
         document(graph, member),
-        Start(graph.dsl, spec.conf, form(spec)) if spec is not None and starts else None,
+        Start(graph.dsl, spec.conf, form(spec), spec.schedule) if spec is not None and starts else None,
     )

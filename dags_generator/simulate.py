@@ -14,17 +14,19 @@ import pyarrow.parquet as pq
 
 from dags_generator.parse import parse_paths
 from dags_generator.plan import job_plan
-from dags_generator.spec import PipelineSpec
-from federated_operators.gateway.plan import DataRef, JobPlan, ModelRef, StepPlan
-from federatedml.component import Inputs, ModelBuffers, Outputs, component
+from dags_generator.spec import ComponentSpec, PipelineSpec
+from federated_operators.gateway.plan import ALL_DONE, ALL_SUCCESS, ONE_SUCCESS, JobPlan, ModelRef
+from federated_operators.inputs import inputs_of
+from federatedml.component import ModelBuffers, Outputs, component
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.data.table import Kind, Table, read
-from federatedml.errors import DataError
+from federatedml.errors import DslError, FedError
 from federatedml.federation.box import MetricPoint
 from federatedml.federation.local import LocalNetwork
 from federatedml.federation.party import Member
 
 JOB_ID = "0" * 21
+Models = Mapping[str, Mapping[Member, ModelBuffers]]
 OnProgress = Callable[[str, Member, float, str], None]
 
 
@@ -33,13 +35,19 @@ class Simulation:
     """What a pipeline left behind, by component and member.
 
     Attributes:
+        stored: models of a training, for a predict job.
         outputs: data by reference, models, views, summaries.
         metrics: points in the order in which they came.
+        failures: of components that others tolerate.
+        skipped: components that could not run because of those.
     """
 
     spec: PipelineSpec
+    stored: Models = field(default_factory=dict)
     outputs: dict[str, dict[Member, Outputs]] = field(default_factory=dict)
     metrics: dict[str, dict[Member, list[MetricPoint]]] = field(default_factory=dict)
+    failures: dict[str, FedError] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
 
     def summaries(self) -> dict[str, dict[str, dict[str, float]]]:
         """Component -> member -> counts and scores."""
@@ -63,7 +71,12 @@ class Simulation:
 
 
 def simulate(
-    dsl: Path, conf: Path | None, data: Path, on_progress: OnProgress = lambda *_: None, timeout: float = 600.0
+    dsl: Path,
+    conf: Path | None,
+    data: Path,
+    on_progress: OnProgress = lambda *_: None,
+    timeout: float = 600.0,
+    models: Models | None = None,
 ) -> Simulation:
     """Run a pipeline from its files.
 
@@ -73,17 +86,21 @@ def simulate(
         data: tables as ``PARTY_ID/NAMESPACE/NAME.parquet`` or ``.csv``.
         on_progress: called with component, member, done (0 to 1) and text, from the members' threads.
         timeout: seconds that a member waits for a message.
+        models: for a predict job, ``Simulation.models()`` of the training.
 
     Raises:
-        FedError: the first error of any member.
+        FedError: the first error of a component that no other one tolerates.
     """
     spec = parse_paths(dsl, conf)
-    result = Simulation(spec)
+    if spec.job.specified:
+        raise DslError("FED-175", "job_parameters.specified_task_run: a simulation has no earlier job to go on from")
+    result = Simulation(spec, models or {})
     with tempfile.TemporaryDirectory(prefix="airfed-") as scratch:
         tables = {m: _Tables(data / m.party, Path(scratch) / "tables" / m.party) for m in spec.parties.members}
         plans = {member: job_plan(spec, member, JOB_ID, digest="") for member in spec.parties.members}
         for name in spec.graph.components:
-            _step(name, plans, tables, LocalNetwork(Path(scratch) / name, timeout=timeout), result, on_progress)
+            network = LocalNetwork(Path(scratch) / name, timeout=timeout)
+            _step(name, plans, tables, network, result, on_progress)
     return result
 
 
@@ -95,12 +112,34 @@ def _step(
     result: Simulation,
     on_progress: OnProgress,
 ) -> None:
+    """Run a component if it may, and raise the first failure that nothing makes up for any more."""
+    if _may_run(result.spec.graph.components[name], result):
+        try:
+            _run(name, plans, tables, network, result, on_progress)
+        except FedError as error:
+            result.failures[name] = error
+    else:
+        result.skipped.append(name)
+    for failed, failure in result.failures.items():
+        if not _covered(failed, result):
+            raise failure
+
+
+def _run(
+    name: str,
+    plans: Mapping[Member, JobPlan],
+    tables: Mapping[Member, _Tables],
+    network: LocalNetwork,
+    result: Simulation,
+    on_progress: OnProgress,
+) -> None:
     steps = {member: plan.steps[name] for member, plan in plans.items() if name in plan.steps}
-    module = component(next(iter(steps.values())).module)
+    first, rule = next(iter(steps.values())), result.spec.graph.components[name].trigger_rule
+    module = component(first.module, predicting=first.model is not None)
     stepped = network.run(
         module,
         {member: module.params.model_validate_json(json.dumps(step.params)) for member, step in steps.items()},
-        {member: _inputs(step, member, tables[member], result) for member, step in steps.items()},
+        {m: inputs_of(step, rule, _Left(m, tables[m], result)) for m, step in steps.items()},
         name,
         JOB_ID,
         next(iter(plans.values())).initiator.party,
@@ -113,20 +152,46 @@ def _step(
     result.metrics[name] = stepped.metrics
 
 
-def _inputs(step: StepPlan, member: Member, tables: _Tables, result: Simulation) -> Inputs:
-    def table(ref: DataRef) -> Table:
-        if ref.component is None:
-            return tables.read(ref)
-        found = result.outputs[ref.component][member].data
-        if found is None:
-            raise DataError("FED-222", f"{step.component}: {ref.component} left no data {ref.alias!r} at {member}")
-        return found
+def _may_run(step: ComponentSpec, result: Simulation) -> bool:
+    there = [name in result.outputs for name in step.upstream]
+    return {ALL_SUCCESS: all(there), ALL_DONE: True, ONE_SUCCESS: any(there)}[step.trigger_rule]
 
-    def model(ref: ModelRef | None) -> ModelBuffers | None:
-        return None if ref is None else result.outputs[ref.component][member].model
 
-    data = {key: [table(ref) for ref in refs] for key, refs in step.data.items()}
-    return Inputs(data, model(step.model), model(step.isometric_model))
+def _covered(name: str, result: Simulation) -> bool:
+    """Whether a component that left nothing is made up for: by a consumer that tolerates it and did not fail, or by
+    one that is skipped with it and is made up for itself."""
+    consumers = [step for step in result.spec.graph.components.values() if name in step.upstream]
+    for step in consumers:
+        if step.trigger_rule != ALL_SUCCESS and step.name not in result.skipped:
+            if step.name not in result.failures:
+                return True
+        elif step.name not in result.failures and _covered(step.name, result):
+            return True
+    return False
+
+
+@dataclass(frozen=True)
+class _Left:
+    """What components left at one member, as ``inputs_of`` asks for it."""
+
+    member: Member
+    tables: _Tables
+    result: Simulation
+
+    def __contains__(self, component: object) -> bool:
+        return component in self.result.outputs
+
+    def table(self, name: TableName) -> Table:
+        return self.tables.read(name)
+
+    def data(self, component: str, alias: str) -> Table | None:
+        return self.result.outputs[component][self.member].data
+
+    def model(self, component: str, alias: str) -> ModelBuffers | None:
+        return self.result.outputs[component][self.member].model
+
+    def trained(self, ref: ModelRef) -> ModelBuffers | None:
+        return self.result.stored.get(ref.component, {}).get(self.member)
 
 
 class _Tables:
@@ -135,13 +200,11 @@ class _Tables:
     def __init__(self, folder: Path, scratch: Path) -> None:
         self.folder, self.scratch = Catalogue(folder), Catalogue(scratch)
 
-    def read(self, ref: DataRef) -> Table:
-        if ref.table is None:
-            raise DataError("FED-221", f"no table is named for {ref.alias!r}")
-        text = self.folder.path(ref.table).with_suffix(".csv")
-        if self.folder.path(ref.table).exists() or not text.is_file():
-            return self.folder.read(ref.table)
-        return read(self._converted(ref.table, text))
+    def read(self, name: TableName) -> Table:
+        text = self.folder.path(name).with_suffix(".csv")
+        if self.folder.path(name).exists() or not text.is_file():
+            return self.folder.read(name)
+        return read(self._converted(name, text))
 
     def _converted(self, name: TableName, text: Path) -> Path:
         path = self.scratch.path(name)

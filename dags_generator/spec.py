@@ -9,7 +9,17 @@ from functools import cached_property
 from typing import Any
 
 from dags_generator.reading import digest
-from federated_operators.gateway.plan import ALL_SUCCESS, JOB_TIMEOUT_S, ONE_SUCCESS, DataRef, ModelRef
+from dags_generator.schedule import Schedule
+from federated_operators.gateway.plan import (
+    ALL_SUCCESS,
+    JOB_TIMEOUT_S,
+    ONE_SUCCESS,
+    PREDICT,
+    TRAIN,
+    DataRef,
+    ModelRef,
+    ModelSource,
+)
 from federatedml.data.catalogue import TableName
 from federatedml.federation.party import Member, Role
 
@@ -65,6 +75,11 @@ class ComponentSpec:
     members: Sequence[Member]
     trigger_rule: str = ALL_SUCCESS
 
+    @property
+    def predicts(self) -> bool:
+        """Whether it takes a fitted model, so that it is not fitted itself."""
+        return self.model is not None
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -73,7 +88,7 @@ class Graph:
     Attributes:
         dsl: as it was given, plain JSON; a DSL v2 says that it is one.
         components: in topological order.
-        inference_dsl: the predict DSL that follows from ``dsl``; empty if nothing is deployed.
+        inference_dsl: the predict DSL that follows from ``dsl``; empty if nothing is deployed, or ``dsl`` is one.
         readers: Readers of a DSL v2: keys of the tables.
     """
 
@@ -88,6 +103,11 @@ class Graph:
     def digest(self) -> str:
         """Hex SHA-256 of the canonical DSL and parties."""
         return digest({"dsl": self.dsl, "parties": self.parties.json()})
+
+    @property
+    def predicts(self) -> bool:
+        """Whether it is the graph of a predict job."""
+        return any(spec.model is not None and spec.model.stored for spec in self.components.values())
 
     def of(self, member: Member) -> list[ComponentSpec]:
         """Components that the member runs, in topological order."""
@@ -123,6 +143,14 @@ class Graph:
 
 
 @dataclass(frozen=True)
+class SpecifiedRun:
+    """A job of some components only; the outputs of an earlier job stand in for those of the others."""
+
+    job_id: str
+    components: Sequence[str]
+
+
+@dataclass(frozen=True)
 class JobParameters:
     """What a conf says about the job as a whole.
 
@@ -130,12 +158,16 @@ class JobParameters:
         timeout: seconds from its admission.
         task_timeouts: component -> seconds from its first start.
         auto_retries: component -> attempts after an error of its algorithm.
+        specified: which components run, if not all.
+        source: the registered model of a predict job; its version is empty if the conf leaves it to the registry.
     """
 
     model_key: str
     timeout: float = JOB_TIMEOUT_S
     task_timeouts: Mapping[str, float] = field(default_factory=dict)
     auto_retries: Mapping[str, int] = field(default_factory=dict)
+    specified: SpecifiedRun | None = None
+    source: ModelSource | None = None
 
 
 @dataclass(frozen=True)
@@ -147,6 +179,7 @@ class PipelineSpec:
         params: component -> member -> effective parameters, plain JSON, choices of ``auto`` made.
         tables: member -> key under ``role_parameters.ROLE.args.data`` -> table.
         notes: what the conf says that has no effect here.
+        schedule: when the initiator starts it; None: only by submission.
     """
 
     graph: Graph
@@ -155,6 +188,12 @@ class PipelineSpec:
     tables: Mapping[Member, Mapping[str, TableName]]
     job: JobParameters
     notes: Sequence[str] = ()
+    schedule: Schedule | None = None
+
+    @property
+    def job_type(self) -> str:
+        """``train`` or ``predict``."""
+        return TRAIN if self.job.source is None else PREDICT
 
     @property
     def pipeline(self) -> str:
@@ -165,6 +204,14 @@ class PipelineSpec:
     def model_key(self) -> str:
         """Names the model in the registry."""
         return self.job.model_key
+
+    @property
+    def running(self) -> dict[str, ComponentSpec]:
+        """The components that run in a job, in topological order: all, unless the conf names some."""
+        chosen = self.job.specified
+        return {
+            name: step for name, step in self.graph.components.items() if chosen is None or name in chosen.components
+        }
 
     @property
     def parties(self) -> Parties:

@@ -73,13 +73,13 @@ class BundleStore:
             raise KeyError(wanted) from None
 
     def holds(self, version: str, key: str, pipeline: Compiled) -> bool:
-        """Whether a version has this specification and conf as its pipeline ``key``, whichever release compiled it."""
+        """Whether a version has this specification, conf and schedule as its pipeline ``key``, by whichever release."""
         if not VERSION.fullmatch(version) or not (self.root / "manifests" / f"{version}.json").exists():
             return False
         manifest = self.manifest(version)
         if not pipeline.valid or manifest.specs.get(key) != pipeline.spec_digest:
             return False
-        return _confs((self.root / "objects" / manifest.files[f"{key}.json"]).read_bytes()) == _confs(pipeline.body)
+        return _starts((self.root / "objects" / manifest.files[f"{key}.json"]).read_bytes()) == _starts(pipeline.body)
 
     def pipelines(self) -> dict[str, Compiled]:
         """What the newest version holds."""
@@ -140,9 +140,10 @@ class BundleStore:
             os.utime(self.current / f"{key}.py", (now + AHEAD, now + AHEAD))
 
 
-def _confs(body: bytes) -> list[object]:
-    """What the forms of compiled DAGs begin with; documentation may differ between releases, this may not."""
-    return [plan["start"] and plan["start"]["conf"] for plan in json.loads(body)]
+def _starts(body: bytes) -> list[object]:
+    """With which conf and when compiled DAGs start; documentation may differ between releases, this may not."""
+    starts = [plan["start"] for plan in json.loads(body)]
+    return [start and (start["conf"], start.get("schedule")) for start in starts]
 
 
 def _place(path: Path, body: bytes) -> None:

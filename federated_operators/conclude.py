@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from airfed_proto.v1 import local_pb2, model_pb2
-from federated_operators.gateway.plan import JobPlan
+from federated_operators.gateway.plan import PREDICT, JobPlan
 from federated_operators.gateway.worker import WorkerSession
-from federated_operators.outputs import JobStore, StepOutputs, load_outputs
+from federated_operators.outputs import JobStore, StepOutputs, load_committed
 from federated_operators.registry.models import PRODUCT, ModelRegistry
 from federated_operators.registry.rest import MlflowRest
 from federated_operators.step import Clock, OnRun, Seat, until_committed
@@ -37,12 +37,13 @@ class ConcludeWork:
 
     def compute(self, start: local_pb2.Start) -> bytes:
         """Prepare the verdict."""
-        committed = {name: load_outputs(body) for name, body in start.inputs.items()}
+        found = load_committed(start.inputs, self.plan)
+        committed = {name: outputs for name, outputs in found.items() if not outputs.job}
         with self.clock.part("tracking"):
             drain(self.runs, committed, self.seat.job_dir, PATIENCE)
         outputs: dict[str, Any] = {"summary": {name: dict(out.summary) for name, out in committed.items()}}
         with self.clock.part("register"):
-            bundle = bundle_of(self.plan, committed, JobStore(self.seat.job_dir, Catalogue(self.seat.home.data)), start)
+            bundle = bundle_of(self.plan, found, JobStore(self.seat.job_dir, Catalogue(self.seat.home.data)), start)
             if bundle is not None:
                 outputs["registered"] = self._register(bundle)
         return json.dumps(outputs).encode()
@@ -73,15 +74,22 @@ class ConcludeWork:
 def bundle_of(
     plan: JobPlan, committed: Mapping[str, StepOutputs], store: JobStore, start: local_pb2.Start
 ) -> ModelBundle | None:
-    """This member's half of the model, of the components that are deployed; None if it has none."""
+    """This member's half of the model, of the components that are deployed; None if the job fitted none.
+
+    Components that do not run in the job add what the earlier job left: the model is whole.
+    """
+    if plan.job_type == PREDICT:
+        return None
+    fitted = [name for name, step in plan.steps.items() if step.need_deploy and name in committed]
+    if not any(committed[name].model for name in fitted):
+        return None
+    deployed = plan.inference_dsl.get("components", {})
+    earlier = [name for name, outputs in committed.items() if outputs.job and name in deployed]
     models = {
-        name: StoredModel(files.module, alias, store.model_bytes(files))
-        for name, step in plan.steps.items()
-        if step.need_deploy and name in committed
+        name: StoredModel(files.module, alias, store.of(committed[name]).model_bytes(files))
+        for name in (*fitted, *earlier)
         for alias, files in committed[name].model.items()
     }
-    if not models:
-        return None
     pipeline = model_pb2.Pipeline(
         inference_dsl=canonical_json(plan.inference_dsl) if plan.inference_dsl else b"",
         train_dsl=canonical_json(plan.dsl),

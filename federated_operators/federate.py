@@ -9,17 +9,20 @@ from typing import Any
 
 from airfed_proto.v1 import job_pb2, local_pb2
 from federated_operators.gateway.names import JOB_ID, words
-from federated_operators.gateway.plan import JobPlan, load_plan
+from federated_operators.gateway.plan import PREDICT, JobPlan, load_plan
 from federated_operators.gateway.worker import GatewayClient
+from federated_operators.outputs import write_file
 from federated_operators.registry.rest import MlflowRest
 from federated_operators.tracking.publish import publish_job
 from federated_operators.tracking.runs import JobRuns
+from federated_operators.trained import TrainedModels, completed
 from federatedml.canonical import canonical_json
 from federatedml.errors import DslError, FedError, ProtocolError
 from federatedml.federation.home import PartyHome
 from federatedml.federation.party import Member
 
 log = logging.getLogger(__name__)
+CHOSEN = "model_version"  # in the job's folder: what a conf that leaves the version out came to mean
 
 
 @dataclass(frozen=True)
@@ -75,17 +78,33 @@ def federate(home: PartyHome, pipeline: Pipeline, dag_id: str, job_id: str, para
         FedError: a party refuses, or cannot start it; says which and why.
     """
     initiator = Member.parse(f"{pipeline.parties['initiator']['role']}_{pipeline.parties['initiator']['party_id']}")
+    conf = conf_of(pipeline.parties, params)
+    if conf.get("job_parameters", {}).get("job_type") == PREDICT:
+        conf = _as_trained(home, initiator, check_job_id(job_id), conf)
     request = local_pb2.FederateRequest(
         job_id=check_job_id(job_id),
         pipeline=pipeline.name,
         dsl=canonical_json(pipeline.dsl),
-        conf=canonical_json(conf_of(pipeline.parties, params)),
+        conf=canonical_json(conf),
         dag_id=dag_id,
         spec_digest=pipeline.spec_digest,
     )
     with GatewayClient(home.socket) as gateway:
         _follow(gateway.federate(request))
     return _started(home, initiator.party, job_id, initiator)
+
+
+def _as_trained(home: PartyHome, initiator: Member, job_id: str, conf: Mapping[str, Any]) -> dict[str, Any]:
+    """The conf of a predict job with all that its model decides; a repeated try takes the same version."""
+    job = conf["job_parameters"]
+    chosen = home.job_dir(initiator.party, job_id) / CHOSEN
+    version = str(job.get("model_version") or (chosen.read_text() if chosen.exists() else ""))
+    name = f"{initiator.role}#{initiator.party}#{job.get('model_id')}"
+    trained = TrainedModels(home).find(name, version)
+    if not version:
+        write_file(chosen, trained.version.encode())
+    log.info("predicts with %s", trained)
+    return completed(conf, trained)
 
 
 def enrol(home: PartyHome, initiator: str, member: Member, dag_id: str, job_id: str, spec_digest: str) -> Started:

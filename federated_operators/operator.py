@@ -4,13 +4,14 @@ a task executes, and inherited where the scheduler has it already."""
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from federated_operators.gateway.worker import WorkerSession
-    from federated_operators.step import Seat
+    from federated_operators.step import OnRun, Seat
     from federatedml.federation.home import PartyHome
+
+log = logging.getLogger(__name__)
 
 PR_SET_PDEATHSIG = 1
 CLOSE_WITHIN = 2.0  # seconds; Airflow kills five seconds after on_kill
@@ -48,12 +51,14 @@ class _PartyOperator(BaseOperator):
 
     @contextmanager
     def _task(self) -> Iterator[PartyHome]:
-        from federatedml.errors import FedError
+        from federatedml.errors import FedError, Skipped
         from federatedml.federation.home import PartyHome
 
         die_with_parent()
         try:
             yield PartyHome(Path(os.environ["AIRFED_HOME"]))
+        except Skipped as skipped:
+            raise AirflowSkipException(str(skipped)) from skipped
         except FedError as error:
             if error.retryable:
                 raise
@@ -127,12 +132,49 @@ class EnrolOperator(_PartyOperator):
 
 
 class _SeatOperator(_PartyOperator):
-    """A task that is a member's seat in a step."""
+    """A task that is a member's seat in a step. A step that is long in coming is waited for without a process."""
+
+    component: str
 
     def __init__(self, *, member: str, initiator: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.member, self.initiator = member, initiator
         self._session: WorkerSession | None = None
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Join the step, work, commit with the other members."""
+        return self._take_part(context)
+
+    def resume(self, context: Context, event: object) -> dict[str, Any]:
+        """The step is called or decided: join it again, with the same ``ti.id``."""
+        return self._take_part(context)
+
+    def _take_part(self, context: Context) -> dict[str, Any]:
+        with self._task() as home:
+            from federated_operators.step import StepWaits
+
+            seat = self._seat(home, context, self.component)
+            try:
+                return self._work(seat, lambda url: self._show_run(context, url))
+            except StepWaits as waits:
+                log.info("waits without a process: %s", waits)
+            self._wait_for(seat)
+
+    def _work(self, seat: Seat, on_run: OnRun) -> dict[str, Any]:
+        """What XCom gets; ``StepWaits`` while there is nothing to do."""
+        raise NotImplementedError
+
+    def _wait_for(self, seat: Seat) -> NoReturn:
+        from federated_operators.trigger import StepTrigger
+
+        trigger = StepTrigger(
+            initiator=seat.initiator,
+            job_id=seat.job_id,
+            component=seat.component,
+            member=str(seat.member),
+            task_instance_id=seat.task_instance,
+        )
+        self.defer(trigger=trigger, method_name="resume")
 
     def _seat(self, home: PartyHome, context: Context, component: str) -> Seat:
         from federated_operators.step import Seat
@@ -181,27 +223,22 @@ class FederatedOperator(_SeatOperator):
         """The module, where Airflow shows the operator."""
         return self.module
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Join the step, compute, commit with the other members, publish; skipped where the job does not have it."""
-        with self._task() as home:
-            from federated_operators.step import run_component, why_not
+    def _work(self, seat: Seat, on_run: OnRun) -> dict[str, Any]:
+        from federated_operators.step import run_component
 
-            seat = self._seat(home, context, self.component)
-            if reason := why_not(seat):
-                raise AirflowSkipException(reason)
-            return run_component(seat, self._joined, lambda url: self._show_run(context, url))
+        return run_component(seat, self._joined, on_run)
 
 
 class ConcludeOperator(_SeatOperator):
     """Last task: takes the verdict. The model is registered at every party before one of them shows success."""
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Drain tracking, register the model, and let the alias follow when all members have."""
-        with self._task() as home:
-            from federated_operators.conclude import run_conclude
+    component = "conclude"
 
-            seat = self._seat(home, context, "conclude")
-            return run_conclude(seat, self._joined, lambda url: self._show_run(context, url))
+    def _work(self, seat: Seat, on_run: OnRun) -> dict[str, Any]:
+        """Drain tracking, register the model, and let the alias follow when all members have."""
+        from federated_operators.conclude import run_conclude
+
+        return run_conclude(seat, self._joined, on_run)
 
 
 def die_with_parent() -> None:

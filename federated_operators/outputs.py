@@ -9,20 +9,22 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from google.protobuf.json_format import MessageToJson
 from pydantic import TypeAdapter, ValidationError
 
-from federated_operators.gateway.plan import DataRef, ModelRef, StepPlan
+from federated_operators.gateway.names import JOB_ID
+from federated_operators.gateway.plan import ALL_SUCCESS, JobPlan, ModelRef, StepPlan
+from federated_operators.inputs import inputs_of
 from federatedml.component import Inputs, ModelBuffers, Outputs, component
 from federatedml.data import table as tables
-from federatedml.data.catalogue import Catalogue
+from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.data.durable import written
 from federatedml.data.table import Table
-from federatedml.errors import DataError, ModelError
+from federatedml.errors import DataError
 
 ALIAS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
@@ -59,12 +61,14 @@ class StepOutputs:
     Attributes:
         summary: counts and scores to show beside the component.
         folder: the attempt's folder; all paths are relative to the job's folder.
+        job: id of the earlier job that they are of; empty: the job that reads them.
     """
 
     data: Mapping[str, StoredTable] = field(default_factory=dict)
     model: Mapping[str, ModelFiles] = field(default_factory=dict)
     summary: Mapping[str, float] = field(default_factory=dict)
     folder: str = ""
+    job: str = ""
 
 
 _OUTPUTS: TypeAdapter[StepOutputs] = TypeAdapter(StepOutputs)
@@ -83,6 +87,15 @@ def load_outputs(body: bytes) -> StepOutputs:
         raise DataError("FED-220", f"not the outputs of a step: {error.error_count()} errors") from error
 
 
+def load_committed(inputs: Mapping[str, bytes], plan: JobPlan) -> dict[str, StepOutputs]:
+    """Outputs by component, as START gives them: those of components that do not run are of the earlier job."""
+    found = {name: load_outputs(body) for name, body in inputs.items()}
+    return {
+        name: outputs if name in plan.all_steps else replace(outputs, job=plan.earlier_job)
+        for name, outputs in found.items()
+    }
+
+
 @dataclass(frozen=True)
 class JobStore:
     """Outputs of one job in a party's home.
@@ -90,10 +103,12 @@ class JobStore:
     Attributes:
         folder: the job's folder.
         catalogue: the party's own tables.
+        trained: finds the registered models of a predict job.
     """
 
     folder: Path
     catalogue: Catalogue
+    trained: Callable[[ModelRef], ModelBuffers] | None = None
 
     def store(self, step: StepPlan, outputs: Outputs, attempt_dir: Path) -> StepOutputs:
         """Write what the step's DSL declares of ``outputs`` below ``attempt_dir``, durably."""
@@ -109,34 +124,31 @@ class JobStore:
         _sync(self.folder, {attempt_dir, *attempt_dir.glob("data"), *attempt_dir.glob("model/*")})
         return StepOutputs(data, model, dict(outputs.summary), self._relative(attempt_dir))
 
-    def inputs(self, step: StepPlan, committed: Mapping[str, StepOutputs]) -> Inputs:
-        """Inputs of ``step``; ``committed`` are the outputs of earlier components at this member."""
-        data = {key: [self._table(step, ref, committed) for ref in refs] for key, refs in step.data.items()}
-        own = self._model(step, step.model, committed) if step.model else None
-        other = self._model(step, step.isometric_model, committed) if step.isometric_model else None
-        return Inputs(data, own, other)
+    def inputs(self, step: StepPlan, committed: Mapping[str, StepOutputs], rule: str = ALL_SUCCESS) -> Inputs:
+        """Inputs of ``step``.
+
+        Args:
+            committed: outputs of earlier components at this member.
+            rule: the trigger rule of ``step``.
+        """
+        return inputs_of(step, rule, _Left(self, committed))
+
+    def of(self, outputs: StepOutputs) -> JobStore:
+        """The store of the job that left these outputs; jobs of one initiator lie side by side."""
+        if not outputs.job:
+            return self
+        if not JOB_ID.fullmatch(outputs.job):
+            raise DataError("FED-223", f"{outputs.job[:40]!r} is not a job's folder")
+        return replace(self, folder=self.folder.parent / outputs.job)
 
     def model_bytes(self, model: ModelFiles) -> dict[str, bytes]:
         """Serialised messages by buffer name, checked against their digests."""
         return {name: self._checked(file.path, file.sha256) for name, file in model.files.items()}
 
-    def _table(self, step: StepPlan, ref: DataRef, committed: Mapping[str, StepOutputs]) -> Table:
-        if ref.component is None:
-            if ref.table is None:
-                raise DataError("FED-221", f"{step.component}: no table is named for {ref.alias!r}")
-            return self.catalogue.read(ref.table)
-        stored = _committed(step, ref.component, committed).data.get(ref.alias)
-        if stored is None:
-            raise DataError("FED-222", f"{step.component}: {ref.component} left no data {ref.alias!r} at this party")
+    def table(self, stored: StoredTable) -> Table:
+        """A stored table, checked against its digest."""
         self._checked(stored.path, stored.digest)
         return tables.read(self.folder / stored.path)
-
-    def _model(self, step: StepPlan, ref: ModelRef, committed: Mapping[str, StepOutputs]) -> ModelBuffers:
-        stored = _committed(step, ref.component, committed).model.get(ref.alias)
-        spec = component(stored.module).model if stored else None
-        if stored is None or spec is None:
-            raise ModelError("FED-620", f"{step.component}: {ref.component} left no model {ref.alias!r} at this party")
-        return spec.parse(self.model_bytes(stored))
 
     def _write_model(self, buffers: ModelBuffers, folder: Path) -> dict[str, StoredFile]:
         files: dict[str, StoredFile] = {}
@@ -169,11 +181,31 @@ def write_file(path: Path, body: bytes) -> None:
         file.write(body)
 
 
-def _committed(step: StepPlan, name: str, committed: Mapping[str, StepOutputs]) -> StepOutputs:
-    try:
-        return committed[name]
-    except KeyError:
-        raise DataError("FED-226", f"{step.component}: {name} is not committed at this party") from None
+@dataclass(frozen=True)
+class _Left:
+    """What was committed at one member, as ``inputs_of`` asks for it."""
+
+    store: JobStore
+    committed: Mapping[str, StepOutputs]
+
+    def __contains__(self, component: object) -> bool:
+        return component in self.committed
+
+    def table(self, name: TableName) -> Table:
+        return self.store.catalogue.read(name)
+
+    def data(self, name: str, alias: str) -> Table | None:
+        stored = self.committed[name].data.get(alias)
+        return self.store.of(self.committed[name]).table(stored) if stored else None
+
+    def model(self, name: str, alias: str) -> ModelBuffers | None:
+        stored = self.committed[name].model.get(alias)
+        spec = component(stored.module).model if stored else None
+        store = self.store.of(self.committed[name])
+        return spec.parse(store.model_bytes(stored)) if stored and spec else None
+
+    def trained(self, ref: ModelRef) -> ModelBuffers | None:
+        return self.store.trained(ref) if self.store.trained else None
 
 
 def _sync(top: Path, folders: Iterable[Path]) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,14 +18,15 @@ from pydantic import ValidationError
 from airfed_proto.v1 import common_pb2, local_pb2
 from federated_operators.federate import read_plan
 from federated_operators.gateway.names import member_of, member_pb
-from federated_operators.gateway.plan import JobPlan, StepPlan
+from federated_operators.gateway.plan import ALL_SUCCESS, JobPlan, StepPlan
 from federated_operators.gateway.worker import WorkerSession
-from federated_operators.outputs import JobStore, StepOutputs, dump_outputs, load_outputs
+from federated_operators.outputs import JobStore, StepOutputs, dump_outputs, load_committed, load_outputs
 from federated_operators.tracking.publish import store_views
 from federated_operators.tracking.tracker import StepTracker
+from federated_operators.trained import TrainedModels
 from federatedml.component import Component, Outputs, Params, component
 from federatedml.data.catalogue import Catalogue
-from federatedml.errors import AttemptEnded, DslError, FedError, ProtocolError
+from federatedml.errors import AttemptEnded, DslError, FedError, ProtocolError, Skipped
 from federatedml.federation.box import AttemptKey, Box
 from federatedml.federation.checkpoint import Checkpoint, CheckpointStore
 from federatedml.federation.home import PartyHome
@@ -34,6 +36,11 @@ log = logging.getLogger(__name__)
 
 OnRun = Callable[[str], None]
 TELL_EVERY = 1.0  # seconds between two lines of progress in the task's log
+PATIENCE_S = 10.0  # for which a step that has not started is waited for in a process
+
+
+class StepWaits(Exception):  # noqa: N818 - not an error
+    """The step has not started, and the gateway keeps the seat: end this process and wait for the call."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +107,18 @@ def until_committed(session: WorkerSession, work: Work, seat: Seat, clock: Clock
     """Join and work, attempt after attempt, until the step is committed.
 
     Raises:
+        StepWaits: nothing is decided yet. Never after an attempt has started in this process.
+        Skipped: the step does not run in this job.
         FedError: the step failed, here or elsewhere; final unless it is retryable.
     """
+    patience: float | None = PATIENCE_S
     while True:
         with clock.part("join"):
-            answer = session.join()
+            answer = session.join(patience)
+        if isinstance(answer, local_pb2.Deferred):
+            session.done()
+            raise StepWaits(answer.reason)
+        patience = None
         if isinstance(answer, local_pb2.Committed):
             log.info("%s is committed already: its outputs are published again", seat.component)
             return answer
@@ -138,12 +152,15 @@ class ComponentWork:
     """Runs a component's role function on this member's inputs."""
 
     def __init__(
-        self, seat: Seat, step: StepPlan, session: WorkerSession, tracker: StepTracker, clock: Clock, on_run: OnRun
+        self, seat: Seat, plan: JobPlan, session: WorkerSession, tracker: StepTracker, clock: Clock, on_run: OnRun
     ) -> None:
-        self.seat, self.step, self.session, self.tracker, self.clock = seat, step, session, tracker, clock
+        self.seat, self.session, self.tracker, self.clock = seat, session, tracker, clock
+        self.plan, self.step = plan, plan.steps[seat.component]
+        self.rule = plan.trigger_rules.get(seat.component, ALL_SUCCESS)
         self.on_run: OnRun | None = on_run
-        self.component = component(self.step.module)
-        self.store = JobStore(seat.job_dir, Catalogue(seat.home.data))
+        self.component = component(self.step.module, predicting=self.step.model is not None)
+        stored = partial(TrainedModels(seat.home).buffers, plan)
+        self.store = JobStore(seat.job_dir, Catalogue(seat.home.data), stored)
         self._told = 0.0
 
     def compute(self, start: local_pb2.Start) -> bytes:
@@ -153,8 +170,8 @@ class ComponentWork:
         self.tracker.begin(attempt_dir)
         with self.clock.part("load"):
             params = _params(self.component, self.step)
-            committed = {name: load_outputs(body) for name, body in start.inputs.items()}
-            inputs = self.store.inputs(self.step, committed)
+            committed = load_committed(start.inputs, self.plan)
+            inputs = self.store.inputs(self.step, committed, self.rule)
             box = self._box(start, attempt_dir)
         with self.clock.part("algorithm"):
             outputs = self.component.roles[self.seat.member.role](params, box, inputs)
@@ -205,15 +222,6 @@ class ComponentWork:
             self.on_run = None
 
 
-def why_not(seat: Seat) -> str:
-    """Why the task of ``seat`` has nothing to do, empty if it has: its edges only order, so it starts whatever was."""
-    try:
-        plan = seat.plan()
-    except ProtocolError as error:
-        return str(error)  # the job's first task failed, and says why
-    return "" if seat.component in plan.steps else f"{seat.component} does not run in job {plan.job_id}"
-
-
 def run_component(seat: Seat, on_session: Callable[[WorkerSession], None], on_run: OnRun) -> dict[str, Any]:
     """Run the component of ``seat`` to its commit; references to its outputs, and seconds per part, for XCom.
 
@@ -223,12 +231,11 @@ def run_component(seat: Seat, on_session: Callable[[WorkerSession], None], on_ru
     """
     clock = Clock()
     with clock.part("load"):
-        plan = seat.plan()
-        step = step_of(plan, seat.component)
+        plan, step = taken_part(seat)
         tracker = StepTracker(seat.home, plan, step, seat.job_dir)
     session = seat.session(plan, step.version)
     on_session(session)
-    work = ComponentWork(seat, step, session, tracker, clock, on_run)
+    work = ComponentWork(seat, plan, session, tracker, clock, on_run)
     try:
         committed = until_committed(session, work, seat, clock)
         outputs = load_outputs(committed.outputs)
@@ -246,12 +253,20 @@ def run_component(seat: Seat, on_session: Callable[[WorkerSession], None], on_ru
     return {"outputs": xcom(outputs), "seconds": clock.seconds}
 
 
-def step_of(plan: JobPlan, name: str) -> StepPlan:
-    """The plan of a component."""
+def taken_part(seat: Seat) -> tuple[JobPlan, StepPlan]:
+    """The plan and the part of it that ``seat`` fills.
+
+    Raises:
+        Skipped: ``FED-390``, the job was not admitted, as its first task says: tasks start whatever became of those
+            before them; ``FED-392``, the job does without the component.
+    """
     try:
-        return plan.steps[name]
-    except KeyError:
-        raise ProtocolError("FED-392", f"{plan.me} does not run {name!r} in job {plan.job_id}") from None
+        plan = seat.plan()
+    except ProtocolError as error:
+        raise Skipped(error.code, error.message, error.hint) from error
+    if seat.component not in plan.steps:
+        raise Skipped("FED-392", f"{seat.member} does not run {seat.component!r} in job {plan.job_id}")
+    return plan, plan.steps[seat.component]
 
 
 def xcom(outputs: StepOutputs) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -99,6 +99,19 @@ class Scorer:
 
 
 @dataclass(frozen=True)
+class Prediction:
+    """How a component runs with a fitted model (``Inputs.model``): it transforms or predicts, and never fits.
+
+    Attributes:
+        topics: those of its messages that it then sends; no other one passes.
+        learns: what each role then learns from the outputs.
+    """
+
+    topics: Sequence[Topic[Any]] = ()
+    learns: Mapping[Role, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Component:
     """One module.
 
@@ -114,7 +127,8 @@ class Component:
         optional_roles: those of ``roles`` that a job need not have.
         has_data, has_model: which outputs the component can have.
         model: buffers of its model, if any.
-        scorer: scoring functions, if the component takes part in prediction.
+        scorer: scoring functions, if the component takes part in online prediction.
+        prediction: how it runs with a fitted model; None: it has none, or cannot use it again.
         need_deploy: default of the DSL's ``need_deploy``.
         reproducible: "exact", or the tolerance of its results over runs and resumes.
         version: compared between parties before anything runs.
@@ -135,6 +149,7 @@ class Component:
     has_model: bool = False
     model: ModelSpec | None = None
     scorer: Scorer | None = None
+    prediction: Prediction | None = None
     need_deploy: bool = True
     reproducible: str | float = "exact"
     version: str = "1"
@@ -170,12 +185,21 @@ def registry() -> Mapping[str, Component]:
     return found
 
 
-def component(module: str) -> Component:
-    """The component of a module name; the error lists what is installed."""
+def component(module: str, predicting: bool = False) -> Component:
+    """The component of a module name; the error lists what is installed.
+
+    Args:
+        predicting: as it runs with a fitted model, with the messages of its prediction only.
+    """
     try:
-        return registry()[module]
+        found = registry()[module]
     except KeyError:
         raise DslError("FED-121", f"module {module!r} is not installed", f"installed: {_names(registry())}") from None
+    if not predicting:
+        return found
+    if found.prediction is None:
+        raise DslError("FED-141", f"module {module} cannot run with a fitted model")
+    return replace(found, topics=found.prediction.topics, learns=found.prediction.learns)
 
 
 def _names(names: Iterable[str]) -> str:

@@ -5,14 +5,16 @@
 - every message is of a declared topic, is received, and every declared topic is used (``unused`` names exceptions);
 - the disclosure names every topic and says what its receiver learns;
 - outputs are what the declaration says: data, model buffers, and roles that take part;
-- the result does not change when any member dies at any of its calls, nor over a network that loses, repeats and
-  damages messages, within the tolerance that the component declares.
+- the result does not change when any member dies at any of its points, nor over a network that loses, repeats and
+  damages messages, within the tolerance that the component declares, and no finished round is computed again.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,8 @@ from google.protobuf.message import Message
 
 from federatedml.component import Component, Inputs, Outputs
 from federatedml.data.table import Table
-from federatedml.federation.local import Faults, LocalNetwork, StepResult
+from federatedml.federation.local import LocalNetwork, Point, StepResult
+from federatedml.federation.memory import Faults
 from federatedml.federation.party import Member
 
 BAD_NETWORKS = (Faults(seed=1, drop=0.15, duplicate=0.3, truncate=0.1), Faults(seed=2, drop=0.4, duplicate=0.5))
@@ -38,14 +41,14 @@ class Case:
     name: str = "step_0"
 
     def run(self, folder: Path, faults: Faults | None = None) -> StepResult:
-        network = LocalNetwork(folder, faults, timeout=20.0)
+        return self.over(LocalNetwork(folder, faults, timeout=20.0))
+
+    def over(self, network: LocalNetwork) -> StepResult:
         return network.run(self.component, self.params, self.inputs, self.name)
 
-    def calls(self, folder: Path) -> dict[Member, int]:
-        """Send and receive calls of every member in an undisturbed run."""
-        network = LocalNetwork(folder)
-        network.run(self.component, self.params, self.inputs, self.name)
-        return {member: network.calls(member) for member in self.params}
+    def points(self, folder: Path) -> Counter[Member]:
+        """How many points every member has in an undisturbed run."""
+        return points(self.run(folder))
 
 
 Same = Callable[[Outputs, Outputs], None]
@@ -58,29 +61,45 @@ def conforms(
 
     Args:
         unused: declared topics that this case does not send.
-        kill_every: kill at every n-th call only, where a component has thousands.
+        kill_every: kill at every n-th point only, where a component has thousands.
         same: asserts that two outputs of one member are equal; by default within the declared tolerance.
     """
     undisturbed = case.run(folder / "undisturbed")
     _messages(case.component, undisturbed, unused)
     _declared_outputs(case.component, undisturbed)
-    for number, faults in enumerate(_disturbances(case, folder, kill_every)):
+    for number, faults in enumerate([*BAD_NETWORKS, *kills(undisturbed)[::kill_every]]):
         result = case.run(folder / f"disturbed_{number}", faults)
-        assert result.attempts == 1 + len(faults.kill), faults
         assert not result.unread, faults
-        _equal(case.component, undisturbed, result, same, str(faults))
+        assert_survived(case.component, undisturbed, result, faults, same)
     return undisturbed
+
+
+def points(result: StepResult) -> Counter[Member]:
+    """Points of every member in a run."""
+    return Counter(at.member for at in result.reached)
+
+
+def kills(undisturbed: StepResult) -> list[Faults]:
+    """A death of each member at each of its points."""
+    counts = points(undisturbed)
+    return [Faults(kill={member: number}) for member in sorted(counts) for number in range(1, counts[member] + 1)]
+
+
+def assert_survived(
+    component: Component, undisturbed: StepResult, result: StepResult, faults: Faults, same: Same | None = None
+) -> None:
+    """A disturbed run gave the undisturbed result, in no more attempts than deaths make, and repeated no round."""
+    deaths = len(faults.kill)
+    assert min(deaths, 1) < result.attempts <= 1 + deaths, faults
+    for attempt, resumed in enumerate(result.resumed, start=1):
+        rounds = [at.round for at in result.reached if (at.attempt, at.point) == (attempt, Point.STORE)]
+        assert resumed is None or min(rounds, default=resumed + 1) > resumed, f"a finished round again: {faults}"
+    _equal(component, undisturbed, result, same, str(faults))
 
 
 def chart(result: StepResult) -> list[tuple[str, int, str, str]]:
     """The messages of a run: topic, round, from, to; sorted, because parties send at the same time."""
     return sorted((m.key.topic, m.key.round, str(m.key.source), str(m.key.destination)) for m in result.sent)
-
-
-def _disturbances(case: Case, folder: Path, kill_every: int) -> list[Faults]:
-    calls = case.calls(folder / "counted")
-    kills = [Faults(kill={member: call}) for member, count in calls.items() for call in range(1, count + 1, kill_every)]
-    return [*BAD_NETWORKS, *kills] if any(calls.values()) else []
 
 
 def _messages(component: Component, result: StepResult, unused: Collection[str]) -> None:
@@ -112,14 +131,11 @@ def _declared_outputs(component: Component, result: StepResult) -> None:
 
 def _equal(component: Component, first: StepResult, second: StepResult, same: Same | None, context: str) -> None:
     assert set(first.outputs) == set(second.outputs), context
+    tolerance = 0.0 if component.reproducible == "exact" else float(component.reproducible)
     for member, expected in first.outputs.items():
-        if same is not None:
-            same(expected, second.outputs[member])
-        else:
-            tolerance = 0.0 if component.reproducible == "exact" else float(component.reproducible)
-            _same_outputs(expected, second.outputs[member], tolerance)
-    if component.reproducible == "exact":
-        assert first.metrics == second.metrics, context
+        (same or partial(_same_outputs, tolerance=tolerance))(expected, second.outputs[member])
+        found = [[asdict(point) for point in run.metrics[member]] for run in (first, second)]
+        _same_value(*found, tolerance)
 
 
 def _same_outputs(expected: Outputs, found: Outputs, tolerance: float) -> None:

@@ -1,4 +1,4 @@
-"""The embedded Airflow of a party: its ``airflow.cfg``, and what its scheduler imports before it forks.
+"""The embedded Airflow of a party: its ``airflow.cfg``, and what its processes import before they fork.
 
 Why the values are what they are: a scheduler that sleeps 0.25 s instead of 1 s starts a task in 0.3 s; a task that
 is lost is noticed after 60 s, because less would not survive a restart of the API server; queues are the gateway's,
@@ -23,12 +23,14 @@ SERVICE_USER = "airfed"
 PEOPLE = "admin"
 NEVER_QUEUE = "256"
 
-LOCAL_SETTINGS = '''"""Written by airfed: forked task processes inherit what the scheduler has imported."""
+LOCAL_SETTINGS = '''"""Written by airfed: forked processes inherit what has been imported before they are forked."""
 
 import sys
 
 if "scheduler" in sys.argv:
     import airfed.preload  # noqa: F401
+elif "triggerer" in sys.argv:
+    import federated_operators.trigger  # noqa: F401
 '''
 
 
@@ -100,7 +102,7 @@ def _paths(home: PartyHome) -> dict[str, dict[str, str]]:
             "dag_bundle_storage_path": str(home.airflow / "bundles"),
             "bundle_refresh_check_interval": "1",
             "min_file_process_interval": "300",  # a changed file is parsed at once all the same
-            "parsing_processes": "1",
+            "parsing_processes": "2",  # with one, the processor waits while it parses and the parser while it stores
         },
     }
 

@@ -14,6 +14,8 @@ from federatedml.errors import FedError
 from federatedml.federation.home import PartyHome
 
 POLL = 0.2  # seconds
+ROLLED_BACK = '"Database error"'  # Airflow's words where SQLite was locked: nothing was written, it may be tried again
+ROLLED_BACK_PAUSES = (0.1, 0.2, 0.4, 0.8)  # seconds
 PAGE = 100  # entries: Airflow's own limit
 
 
@@ -112,11 +114,21 @@ class AirflowRest:
     def _call(
         self, method: str, path: str, body: dict[str, Any] | None = None, params: Mapping[str, str | int] | None = None
     ) -> dict[str, Any]:
-        try:
-            response = self._client.request(method, path, json=body, params=params)
-        except httpx.TransportError as error:
-            raise FedError("FED-920", f"{self._url} does not answer: {error}", "airfed party status") from None
+        response = self._answer(method, path, body, params)
+        for pause in ROLLED_BACK_PAUSES:
+            if response.status_code != httpx.codes.INTERNAL_SERVER_ERROR or ROLLED_BACK not in response.text:
+                break
+            time.sleep(pause)
+            response = self._answer(method, path, body, params)
         if response.is_error:
             raise FedError("FED-923", f"{method} {self._url}{path}: {response.status_code} {response.text[:500]}")
         found: dict[str, Any] = response.json()
         return found
+
+    def _answer(
+        self, method: str, path: str, body: dict[str, Any] | None, params: Mapping[str, str | int] | None
+    ) -> httpx.Response:
+        try:
+            return self._client.request(method, path, json=body, params=params)
+        except httpx.TransportError as error:
+            raise FedError("FED-920", f"{self._url} does not answer: {error}", "airfed party status") from None

@@ -9,7 +9,7 @@ import typer
 
 from airfed.cli_component import component
 from airfed.cli_history import history
-from airfed.cli_job import job, plan, simulate
+from airfed.cli_job import job, plan, predict, simulate
 from airfed.cli_party import party
 from airfed.console import readable_errors
 
@@ -25,6 +25,7 @@ app.add_typer(component, name="component", help="The modules that a pipeline can
 app.add_typer(job, name="job", help="Jobs of a party.")
 app.command()(plan)
 app.command()(simulate)
+app.command()(predict)
 app.command()(history)
 
 

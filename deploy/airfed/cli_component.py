@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,21 +39,29 @@ def show_component(
     with readable_errors(as_json):
         found = find(module)
     details = {**_brief(found), "parameters": found.params.model_json_schema(), "disclosure": found.disclosure()}
+    details["predicting"] = find(module, predicting=True).disclosure() if found.prediction else None
     if as_json:
         return show_json(details)
     print(f"{found.module} (version {found.version}): {found.title}\nroles: {', '.join(found.roles)}\n")
     show_rows(["parameter", "default", "meaning"], _parameters(found))
     print()
-    messages = details["disclosure"]["topics"]
+    _show_disclosure(details["disclosure"])
+    if found.prediction:
+        print("\nwith a model that is fitted already, in a predict job:")
+        _show_disclosure(details["predicting"])
+    return None
+
+
+def _show_disclosure(disclosure: Mapping[str, Any]) -> None:
+    messages = disclosure["topics"]
     if messages:
         show_rows(list(messages[0]), [[_text(value) for value in message.values()] for message in messages])
     print(f"{'' if messages else 'no messages'}\nwhat each role learns from the outputs:")
-    for role, sentences in details["disclosure"]["outputs"].items():
+    for role, sentences in disclosure["outputs"].items():
         for sentence in sentences:
             print(f"  {role}: {sentence}")
-    if not details["disclosure"]["outputs"]:
+    if not disclosure["outputs"]:
         print("  nothing of another party's")
-    return None
 
 
 def _brief(found: Component) -> dict[str, Any]:

@@ -11,45 +11,76 @@ import typer
 from airfed.console import readable_errors, say, show_json, show_rows
 
 if TYPE_CHECKING:
+    from airfed.demo_screen import Screen
+    from airfed.job import Submitted
     from airfed.job_answer import Answer
+    from federatedml.federation.home import PartyHome
 
 job = typer.Typer(no_args_is_help=True)
 Dsl = Annotated[Path, typer.Argument(help="The pipeline: NAME_dsl.json.")]
 Conf = Annotated[Path, typer.Argument(help="Its parties, tables and parameters: NAME_conf.json.")]
 Home = Annotated[Path, typer.Option(envvar="AIRFED_HOME", help="The party's home.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
+Follow = Annotated[bool, typer.Option("--follow", help="Show progress until the verdict; exit code 0 or 1.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
 
 
 @job.command("submit")
 def submit(
-    dsl: Dsl,
-    conf: Conf,
+    dsl: Annotated[Path, typer.Argument(help="The pipeline: NAME_dsl.json. Left out with a predict job's conf.")],
     home: Home,
-    follow: Annotated[
-        bool, typer.Option("--follow", help="Show progress until the verdict; exit code 0 or 1.")
-    ] = False,
+    conf: Annotated[Path | None, typer.Argument(help="Its parties, tables and parameters: NAME_conf.json.")] = None,
+    follow: Follow = False,
     as_json: AsJson = False,
 ) -> None:
     """Drop a pipeline into a party that runs here, start a job, and say where each party watches it."""
     with readable_errors(as_json):
         from airfed.job import submit
-        from airfed.job_answer import answer
-        from airfed.job_watch import answered
+        from airfed.predict import predict_pipeline, submit_prediction
         from federatedml.federation.home import PartyHome
 
         place = PartyHome(home)
-        started = submit(place, dsl, conf)
+        started = submit(place, dsl, conf) if conf else submit_prediction(place, predict_pipeline(place, dsl))
+    say_started(place, started, follow, as_json)
+
+
+def predict(
+    conf: Annotated[Path, typer.Argument(help="job_type predict, the parties, model_id, and the new tables.")],
+    home: Home,
+    name: Annotated[str | None, typer.Option(help="Of the pipeline [default: the file's].")] = None,
+    only_print: Annotated[bool, typer.Option("--print", help="Print the whole pipeline and start nothing.")] = False,
+    follow: Follow = False,
+    as_json: AsJson = False,
+) -> None:
+    """Predict with a registered model: start a job of its predict DSL, with the parameters of its training.
+
+    Without model_version the conf means the version that is product now.
+    """
+    with readable_errors(as_json):
+        from airfed.predict import predict_pipeline, submit_prediction
+        from federatedml.federation.home import PartyHome
+
+        place = PartyHome(home)
+        pipeline = predict_pipeline(place, conf, name)
+        if only_print:
+            return show_json(pipeline.json())
+        started = submit_prediction(place, pipeline)
+    return say_started(place, started, follow, as_json)
+
+
+def say_started(place: PartyHome, started: Submitted, follow: bool, as_json: bool) -> None:
+    """Answer as soon as the parties have, or with ``follow`` when there is a verdict; exit code 1 if the job failed."""
+    with readable_errors(as_json):
+        from airfed.job_answer import answer
+        from airfed.job_watch import answered
+
         found = answer(place, started, answered(place, started))
         if not as_json:
             _show_answer(found)
         if follow and not found.failed:
-            from rich.console import Console
-
-            from airfed.demo_screen import Screen
             from airfed.job_watch import follow as watch_on
 
-            found = answer(place, started, watch_on(place, started, Screen(Console(stderr=as_json))))
+            found = answer(place, started, watch_on(place, started, _screen(as_json)))
             if not as_json:
                 say(found.line)
     if as_json:
@@ -72,7 +103,9 @@ def list_jobs(
         found, now = jobs(PartyHome(home), limit), time.time()
     if as_json:
         return show_json([brief(each, now) for each in found])
-    return show_rows(["job", "state", "pipeline", "initiator", "created", "took"], [row(each, now) for each in found])
+    return show_rows(
+        ["job", "state", "pipeline", "initiator", "created", "took", ""], [row(each, now) for each in found]
+    )
 
 
 @job.command("show")
@@ -88,11 +121,11 @@ def show(job_id: JobId, home: Home, as_json: AsJson = False) -> None:
     if as_json:
         return show_json(plain(found))
     say(verdict(found))
-    begun = f"created {moment(found.created_at)}, took {span(took(found, time.time()))}"
+    begun = f"created {moment(found.created_at)}, took {span(took(found, time.time()))}, generation {found.generation}"
     say(f"pipeline {found.pipeline} of party {found.job.initiator}, {begun}")
     for party, known in sorted(found.parties.items()):
         say(f"party {party}: {known.run_url or 'no page yet'}")
-    return show_rows(["component", "module", "member", "state", "attempt", "done", ""], steps(found))
+    return show_rows(["component", "module", "member", "state", "generation", "attempt", "done", ""], steps(found))
 
 
 @job.command("logs")
@@ -140,6 +173,42 @@ def kill(
     else:
         say(verdict(found))
     raise typer.Exit(0 if found.state == "cancelled" else 1)
+
+
+@job.command("rerun")
+def rerun(
+    job_id: JobId,
+    home: Home,
+    components: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="COMPONENT", help="Run these again; left out: all from the failure."),
+    ] = None,
+    downstream: Annotated[
+        bool, typer.Option("--with-downstream/--only", help="And what follows from them, or they alone.")
+    ] = True,
+    reason: Annotated[str, typer.Option(help="Why; all parties read it.")] = "",
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Show progress until the verdict; exit code 0 or 1.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run components of a job again, in a new generation; the others keep what they have."""
+    with readable_errors(as_json):
+        from airfed.job_rerun import follow as watch_on
+        from airfed.job_rerun import rerun
+        from airfed.job_text import brief, verdict
+        from federatedml.federation.home import PartyHome
+
+        place = PartyHome(home)
+        ordered = rerun(place, job_id, components or [], downstream, reason)
+        if not as_json:
+            say(ordered.line)
+        last = watch_on(place, ordered, _screen(as_json)) if follow else None
+        if last is not None and not as_json:
+            say(verdict(last))
+    if as_json:
+        show_json({**(brief(last, time.time()) if last is not None else {}), **ordered.json()})
+    raise typer.Exit(1 if last is not None and last.state != "succeeded" else 0)
 
 
 @job.command("config")
@@ -195,9 +264,17 @@ def simulate(
     return show_rows(["component", "member", "result", ""], rows)
 
 
+def _screen(as_json: bool) -> Screen:
+    """Where progress is shown: beside the document, not in it."""
+    from rich.console import Console
+
+    from airfed.demo_screen import Screen
+
+    return Screen(Console(stderr=as_json))
+
+
 def _show_answer(found: Answer) -> None:
     say(found.line)
     show_rows(["role", "party", "job_url", "model_id"], found.rows())
-    print(f"model_version {found.job_id}")
-    if found.dsl_path:
-        print(f"stored as {found.dsl_path} and {found.conf_path}")
+    for line in found.facts():
+        print(line)

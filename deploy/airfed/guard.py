@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+from pathlib import Path
 
 from airfed import proc, state
 from federatedml.federation.home import PartyHome
@@ -32,9 +34,26 @@ def fork_guard(home: PartyHome) -> tuple[int, int]:
             signal.signal(sign, signal.SIG_IGN)
         os.close(writing)
         os.read(reading, 1)  # blocks until the supervisor is gone
-        end_sessions(home)
+        clear_away(home)
     finally:
         os._exit(0)
+
+
+def clear_away(home: PartyHome) -> None:
+    """End what the last supervisor of this home left behind, and remove temporary files. Only under the home's lock."""
+    end_sessions(home)
+    for path in temporary(home).iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def temporary(home: PartyHome) -> Path:
+    """The folder for temporary files of all processes of the party."""
+    folder = home.run / "tmp"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
 
 
 def end_sessions(home: PartyHome) -> None:

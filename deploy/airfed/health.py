@@ -14,6 +14,7 @@ from federatedml.errors import PeerError
 from federatedml.federation.home import PartyHome
 
 Ready = Callable[[PartyHome, float], Awaitable[bool]]  # (home, Unix time of the start) -> is it ready?
+Stuck = Callable[[PartyHome, float], Awaitable[str]]  # (home, Unix time of the start) -> why it must be replaced
 PATIENCE = 30.0  # seconds for one answer: the first request to the execution API builds it
 
 

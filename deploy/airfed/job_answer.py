@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from airfed.job import Submitted
-from airfed.job_text import moment
+from airfed.job_text import OPEN, moment
 from airfed_proto.v1 import local_pb2
 from dags_generator.spec import PipelineSpec, dag_id
+from federated_operators.federate import CHOSEN
 from federated_operators.gateway.names import words
 from federatedml.federation.home import PartyHome
 from federatedml.federation.party import Member, party_model_id
@@ -33,6 +34,7 @@ class Answer:
     Attributes:
         places: its members, by role and party in the order of the conf.
         failure: why it has ended already; empty otherwise.
+        model_version: of the model that it makes, or predicts with; empty if its parties have yet to say which.
         dsl_path, conf_path: what was stored of it; empty if it was not admitted.
         created_at: Unix seconds.
     """
@@ -45,11 +47,12 @@ class Answer:
     dsl_path: str
     conf_path: str
     created_at: float
+    model_version: str
 
     @property
     def failed(self) -> bool:
         """Whether it is over, without success."""
-        return self.state not in ("", "proposed", "running", "succeeded")
+        return self.state not in (*OPEN, "succeeded")
 
     @property
     def line(self) -> str:
@@ -68,7 +71,7 @@ class Answer:
             "failure": self.failure or None,
             "job_url": {role: [place.job_url or None for place in places] for role, places in by_role.items()},
             "model_id": {role: [place.model_id for place in places] for role, places in by_role.items()},
-            "model_version": self.job_id,
+            "model_version": self.model_version,
             "job_dsl_path": self.dsl_path or None,
             "job_runtime_conf_path": self.conf_path or None,
             "created_at": moment(self.created_at),
@@ -77,6 +80,11 @@ class Answer:
     def rows(self) -> list[list[str]]:
         """For a table: role, party, job_url, model_id."""
         return [[str(p.member.role), p.member.party, p.job_url or "-", p.model_id] for p in self.places]
+
+    def facts(self) -> list[str]:
+        """What is below the table."""
+        stored = [f"stored as {self.dsl_path} and {self.conf_path}"] if self.dsl_path else []
+        return [f"model_version {self.model_version or '-'}, created {moment(self.created_at) or '-'}", *stored]
 
 
 def answer(home: PartyHome, job: Submitted, found: local_pb2.JobView) -> Answer:
@@ -92,7 +100,16 @@ def answer(home: PartyHome, job: Submitted, found: local_pb2.JobView) -> Answer:
         paths[0],
         paths[1],
         found.created_at,
+        _model_version(home, job),
     )
+
+
+def _model_version(home: PartyHome, job: Submitted) -> str:
+    source = job.spec.job.source
+    if source is None:
+        return job.job_id
+    chosen = home.job_dir(job.spec.parties.initiator.party, job.job_id) / CHOSEN
+    return source.model_version or (chosen.read_text() if chosen.exists() else "")
 
 
 def _members(spec: PipelineSpec) -> list[Member]:

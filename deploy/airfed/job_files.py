@@ -17,13 +17,17 @@ from federatedml.federation.party import model_id
 
 @dataclass(frozen=True)
 class StoredJob:
-    """DSL and conf in canonical form, edits in the trigger form included. ``model_id`` is that of all parties."""
+    """DSL and conf in canonical form, edits in the trigger form included.
+
+    ``model_id`` is that of all parties; ``model_version`` of the model that the job makes, or predicts with.
+    """
 
     job_id: str
     initiator: str
     dsl: Mapping[str, Any]
     conf: Mapping[str, Any]
     model_id: str
+    model_version: str
 
     def json(self) -> dict[str, Any]:
         """As FATE's job_config answers."""
@@ -32,7 +36,7 @@ class StoredJob:
             "initiator": self.initiator,
             "dsl": self.dsl,
             "runtime_conf": self.conf,
-            "model_info": {"model_id": self.model_id, "model_version": self.job_id},
+            "model_info": {"model_id": self.model_id, "model_version": self.model_version},
         }
 
     def write(self, folder: Path) -> Path:
@@ -53,6 +57,6 @@ def stored_job(home: PartyHome, job_id: str) -> StoredJob:
         raise FedError("FED-933", f"party {home.config.party_id} has stored nothing of a job {job_id!r}", hint)
     plan = load_plan(plans[0].read_bytes())
     agreed = json.loads((plans[0].parents[1] / "job.json").read_bytes())
-    return StoredJob(
-        job_id, plan.initiator.party, agreed["dsl"], agreed["conf"], model_id(plan.members, plan.model_key)
-    )
+    version = plan.source.model_version if plan.source else job_id
+    model = model_id(plan.members, plan.model_key)
+    return StoredJob(job_id, plan.initiator.party, agreed["dsl"], agreed["conf"], model, version)

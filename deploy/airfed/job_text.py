@@ -9,6 +9,9 @@ from typing import Any
 from airfed_proto.v1 import job_pb2, local_pb2
 from federated_operators.gateway.names import words
 
+OPEN = ("", "proposed", "running", "reopening")  # states of a job that is not over
+WORKS = (job_pb2.CALLED, job_pb2.PRESENT, job_pb2.STARTED, job_pb2.PREPARED)
+
 
 def moment(seconds: float) -> str | None:
     """Unix seconds as ISO 8601 in UTC; None for 0, which is never."""
@@ -39,14 +42,37 @@ def brief(found: local_pb2.JobView, now: float) -> dict[str, Any]:
         "ended_at": moment(found.ended_at),
         "took": round(took(found, now), 3),
         "by": found.by or None,
+        "generation": found.generation,
+        "waits": waits(found) or None,
         "failure": words(found.failure) if found.HasField("failure") else None,
     }
 
 
 def row(found: local_pb2.JobView, now: float) -> list[str]:
-    """A job as ``job list`` shows it: id, state, pipeline, initiator, created, took."""
+    """A job as ``job list`` shows it: id, state, pipeline, initiator, created, took, why it waits or failed."""
     created = moment(found.created_at) or "-"
-    return [found.job.job_id, found.state, found.pipeline, found.job.initiator, created, span(took(found, now))]
+    why = words(found.failure) if found.HasField("failure") else waits(found)
+    head = [found.job.job_id, found.state, found.pipeline, found.job.initiator, created, span(took(found, now))]
+    return [*head, why]
+
+
+def waits(found: local_pb2.JobView) -> str:
+    """Why a job does not go on: who has not answered, or which step waits for what while none is worked on."""
+    if found.state == "proposed":
+        return _unanswered(found)
+    if any(step.state in WORKS for step in found.steps):
+        return ""
+    return next((f"{step.component} {step.waits}" for step in found.steps if step.waits.startswith("waits")), "")
+
+
+def _unanswered(found: local_pb2.JobView) -> str:
+    states = {member.party_id: job_pb2.PROPOSED for member in found.members}
+    states |= {party: answer.state for party, answer in found.parties.items()}
+    asked = sorted(party for party, state in states.items() if state == job_pb2.PENDING)
+    silent = sorted(party for party, state in states.items() if state == job_pb2.PROPOSED)
+    if asked:
+        return f"a person is asked at party {', '.join(asked)}"
+    return f"no answer yet of party {', '.join(silent)}" if silent else ""
 
 
 def verdict(found: local_pb2.JobView) -> str:
@@ -57,18 +83,26 @@ def verdict(found: local_pb2.JobView) -> str:
 
 
 def steps(found: local_pb2.JobView) -> list[list[str]]:
-    """Rows of a job's components and members: component, module, member, state, attempt, done, what it does."""
+    """Rows of a job's components and members: component, module, member, state, generation, attempt, done, doing."""
+    return [row for step in found.steps for row in _step(step)]
+
+
+def _step(step: local_pb2.StepView) -> list[list[str]]:
+    """One row per member; one for all while no member is known."""
+    head, generation = [step.component, step.module], str(step.generation)
+    if not step.members:
+        name = job_pb2.StepState.Name(step.state) if step.state else "-"
+        return [[*head, "-", name, generation, "-", "-", step.waits]] if step.state or step.waits else []
     return [
         [
-            step.component,
-            step.module,
+            *head,
             f"{member.member.role}_{member.member.party_id}",
             job_pb2.StepState.Name(member.state),
+            generation,
             str(member.attempt),
             f"{member.progress:.0%}",
-            member.text,
+            member.text or step.waits,
         ]
-        for step in found.steps
         for member in step.members
     ]
 

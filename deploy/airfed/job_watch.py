@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 
 from airfed.console import one_line
-from airfed.demo_screen import Screen
+from airfed.demo_screen import Board, Screen
 from airfed.job import Submitted, session, view
+from airfed.job_text import OPEN
 from airfed_proto.v1 import job_pb2, local_pb2
 from dags_generator.spec import PipelineSpec
 from federatedml.errors import FedError
@@ -16,7 +17,6 @@ from federatedml.federation.home import PartyHome
 
 POLL = 0.2  # seconds
 CHECK = 2.0  # seconds between two questions whether a job that is not known yet still can be
-OPEN = ("", "proposed", "running")
 ADMISSION = 120.0  # seconds: a gateway gives its peers 30 to answer and 75 to enrol
 Seen = Callable[[local_pb2.JobView], bool]
 
@@ -74,15 +74,22 @@ def follow(home: PartyHome, job: Submitted, screen: Screen, timeout: float = mat
         FedError: it never began, or has no verdict in time.
     """
     with screen.board(f"Job {job.job_id}", titles(job.spec)) as board:
-
-        def look(found: local_pb2.JobView) -> bool:
-            board.show(cells(found))
-            return has_ended(found)
-
-        last = watch(home, job.job_id, look, timeout, lambda: check_began(home, job))
+        last = show_until(home, job.job_id, board, has_ended, timeout, lambda: check_began(home, job))
     if not has_ended(last):
         raise FedError("FED-929", f"job {job.job_id} has no verdict after {timeout:.0f} s", f"logs: {home.logs}")
     return last
+
+
+def show_until(
+    home: PartyHome, job_id: str, board: Board, enough: Seen, timeout: float, began: Callable[[], None] = lambda: None
+) -> local_pb2.JobView:
+    """``watch``, on a board."""
+
+    def look(found: local_pb2.JobView) -> bool:
+        board.show(cells(found))
+        return enough(found)
+
+    return watch(home, job_id, look, timeout, began)
 
 
 def check_began(home: PartyHome, job: Submitted) -> None:
@@ -100,23 +107,28 @@ def check_began(home: PartyHome, job: Submitted) -> None:
 
 def titles(spec: PipelineSpec) -> list[str]:
     """A board's columns: the members."""
-    return [_title(str(member.role), member.party) for member in spec.parties.members]
+    return [title(str(member.role), member.party) for member in spec.parties.members]
 
 
 def cells(found: local_pb2.JobView) -> dict[tuple[str, str], str]:
     """A board's cells: (component, member) -> state."""
     return {
-        (step.component, _title(each.member.role, each.member.party_id)): _state(each)
+        (step.component, title(each.member.role, each.member.party_id)): _state(step, each)
         for step in found.steps
         for each in step.members
     }
 
 
-def _state(member: local_pb2.MemberStep) -> str:
-    name = job_pb2.StepState.Name(member.state).lower()
-    doing = member.state == job_pb2.STARTED and (member.progress or member.text)
-    return one_line(f"{name} {member.progress:.0%} {member.text}").rstrip() if doing else name
-
-
-def _title(role: str, party: str) -> str:
+def title(role: str, party: str) -> str:
+    """A member's column."""
     return f"{role} {party}"
+
+
+def _state(step: local_pb2.StepView, member: local_pb2.MemberStep) -> str:
+    """``started (attempt 2) 40% epoch 3``, ``waits for host 10000``."""
+    name = job_pb2.StepState.Name(member.state).lower()
+    if member.state == job_pb2.WAITED and step.waits:
+        return one_line(step.waits)
+    again = f" (attempt {member.attempt})" if member.attempt > 1 else ""
+    doing = member.state == job_pb2.STARTED and (member.progress or member.text)
+    return one_line(f"{name}{again} {member.progress:.0%} {member.text}").rstrip() if doing else f"{name}{again}"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from airfed import health
 from airfed.proc import environment
+from airfed.watchdog import QueueWatch
 from federatedml.federation.home import PartyHome
 
 
@@ -20,6 +21,7 @@ class Program:
         argv: arguments to Python.
         ports: that it listens on; checked before the start.
         ready: asked again and again until it says yes.
+        stuck: asked once it is ready: returns, with the reason, when it must be replaced although it lives.
         env: what its environment has beyond the common one.
     """
 
@@ -28,6 +30,7 @@ class Program:
     ready: health.Ready
     ports: Sequence[int] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    stuck: health.Stuck | None = None
 
     @property
     def command(self) -> list[str]:
@@ -58,14 +61,14 @@ def environment_of(program: Program, home: PartyHome) -> dict[str, str]:
 def _airflow(home: PartyHome) -> list[Program]:
     """Airflow's own processes.
 
-    No triggerer yet: no operator of this version defers, and a triggerer costs 240 MiB and four seconds of CPU at each
-    party. No log servers (``-s``): the API server reads the same files, and a log server would listen on all addresses.
+    No log servers (``-s``): the API server reads the same files, and a log server would listen on all addresses.
     """
     api = Program("api-server", ("-m", "airflow", "api-server"), health.airflow_api, (home.config.ports.airflow,))
     return [
         api,
-        Program("scheduler", ("-m", "airflow", "scheduler", "-s"), health.airflow_job("scheduler")),
+        Program("scheduler", ("-m", "airflow", "scheduler", "-s"), health.airflow_job("scheduler"), stuck=QueueWatch()),
         Program("dag-processor", ("-m", "airflow", "dag-processor"), health.airflow_job("dag_processor")),
+        Program("triggerer", ("-m", "airflow", "triggerer", "-s"), health.airflow_job("triggerer")),
     ]
 
 

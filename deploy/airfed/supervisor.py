@@ -53,9 +53,9 @@ def supervise(
         FedError: another supervisor owns the home, or a port is taken.
     """
     os.umask(0o077)
-    (home.run / "tmp").mkdir(parents=True, exist_ok=True)
+    home.run.mkdir(parents=True, exist_ok=True)
     with _lock(home):
-        guard.end_sessions(home)
+        guard.clear_away(home)
         state.write(home, Supervision())
         chosen = make(home)
         _check_ports(home, chosen)
@@ -72,7 +72,7 @@ class _Supervisor:
         self._home, self._say = home, say
         self._begun = time.monotonic()
         self._ready_after: float | None = None
-        self._children = [_Child(home, program, self._changed) for program in chosen]
+        self._children = [_Child(home, program, self._changed, say) for program in chosen]
         me = proc.process(os.getpid())
         self._me = Supervision(os.getpid(), me.started if me else 0)
 
@@ -105,8 +105,10 @@ class _Supervisor:
 class _Child:
     """One program and its present process."""
 
-    def __init__(self, home: PartyHome, program: Program, changed: Callable[[], None]) -> None:
-        self._home, self._program, self._changed = home, program, changed
+    def __init__(
+        self, home: PartyHome, program: Program, changed: Callable[[], None], say: Callable[[str], None]
+    ) -> None:
+        self._home, self._program, self._changed, self._say = home, program, changed, say
         self.record = Record(program.name, Condition.STARTING, ports=tuple(program.ports))
 
     async def keep(self) -> None:
@@ -141,11 +143,15 @@ class _Child:
         return process
 
     async def _watch(self, begun: float) -> None:
-        """Ask until the answer is yes."""
+        """Ask until the answer is yes; then replace the process if it lives and does not work."""
         since = time.time()
         while not await self._program.ready(self._home, since):
             await asyncio.sleep(PROBE)
         self._note(condition=Condition.READY, ready_after=round(time.monotonic() - begun, 1))
+        if self._program.stuck is not None:
+            why = await self._program.stuck(self._home, since)
+            self._say(f"{self._home.config.name}: {self._program.name} is replaced: {why}")
+            proc.send(self.record.pid, signal.SIGKILL)  # its session follows
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         """SIGTERM, patience, and then SIGKILL for whatever is left of the session."""

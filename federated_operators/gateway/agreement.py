@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from airfed_proto.v1 import job_pb2
+from federated_operators.gateway.earlier import check_earlier
 from federated_operators.gateway.names import Job, failure_pb
 from federated_operators.gateway.plan import JobAcceptor, JobPlan, ProposedJob, dump_plan
 from federated_operators.gateway.policy import load_policy
@@ -96,6 +97,7 @@ class Agreement:
             if plan.initiator.party != content.initiator:
                 raise PolicyError("FED-546", f"party {content.initiator} proposes a job of {plan.initiator.party}")
             policy.check(plan, catalogue)
+            check_earlier(plan, self._store, self.home)
         return [policy.enforced(plan) for plan in plans]
 
     def record(self, job: Job, proposal: job_pb2.Proposal, plans: Sequence[JobPlan]) -> None:
@@ -134,8 +136,9 @@ class Agreement:
                 raise ProtocolError("FED-350", f"job {job.job_id} was withdrawn")
             try:
                 url = await self._start_runs(job, row)
-            except FedError as error:
-                return Answer(state=job_pb2.REFUSED, failure=failure_pb(error))
+            except FedError as error:  # a scheduler that is not there now is no refusal: asked again, it may be
+                state = job_pb2.PENDING if error.retryable else job_pb2.REFUSED
+                return Answer(state=state, failure=failure_pb(error))
         with self._store.transaction():
             self._store.put(ProposalRow(job.initiator, job.job_id, self._party, job_pb2.ENROLLED, b"", url))
             ended = self._store.get(VerdictRow, **job.where, generation=row.generation)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -45,14 +45,18 @@ class AirflowClient:
 
     async def trigger(self, run: Run, digest: str) -> None:
         """Start the run; one that exists already is the same run, because its id is the job's."""
-        body = {"dag_run_id": run.job_id, "logical_date": None, "conf": {"digest": digest}}
+        await self.start(run, {"digest": digest})
+
+    async def start(self, run: Run, conf: Mapping[str, Any], note: str | None = None) -> None:
+        """Start the run with a conf, unless it exists already."""
+        body = {"dag_run_id": run.job_id, "logical_date": None, "conf": dict(conf), "note": note}
         answer = await self._request("POST", f"/api/v2/dags/{run.dag_id}/dagRuns", body)
         if answer.status_code != httpx.codes.CONFLICT:
             _body(answer)
 
     async def fail(self, run: Run, note: str) -> None:
         """Set the run failed with a note; its running tasks are stopped by Airflow."""
-        path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.job_id}"
+        path = _path(run)
         answer = await self._request("GET", path)
         if answer.status_code == httpx.codes.NOT_FOUND:
             return
@@ -116,8 +120,7 @@ class AirflowClient:
 
     async def note(self, run: Run, text: str) -> None:
         """Show people a note beside the run."""
-        path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.job_id}"
-        answer = await self._request("PATCH", f"{path}?update_mask=note", {"note": text[:NOTE_LENGTH]})
+        answer = await self._request("PATCH", f"{_path(run)}?update_mask=note", {"note": text[:NOTE_LENGTH]})
         if answer.status_code != httpx.codes.NOT_FOUND:
             _body(answer)
 
@@ -125,12 +128,19 @@ class AirflowClient:
         """The run's page, at the name that people use."""
         return self._home.run_url(run.dag_id, run.job_id)
 
+    async def occupying(self) -> list[dict[str, Any]]:
+        """Task instances of all runs that are queued or running; a hundred at most, which is Airflow's own limit."""
+        query = "state=queued&state=running&limit=100"
+        answer = _body(await self._request("GET", f"/api/v2/dags/~/dagRuns/~/taskInstances?{query}"))
+        found: list[dict[str, Any]] = answer["task_instances"]
+        return found
+
     async def close(self) -> None:
         """Close connections."""
         await self._http.aclose()
 
     async def _failed_task(self, run: Run) -> str:
-        path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.job_id}/taskInstances?state=failed"
+        path = f"{_path(run)}/taskInstances?state=failed"
         answer = _body(await self._request("GET", path))
         tasks = sorted(answer["task_instances"], key=lambda task: task["end_date"] or "")
         return str(tasks[0]["task_id"]) if tasks else ""
@@ -167,6 +177,11 @@ class AirflowClient:
             self._token, self._token_at = _body(answer)["access_token"], time.monotonic()
         headers = {"Authorization": f"Bearer {self._token}"}
         return await self._http.request(method, path, json=body, headers=headers)
+
+
+def _path(run: Run) -> str:
+    """Names that Airflow gives to runs have ``+`` and ``:``."""
+    return f"/api/v2/dags/{quote(run.dag_id, safe='')}/dagRuns/{quote(run.job_id, safe='')}"
 
 
 def _body(answer: httpx.Response) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 
-from airfed_proto.v1 import local_pb2, local_pb2_grpc
+from airfed_proto.v1 import job_pb2, local_pb2, local_pb2_grpc
 from federatedml.errors import PeerError, PolicyError
 
 FRAME_BYTES = 4 * 2**20
@@ -68,6 +68,11 @@ class GatewayClient:
         """Cancel a job."""
         reply: local_pb2.EndJobReply = self._call(self._stub.EndJob, request, timeout)
         return reply
+
+    def rerun(self, order: job_pb2.RerunOrder, timeout: float = 90.0) -> job_pb2.RerunAnswer:
+        """Have components of a job run again; every party is asked first."""
+        answer: job_pb2.RerunAnswer = self._call(self._stub.Rerun, order, timeout)
+        return answer
 
     def close(self) -> None:
         """Close the channel."""

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2, local_pb2
+from federated_operators.gateway.earlier import earlier_outputs
 from federated_operators.gateway.leases import Leases
 from federated_operators.gateway.names import Job, Seat, checkpoint_words, failure_pb, member_pb
 from federated_operators.gateway.policy import DEFAULT_SLOTS
@@ -360,12 +361,13 @@ class OwnSteps:
     def _start_frame(self, seat: Seat, row: OwnRow) -> local_pb2.Start:
         command = job_pb2.StepCommand.FromString(row.start)
         outputs = self._store.select(OutputRow, **seat.job.where, member=str(seat.member))
+        earlier = earlier_outputs(self._roster.plan(seat.job, seat.member), self._store)
         return local_pb2.Start(
             step=command.step,
             members=command.members,
             resume_from=command.resume_from if command.HasField("resume_from") else None,
             attempt_dir=str(self._attempt_dir(seat, row)),
-            inputs={output.component: output.outputs for output in outputs if output.component in command.committed},
+            inputs=earlier | {row.component: row.outputs for row in outputs if row.component in command.committed},
         )
 
     def _attempt_dir(self, seat: Seat, row: OwnRow) -> Path:

@@ -15,6 +15,7 @@ from federatedml.data.catalogue import TableName
 from federatedml.federation.party import Member, model_id, party_model_id
 
 JOB_TIMEOUT_S = 7 * 86_400.0  # FATE 1.1's default
+JOB_TYPES = TRAIN, PREDICT = ("train", "predict")
 ALL_SUCCESS, ALL_DONE, ONE_SUCCESS = TRIGGER_RULES = ("all_success", "all_done", "one_success")
 
 
@@ -80,6 +81,8 @@ class JobPlan:
         auto_retries: component -> attempts that may follow an error of its algorithm.
         job_type: ``train`` or ``predict``.
         source: the model of a predict job.
+        model_digest: hex SHA-256 of the manifest of this member's own half of it, as it was when the party agreed;
+            empty if the member uses none.
         earlier_job: id of the job of the same initiator whose outputs stand in for components that do not run here.
     """
 
@@ -104,8 +107,9 @@ class JobPlan:
     timeout: float = JOB_TIMEOUT_S
     task_timeouts: Mapping[str, float] = field(default_factory=dict)
     auto_retries: Mapping[str, int] = field(default_factory=dict)
-    job_type: str = "train"
+    job_type: str = TRAIN
     source: ModelSource | None = None
+    model_digest: str = ""
     earlier_job: str = ""
 
     @property

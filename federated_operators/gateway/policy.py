@@ -34,6 +34,7 @@ slots: {slots}                      # steps of jobs that run here at once; the o
 max_jobs: 100                 # jobs that may run or wait here at once; more are refused
 may_cancel: true              # people of this party may cancel jobs of other initiators
 may_rerun: ["*"]              # parties whose reruns are followed
+retention_days: 30            # after a job's end its tables, model files and checkpoints are removed; null: never
 """
 
 
@@ -60,6 +61,7 @@ class Policy(_Model):
     max_jobs: int = Field(default=100, ge=1, description="jobs")
     may_cancel: bool = True
     may_rerun: list[str] = ["*"]
+    retention_days: float | None = Field(default=30.0, ge=0, strict=False, allow_inf_nan=False, description="days")
 
     def check(self, plan: JobPlan, catalogue: Catalogue) -> None:
         """Whether one of this party's members may take part in the job.

@@ -7,6 +7,7 @@ in between comes back as UNDELIVERABLE and is sent again. A gateway never carrie
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass, field
 
@@ -208,21 +209,29 @@ class Relay:
         lane = self._outbound.setdefault(party, Outbound())
         while True:
             first = await lane.next()
-            try:
-                call = self._peers.stub(party).Relay(_stream(first, lane))
-                async for receipt in call:
-                    self._receipt_of_peer(party, receipt)
-            except (grpc.aio.AioRpcError, grpc.aio.UsageError):
-                pass  # the messages come back below and are sent again
+            with contextlib.suppress(grpc.aio.AioRpcError, grpc.aio.UsageError):  # all comes back and is sent again
+                await self._until_broken(party, first, lane)
             for key in lane.clear():
                 self._to_source(_receipt(key, pb.Receipt.UNDELIVERABLE, "the peer is not connected"))
             await asyncio.sleep(RECONNECT_S)
 
+    async def _until_broken(self, party: str, first: pb.Chunk, lane: Outbound) -> None:
+        """Serve one stream to ``party``. Its sender ends with it: it would take the next stream's first chunk."""
+        call = self._peers.stub(party).Relay()
+        sender = asyncio.create_task(_send(call, first, lane))
+        try:
+            async for receipt in call:
+                self._receipt_of_peer(party, receipt)
+        finally:
+            sender.cancel()
 
-async def _stream(first: pb.Chunk, lane: Outbound) -> AsyncIterator[pb.Chunk]:
-    yield first
-    while True:
-        yield await lane.next()
+
+async def _send(call: grpc.aio.StreamStreamCall[pb.Chunk, pb.Receipt], first: pb.Chunk, lane: Outbound) -> None:
+    chunk = first
+    with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):  # who reads the call sees it, too
+        while True:
+            await call.write(chunk)
+            chunk = await lane.next()
 
 
 def _name(key: pb.EnvelopeKey) -> bytes:

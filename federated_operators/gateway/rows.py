@@ -209,6 +209,19 @@ class OutputRow(Row):
 
 
 @dataclass(frozen=True)
+class RemovedRow(Row):
+    """The outputs of an ended job, up to a generation, are removed here by the policy's ``retention_days``."""
+
+    TABLE: ClassVar[str] = "removed"
+    KEY: ClassVar[tuple[str, ...]] = _JOB
+    initiator: str
+    job_id: str
+    generation: int
+    removed_at: float
+    done: int = 0  # 1: the files are gone
+
+
+@dataclass(frozen=True)
 class VerdictRow(Row):
     """The verdict of a generation: decided once by the coordinator, adopted by every other gateway."""
 
@@ -256,6 +269,7 @@ TABLES: tuple[type[Row], ...] = (
     LeaseRow,
     CheckpointRow,
     OutputRow,
+    RemovedRow,
     VerdictRow,
     HeardRow,
     SeenRow,

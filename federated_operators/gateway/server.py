@@ -23,6 +23,7 @@ from federated_operators.gateway.courier import Courier
 from federated_operators.gateway.door import FRAME_BYTES, SERVER, VerifyCaller, server_credentials
 from federated_operators.gateway.local_service import LocalService
 from federated_operators.gateway.names import Job, failure_pb
+from federated_operators.gateway.notes import WaitNotes
 from federated_operators.gateway.own_steps import REPORT, OwnSteps
 from federated_operators.gateway.peer_service import PeerService
 from federated_operators.gateway.peers import Peers
@@ -33,6 +34,7 @@ from federated_operators.gateway.reconcile import Reconciler
 from federated_operators.gateway.relay import Relay
 from federated_operators.gateway.reopening import REOPENED, Reopening
 from federated_operators.gateway.reruns import REOPEN, Reruns
+from federated_operators.gateway.retention import Retention, outputs_gone
 from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.runs import RunControl
 from federated_operators.gateway.seats import Seats
@@ -67,11 +69,12 @@ class Gateway:
         self._coordinator = Coordinator(self._store, self._roster)
         self._peers = Peers(home)
         self._verdicts = Verdicts(self._store, self._roster, self._own, self._seats, home, control, hook)
-        self._reopening = Reopening(self._store, self._roster, home, control)
+        self._reopening = Reopening(self._store, self._roster, home, control, partial(outputs_gone, self._store))
         self._reruns = Reruns(self._store, self._roster, self._peers, self._reopening)
         self._relay = Relay(self._store, self._roster, self._own, self._seats, self._peers)
         self._agreement = Agreement(self._store, self._roster, home, acceptor, control)
         self._progress = Progress(self._own.progress, self._tell_progress)
+        self._show = Show(self._store, self._roster, self._coordinator, self._own)
         self._courier = Courier(self._store, self._deliver)
 
     async def serve(self, ready: Callable[[], None]) -> None:
@@ -113,8 +116,10 @@ class Gateway:
         reconciler = Reconciler(self._store, self._roster, self._own, self._control)
         timeout = self._home.config.peer_timeout
         silence = Silence(self._store, self._roster, self._coordinator, self._own, self._peers, timeout)
-        loops = [reconciler.run(), silence.run(), self._progress.run(), self._call_missing(), self._tick()]
-        return [*lanes, *relays, *loops]
+        notes = WaitNotes(self._store, self._roster, self._show, self._control)
+        retention = Retention(self._store, self._roster, self._home, self._seats)
+        watching = [notes.run(), reconciler.run(), silence.run(), retention.run()]
+        return [*lanes, *relays, *watching, self._progress.run(), self._call_missing(), self._tick()]
 
     async def _tick(self) -> None:
         """Look twice a second for what has waited too long, and for slots that a changed policy has added."""
@@ -209,7 +214,6 @@ class Gateway:
 
     def _local_server(self) -> Any:
         admission = Admission(self._store, self._agreement, self._coordinator, self._peers, self._party)
-        show = Show(self._store, self._roster, self._coordinator, self._own)
         service = LocalService(
             self._roster,
             self._agreement,
@@ -218,7 +222,7 @@ class Gateway:
             self._own,
             self._seats,
             self._relay,
-            show,
+            self._show,
             self._progress,
             self._waiting,
             self._reopening,

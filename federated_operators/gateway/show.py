@@ -84,17 +84,20 @@ class Show:
         """What a step that has not started waits for, in words."""
         if job.initiator != self._roster.party:
             own = [Seat(job, component, plan.me) for plan in self._roster.plans(job)]
-            return next((f"waits for {text}" for seat in own if (text := self._own.leases.why(seat))), "")
+            there = any(step.state in (State.PRESENT, State.WAITED) for step in view.members)
+            lines = (self._own.leases.why(seat) for seat in own)
+            return next((f"waits for {text}" for text in lines if text), "waits for the other members" if there else "")
         states = self._steps.states(job)
         before = [name for name in self._roster.upstream(job, component) if states.get(name) not in FINISHED]
         if before:
             return f"after {', '.join(before)}"
-        absent = [member_of(step.member) for step in view.members if step.state == State.ABSENT]
-        if absent or not view.members:
-            missing = absent or self._roster.members(job, component)
-            return f"waits for {', '.join(f'{member.role} {member.party}' for member in missing)}"
-        lines = (self._coordinator.waits.get(Seat(job, component, member_of(step.member))) for step in view.members)
-        return next((f"waits for {text}" for text in lines if text), "waits for a slot")
+        where = {**job.where, "component": component, "generation": view.generation}
+        here = {row.member for row in self._store.select(MemberRow, **where) if row.state != State.ABSENT}
+        absent = [member for member in self._roster.members(job, component) if str(member) not in here]
+        if absent:
+            return f"waits for {', '.join(f'{member.role} {member.party}' for member in absent)}"
+        told = (self._coordinator.waits.get(Seat(job, component, member_of(step.member))) for step in view.members)
+        return next((f"waits for {text}" for text in told if text), "waits for a slot")
 
     def _member(self, seat: Seat, row: MemberRow | OwnRow, attempt: int) -> local_pb2.MemberStep:
         progress: Progress = self._coordinator.progress if isinstance(row, MemberRow) else self._own.progress

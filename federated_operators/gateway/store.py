@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import Field, astuple, dataclass, fields
 from pathlib import Path
@@ -114,6 +114,12 @@ class Store:
         order = ", ".join(kind.KEY)
         found = self._db.execute(f"SELECT * FROM {kind.TABLE} WHERE {tests} ORDER BY {order}", tuple(where.values()))  # noqa: S608
         return [kind(**dict(row)) for row in found]
+
+    def ended(self, until: float, states: Collection[str]) -> list[tuple[Job, int]]:
+        """Jobs in these states, with their generation, that ended at ``until`` (Unix seconds) or before."""
+        marks = ", ".join("?" * len(states))
+        query = f"SELECT initiator, job_id, generation FROM jobs WHERE state IN ({marks}) AND ended_at <= ?"  # noqa: S608
+        return [(Job(row[0], row[1]), int(row[2])) for row in self._db.execute(query, (*states, until))]
 
     def delete(self, kind: type[R], **where: Any) -> None:
         """Remove the rows with these values."""

@@ -7,6 +7,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +74,14 @@ class ModelCache:
             temporary.rename(target)
         except OSError:  # another process was faster
             shutil.rmtree(temporary)
+
+    def keep(self, digest: str, last: int) -> None:
+        """Keep the ``last`` models that were used, ``digest`` just now. Other processes may do the same meanwhile."""
+        with suppress(FileNotFoundError):
+            os.utime(self._path(digest))
+            used = sorted(self.models.glob("[0-9a-f]*"), key=lambda folder: folder.stat().st_mtime_ns, reverse=True)
+            for folder in used[last:]:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def remember(self, bindings: Sequence[Binding]) -> None:
         """Keep what the aliases stand for, and drop models that none of them needs."""

@@ -116,6 +116,20 @@ class ModelRegistry:
             raise ModelError("FED-617", f"version {version.version} of {model.name} lacks the tags of an airfed model")
         return Binding(model.name, alias, version.version, job, digest, model.created)
 
+    def of_job(self, name: str, job_id: str, digest: str = "") -> Binding:
+        """The version that a job registered, of its last generation, or the one with that manifest's ``digest``.
+
+        Raises:
+            ModelError: ``FED-610``, there is none; ``FED-619``, jobs of several initiators have this id.
+        """
+        found = self.rest.search_versions(name, {TAG_JOB: job_id} | ({TAG_DIGEST: digest} if digest else {}))
+        if not found:
+            raise ModelError("FED-610", f"model {name} has no version of job {job_id}")
+        if len({version.tags.get(TAG_INITIATOR) for version in found}) > 1:
+            raise ModelError("FED-619", f"model {name} has versions of several jobs with id {job_id}")
+        last = max(found, key=lambda version: int(version.tags.get(TAG_GENERATION, "0")))
+        return Binding(name, "", last.version, job_id, last.tags.get(TAG_DIGEST, ""))
+
     def of_party(self, party: str) -> list[RegisteredModel]:
         """Registered models of ``party``, in any role."""
         found = self.rest.registered_models(f"%#{party}#%")

@@ -66,7 +66,10 @@ class JobRuns:
             "mlflow.note.content": f"[Job {plan.job_id} in Airflow]({url}/dags/{plan.dag_id}/runs/{plan.job_id})",
             "fed.model_key": plan.model_key,
             "fed.digest": plan.digest,
+            "fed.job_type": plan.job_type,
         }
+        if plan.source is not None:
+            about["fed.model_version"] = plan.source.model_version
         return self._run("job", experiment, plan.job_id, self.identity("job"), about)
 
     def child(self, component: str, generation: int) -> RunRef:

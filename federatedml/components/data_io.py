@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
 from airfed_proto.v1 import model_pb2 as pb
-from federatedml.component import Component, Inputs, ModelBuffers, ModelSpec, Outputs, Params, Scorer
+from federatedml.component import Component, Inputs, ModelBuffers, ModelSpec, Outputs, Params, Prediction, Scorer
 from federatedml.data.cells import MISSING, NAMES_SHOWN, Cells, Method, cells, counted, equal, replacement
 from federatedml.data.table import Column, Kind, Table
 from federatedml.errors import DataError
@@ -221,4 +221,5 @@ DATA_IO = Component(
     has_model=True,
     model=ModelSpec({"DataIOMeta": pb.DataIOMeta, "DataIOParam": pb.DataIOParam}),
     scorer=Scorer(transform=transform),
+    prediction=Prediction(),
 )

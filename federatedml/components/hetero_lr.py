@@ -30,7 +30,16 @@ from typing import cast
 import numpy as np
 
 from airfed_proto.v1 import model_pb2
-from federatedml.component import Component, Inputs, MemberParams, ModelBuffers, ModelSpec, Outputs, Scorer
+from federatedml.component import (
+    Component,
+    Inputs,
+    MemberParams,
+    ModelBuffers,
+    ModelSpec,
+    Outputs,
+    Prediction,
+    Scorer,
+)
 from federatedml.components.linear_model import (
     binary_labels,
     checked_features,
@@ -186,7 +195,8 @@ def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
         return Outputs(data=inputs.one("train_data", "data", "eval_data"))
     if inputs.model is not None:
         table = inputs.one("data", "eval_data", "train_data")
-        return Outputs(data=_predict(box, inputs.model, table, 0, "predict"), model=inputs.model)
+        found = _predict(box, inputs.model, table, 0, "predict")
+        return Outputs(found, inputs.model, summary={"rows": len(found)})
     table = inputs.one("train_data", "data")
     labels, classes = binary_labels(table)
     features = checked_features(table, p.init_param.fit_intercept)
@@ -204,8 +214,9 @@ def host(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     if not p.need_run:
         return Outputs(data=inputs.one("train_data", "data", "eval_data"))
     if inputs.model is not None:
-        _send_partial(box, inputs.model, inputs.one("data", "eval_data", "train_data"), 0)
-        return Outputs(model=inputs.model)
+        table = inputs.one("data", "eval_data", "train_data")
+        _send_partial(box, inputs.model, table, 0)
+        return Outputs(model=inputs.model, summary={"rows": len(table)})
     table = inputs.one("train_data", "data")
     features = checked_features(table, intercept=False)
     weights, history = _train(p, box, table, features, None)
@@ -567,6 +578,15 @@ HETERO_LR = Component(
     has_model=True,
     model=ModelSpec({META: model_pb2.LRModelMeta, PARAM: model_pb2.LRModelParam}),
     scorer=Scorer(partial=partial_of, merge=logistic),
+    prediction=Prediction(
+        topics=(PREDICTED, PARTIAL),
+        learns={
+            Role.GUEST: (
+                "the host's part of the score of every row that is predicted: with each further model on the same rows "
+                "one more linear combination of the host's columns; the number of jobs is not limited",
+            ),
+        },
+    ),
     reproducible=2.0**-10,
     settle=_settle,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import quote
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -137,6 +138,11 @@ class PartyHome:
         return self.root / "serving"
 
     @property
+    def model_cache(self) -> Path:
+        """Verified models that predict jobs use, by manifest digest."""
+        return self.root / "models"
+
+    @property
     def logs(self) -> Path:
         """Logs of the supervised processes."""
         return self.root / "logs"
@@ -194,4 +200,4 @@ class PartyHome:
 
     def run_url(self, dag_id: str, run_id: str) -> str:
         """Page on which this party's people watch a run."""
-        return f"{self.public_url(self.config.ports.airflow)}/dags/{dag_id}/runs/{run_id}"
+        return f"{self.public_url(self.config.ports.airflow)}/dags/{dag_id}/runs/{quote(run_id, safe='')}"

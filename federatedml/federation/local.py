@@ -1,24 +1,26 @@
 """All members of a step in one process, a thread each: simulation, tests, notebooks.
 
-The network can be told to misbehave (drop, duplicate, truncate) and to kill a member at its n-th call, so that
-every component is tested against the contract that the gateways keep: at-least-once delivery, exactly-once effect,
-attempts that resume from the newest checkpoint which all members have.
+The network can be told to misbehave (``memory.Faults``) and to kill a member wherever it meets the world (``Point``),
+so that every component is tested against the contract that the gateways keep: at-least-once delivery, exactly-once
+effect, attempts that resume from the newest checkpoint which all members have.
 """
 
 from __future__ import annotations
 
-import hashlib
-import random
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from federatedml.component import Component, Inputs, Outputs
-from federatedml.errors import AttemptEnded, PeerError, ProtocolError
-from federatedml.federation.box import AttemptKey, Box, MessageKey, MetricPoint
-from federatedml.federation.checkpoint import CheckpointStore
+from federatedml.errors import AttemptEnded, PeerError
+from federatedml.federation.box import AttemptKey, Box, MessageKey, MetricPoint, Transport
+from federatedml.federation.checkpoint import Checkpoint, CheckpointStore, State
+from federatedml.federation.memory import Exchange, Faults, MemoryExchange, Weather
 from federatedml.federation.party import Member
 
 
@@ -26,16 +28,25 @@ class Killed(BaseException):
     """The member 'died' here (fault injection)."""
 
 
-@dataclass
-class Faults:
-    """What the network does wrong. Rates are probabilities per message; ``kill`` maps a member to the number of
-    its send or receive calls (counted over all attempts) at which it dies."""
+class Point(StrEnum):
+    """Where a member can die: before it sends or receives, before a checkpoint is on disk, between that and its being
+    known, and with its outputs in hand."""
 
-    seed: int = 0
-    drop: float = 0.0
-    duplicate: float = 0.0
-    truncate: float = 0.0
-    kill: Mapping[Member, int] = field(default_factory=dict)
+    SEND = "send"
+    RECV = "recv"
+    STORE = "store"
+    TELL = "tell"
+    FINISH = "finish"
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A member came to a point of an attempt."""
+
+    attempt: int
+    member: Member
+    point: Point
+    round: int
 
 
 @dataclass(frozen=True)
@@ -47,53 +58,34 @@ class Sent:
     body: bytes
 
 
-class _Attempt:
-    """Mailboxes of one attempt, shared by its members."""
+@dataclass(frozen=True)
+class _Watched:
+    """A member's transport and checkpoints, every use of which is a point."""
 
-    def __init__(self) -> None:
-        self.condition = threading.Condition()
-        self.mail: dict[MessageKey, bytes] = {}
-        self.read: set[MessageKey] = set()
-        self.ended: str | None = None
-
-    def end(self, reason: str) -> None:
-        with self.condition:
-            self.ended = self.ended or reason
-            self.condition.notify_all()
-
-
-class _Wire:
-    """Transport of one member over an attempt's mailboxes."""
-
-    def __init__(self, attempt: _Attempt, network: LocalNetwork, me: Member) -> None:
-        self.attempt, self.network, self.me = attempt, network, me
+    inner: Transport
+    reach: Callable[[Point, int], None]
+    sent: list[Sent]
 
     def send(self, key: MessageKey, body: bytes) -> None:
-        self.network.count(self.me)
-        for delivered in self.network.deliveries(key, body):
-            self._arrive(key, delivered, hashlib.sha256(body).digest())
+        self.reach(Point.SEND, key.round)
+        self.sent.append(Sent(key, len(body), body))
+        self.inner.send(key, body)
 
     def recv(self, key: MessageKey) -> bytes:
-        self.network.count(self.me)
-        with self.attempt.condition:
-            while key not in self.attempt.mail:
-                if self.attempt.ended is not None:
-                    raise AttemptEnded(self.attempt.ended)
-                if not self.attempt.condition.wait(self.network.timeout):
-                    raise PeerError("FED-401", f"{key.topic!r} of round {key.round} from {key.source} did not come")
-            self.attempt.read.add(key)
-            return self.attempt.mail[key]
+        self.reach(Point.RECV, key.round)
+        return self.inner.recv(key)
 
-    def _arrive(self, key: MessageKey, body: bytes, digest: bytes) -> None:
-        if hashlib.sha256(body).digest() != digest:
-            self.network.refused += 1
-            return
-        with self.attempt.condition:
-            if self.attempt.ended is not None:
-                raise AttemptEnded(self.attempt.ended)
-            if self.attempt.mail.setdefault(key, body) != body:
-                raise ProtocolError("FED-305", f"{key.topic!r} of round {key.round} came twice with different bodies")
-            self.attempt.condition.notify_all()
+
+class _WatchedStore(CheckpointStore):
+    def __init__(self, folder: Path, reach: Callable[[Point, int], None]) -> None:
+        super().__init__(folder)
+        self._reach = reach
+
+    def store(self, attempt: int, round: int, state: State) -> Checkpoint:
+        self._reach(Point.STORE, round)
+        stored = super().store(attempt, round, state)
+        self._reach(Point.TELL, round)
+        return stored
 
 
 @dataclass
@@ -104,13 +96,21 @@ class StepResult:
         metrics: points of the last attempt, and those of earlier ones whose round its checkpoint covers.
         sent: every message of every attempt.
         unread: messages of the last attempt that nobody received.
+        resumed: per attempt, the round of the checkpoint that it started from; None: from the beginning.
+        reached: where the members were, in every attempt.
     """
 
     outputs: dict[Member, Outputs]
     metrics: dict[Member, list[MetricPoint]]
     sent: list[Sent]
     unread: list[MessageKey]
-    attempts: int
+    resumed: list[int | None]
+    reached: list[Reached]
+
+    @property
+    def attempts(self) -> int:
+        """How often the members started."""
+        return len(self.resumed)
 
 
 class LocalNetwork:
@@ -125,37 +125,24 @@ class LocalNetwork:
         self, folder: Path, faults: Faults | None = None, timeout: float = 60.0, max_attempts: int = 20
     ) -> None:
         self.folder, self.faults, self.timeout, self.max_attempts = folder, faults or Faults(), timeout, max_attempts
+        self.weather = Weather(self.faults)
         self.sent: list[Sent] = []
-        self.refused = 0
-        self._random = random.Random(self.faults.seed)  # noqa: S311 - faults, not secrets
-        self._calls: dict[Member, int] = {}
+        self.reached: list[Reached] = []
+        self._points: Counter[Member] = Counter()
         self._lock = threading.Lock()
 
-    def count(self, member: Member) -> None:
-        """Count a call of ``member``; it dies here if the faults say so."""
-        with self._lock:
-            self._calls[member] = self._calls.get(member, 0) + 1
-            fatal = self.faults.kill.get(member) == self._calls[member]
-        if fatal:
-            raise Killed(f"{member} at call {self._calls[member]}")
+    def exchange(self, attempt: AttemptKey, members: Sequence[Member]) -> Exchange:
+        """What carries the messages of an attempt."""
+        return MemoryExchange(self.weather, self.timeout)
 
-    def calls(self, member: Member) -> int:
-        """Send and receive calls of ``member`` so far."""
-        return self._calls.get(member, 0)
-
-    def deliveries(self, key: MessageKey, body: bytes) -> list[bytes]:
-        """What arrives of one message: the sender repeats what was dropped or damaged until it is acknowledged."""
+    def reach(self, at: Reached) -> None:
+        """Note that a member is at a point; it dies here if the faults say so."""
         with self._lock:
-            self.sent.append(Sent(key, len(body), body))
-            arrived: list[bytes] = []
-            while self._random.random() < self.faults.drop:
-                pass
-            while body and self._random.random() < self.faults.truncate:
-                arrived.append(body[: self._random.randrange(len(body))])
-            arrived.append(body)
-            if self._random.random() < self.faults.duplicate:
-                arrived.append(body)
-            return arrived
+            self.reached.append(at)
+            self._points[at.member] += 1
+            number = self._points[at.member]
+        if self.faults.kill.get(at.member) == number:
+            raise Killed(f"{at.member} at point {number}")
 
     def run(
         self,
@@ -177,80 +164,98 @@ class LocalNetwork:
             FedError: the first error of any member's role function.
         """
         members = sorted(params)
-        stores = {m: CheckpointStore(self.folder / name / str(m)) for m in members}
         stored: dict[Member, dict[tuple[int, int], bytes]] = {m: {} for m in members}
-        first = len(self.sent)
         covered: dict[Member, list[MetricPoint]] = {m: [] for m in members}
+        resumed: list[int | None] = []
+        sent, reached = len(self.sent), len(self.reached)
         for attempt in range(1, self.max_attempts + 1):
             resume = _newest_common(stored)
-            shared = _Attempt()
-            run = _Run(self, component, name, (initiator, job_id), members, shared, attempt, _covered(covered, resume))
-            threads = [
-                threading.Thread(
-                    target=run.member,
-                    args=(m, params[m], inputs[m], stores[m], stored[m], resume, on_progress),
-                    daemon=True,
-                )
-                for m in members
-            ]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            resumed.append(resume and resume[1])
+            key = AttemptKey(initiator, job_id, name or component.module, 1, attempt)
+            run = _Run(self, component, key, members, self.exchange(key, members), _covered(covered, resume))
+            run.all(params, inputs, stored, resume, self.folder / name, on_progress)
             if run.error is not None:
                 raise run.error
             if len(run.outputs) == len(members):
-                unread = [key for key in shared.mail if key not in shared.read]
-                return StepResult(run.outputs, run.metrics, self.sent[first:], unread, attempt)
+                unread = run.exchange.unread()
+                return StepResult(run.outputs, run.metrics, self.sent[sent:], unread, resumed, self.reached[reached:])
             covered = run.metrics
         raise PeerError("FED-402", f"{name or component.module}: no attempt of {self.max_attempts} came to an end")
 
 
 @dataclass
 class _Run:
+    """One attempt."""
+
     network: LocalNetwork
     component: Component
-    name: str
-    job: tuple[str, str]
+    key: AttemptKey
     members: Sequence[Member]
-    shared: _Attempt
-    attempt: int
+    exchange: Exchange
     metrics: dict[Member, list[MetricPoint]]
     outputs: dict[Member, Outputs] = field(default_factory=dict)
     error: Exception | None = None
 
-    def member(
+    def all(
         self,
-        me: Member,
-        params: Any,
-        inputs: Inputs,
-        store: CheckpointStore,
-        stored: dict[tuple[int, int], bytes],
+        params: Mapping[Member, Any],
+        inputs: Mapping[Member, Inputs],
+        stored: Mapping[Member, dict[tuple[int, int], bytes]],
         resume: tuple[int, int] | None,
+        folder: Path,
         on_progress: Callable[[Member, float, str], None],
     ) -> None:
-        key = AttemptKey(*self.job, self.name or self.component.module, 1, self.attempt)
-        box = Box(
+        """Run every member in a thread of its own; returns when all have ended."""
+        threads = []
+        for me in self.members:
+            box = self._box(me, stored[me], resume, folder / str(me), on_progress)
+            thread = threading.Thread(target=self._member, args=(box, params[me], inputs[me]), daemon=True)
+            threads.append(thread)
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.exchange.end("the attempt is done")
+
+    def _box(
+        self,
+        me: Member,
+        stored: dict[tuple[int, int], bytes],
+        resume: tuple[int, int] | None,
+        folder: Path,
+        on_progress: Callable[[Member, float, str], None],
+    ) -> Box:
+        reach = partial(self._reach, me)
+        store = _WatchedStore(folder, reach)
+        store.prune(*(resume or (0, 0)))  # as a worker does
+        return Box(
             me,
             self.members,
             self.component.topic_table(),
-            _Wire(self.shared, self.network, me),
-            key,
+            _Watched(self.exchange.transport(me), reach, self.network.sent),
+            self.key,
             store,
             resume=store.load(*resume, stored[resume]) if resume else None,
             on_metric=self.metrics[me].append,
-            on_progress=lambda done, text: on_progress(me, done, text),
+            on_progress=partial(on_progress, me),
             on_checkpoint=lambda c: stored.__setitem__((c.attempt, c.round), c.digest),
         )
+
+    def _reach(self, me: Member, point: Point, round: int) -> None:
+        self.network.reach(Reached(self.key.attempt, me, point, round))
+
+    def _member(self, box: Box, params: Any, inputs: Inputs) -> None:
         try:
-            self.outputs[me] = self.component.roles[me.role](params, box, inputs)
+            outputs = self.component.roles[box.me.role](params, box, inputs)
+            self._reach(box.me, Point.FINISH, 0)
+            self.outputs[box.me] = outputs
         except AttemptEnded:
             pass
         except Killed as death:
-            self.shared.end(str(death))
+            self.exchange.end(str(death))
         except Exception as error:
             self.error = self.error or error
-            self.shared.end(f"{me} failed")
+            self.exchange.end(f"{box.me} failed")
 
 
 def _newest_common(stored: Mapping[Member, Mapping[tuple[int, int], Any]]) -> tuple[int, int] | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -21,13 +22,16 @@ from airfed.demo import main_job
 from airfed.demo_data import breast
 from airfed.demo_job import Finished, run_job
 from airfed.demo_parties import make_homes, put_tables, running
-from airfed.demo_score import example_folder
+from airfed.demo_score import curl, example_folder, predictions, run_curl, score_request
 from airfed.demo_screen import Screen
 from airfed.job import Submitted, view
 from airfed.party import passwords
-from airfed_proto.v1 import job_pb2
+from airfed_proto.v1 import job_pb2, local_pb2
 from dags_generator.parse import parse_paths
 from dags_generator.spec import dag_id
+from federated_operators.gateway.history.check import check
+from federated_operators.gateway.history.facts import read_party
+from federated_operators.gateway.history.job import Finding
 from federated_operators.registry.rest import MlflowRest
 from federatedml.federation.home import PartyHome
 from federatedml.federation.party import Member, party_model_id
@@ -212,6 +216,77 @@ def test_a_job_that_a_host_kills_is_cancelled_at_all_parties(done: Done, tmp_pat
         assert view(home, job.job_id).by == "party 10000"
         until(lambda n=name: "wrong table" in str(runs_of(done, job)[n]["note"]), f"the reason at {name}")
     assert {name: run["state"] for name, run in runs_of(done, job).items()} == dict.fromkeys(done.homes, "failed")
+
+
+def by_hand(done: Done, party: str, method: str, path: str, body: dict[str, Any]) -> None:
+    """What a person does in the web UI of a party: the same request."""
+    home = done.homes[party]
+    with httpx.Client(base_url=home.airflow_url, trust_env=False) as client:
+        login = {"username": PEOPLE, "password": passwords(home)[PEOPLE]}
+        token = client.post("/auth/token", json=login).json()["access_token"]
+        answer = client.request(method, f"/api/v2{path}", json=body, headers={"authorization": f"Bearer {token}"})
+    assert answer.is_success, answer.text
+
+
+def test_what_a_person_does_in_a_hosts_ui_holds_at_all_parties(done: Done, tmp_path: Path) -> None:
+    """Mark a running task failed: the job is cancelled everywhere. Clear it: it runs again everywhere."""
+
+    def longer(conf: dict[str, Any]) -> None:
+        conf["job_parameters"]["model_key"] = "again"
+        conf["algorithm_parameters"]["hetero_lr_0"].update(max_iter=200, eps=1e-12)
+
+    dsl, conf = changed_example(tmp_path, "again", longer)
+    found = json.loads(job_command(done, "guest", "submit", str(dsl), str(conf), "--json").stdout)
+    job = Submitted(found["job_id"], found["dag_id"], parse_paths(dsl, conf), 0.0)
+
+    def step(name: str, component: str) -> local_pb2.StepView:
+        steps = view(done.homes[name], job.job_id).steps
+        return next(step for step in steps if step.component == component)
+
+    until(lambda: step("host", "hetero_lr_0").state == job_pb2.STARTED, "the step's start at the host", 60.0)
+    dag = "/dags/9999.again.host_10000"
+    by_hand(done, "host", "PATCH", f"{dag}/dagRuns/{job.job_id}/taskInstances/hetero_lr_0", {"new_state": "failed"})
+    for name, home in done.homes.items():
+        until(lambda h=home: view(h, job.job_id).state == "cancelled", f"the verdict at {name}")
+        assert f"by {PEOPLE}" in view(home, job.job_id).failure.message
+    assert {name: run["state"] for name, run in runs_of(done, job).items()} == dict.fromkeys(done.homes, "failed")
+
+    clear = {"dry_run": False, "dag_run_id": job.job_id, "task_ids": ["hetero_lr_0"], "only_failed": False}
+    by_hand(done, "host", "POST", f"{dag}/clearTaskInstances", clear)
+    for name, home in done.homes.items():
+        until(lambda h=home: view(h, job.job_id).state == "succeeded", f"success at {name}", 90.0)
+        assert view(home, job.job_id).generation == 2
+        assert (step(name, "intersection_0").generation, step(name, "hetero_lr_0").generation) == (1, 2)
+    assert {name: run["state"] for name, run in runs_of(done, job).items()} == dict.fromkeys(done.homes, "success")
+
+
+def test_the_history_of_all_jobs_holds(done: Done) -> None:
+    def findings() -> list[Finding]:
+        return check([read_party(home.gateway_db, home.config.party_id) for home in done.homes.values()])
+
+    until(lambda: not findings(), "a history that holds")
+
+
+def test_a_predict_job_scores_as_batch_training_and_rest_do(done: Done) -> None:
+    guest, folder = done.homes["guest"], example_folder().with_name("hetero_lr_predict")
+    conf = folder / "hetero_lr_predict_conf.json"
+    result = CliRunner().invoke(app, ["predict", str(conf), "--home", str(guest.root), "--follow", "--json"])
+    assert result.exit_code == 0, result.stdout + result.stderr
+    found = json.loads(result.stdout)
+    assert (found["state"], found["model_version"]) == ("succeeded", done.job.job_id)
+    pair = parse_paths(folder / "hetero_lr_predict_dsl.json", conf)
+    job = Submitted(found["job_id"], found["dag_id"], pair, 0.0)
+    assert {name: run["state"] for name, run in runs_of(done, job).items()} == dict.fromkeys(done.homes, "success")
+    scored, trained = (predictions(guest, each.job_id, "hetero_lr_0") for each in (job, done.job))
+    assert list(scored.ids) == list(trained.ids)
+    assert list(scored.columns["predict_score"]) == list(trained.columns["predict_score"])
+    request = score_request(breast(), str(scored.ids[0]), done.job.spec.model_key)
+    answer = run_curl(curl(f"{guest.serving_url}/federation/v1/inference", request))
+    assert answer["data"]["score"] == scored.columns["predict_score"][0]
+    for member in done.job.spec.parties.members:
+        home = done.homes[str(member.role)]
+        with MlflowRest(home.mlflow_url) as rest:
+            assert len(rest.search_versions(model_of(done.job, member))) == 1
 
 
 def test_no_process_touches_another_party(done: Done) -> None:

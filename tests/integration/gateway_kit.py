@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ from federatedml.federation.wire import Vector
 GUEST, HOST, ARBITER = Member(Role.GUEST, "9999"), Member(Role.HOST, "10000"), Member(Role.ARBITER, "10001")
 MEMBERS = (ARBITER, GUEST, HOST)
 JOB_ID = "20260728120000000001"
+JOB_IDS = count(int(JOB_ID) + 1)  # of tests that share parties
 SUM = "sum_0"
 
 # The toy: the guest sends a number a round, the host adds it to the arbiter's and returns the total so far.

@@ -49,45 +49,66 @@ class TaskInstance:
         self.pushed[key] = value
 
 
+async def fired(trigger: Any) -> Any:
+    """The first event of a trigger, which is made anew from what is stored of it."""
+    from airflow._shared.module_loading import import_string
+
+    classpath, kwargs = trigger.serialize()
+    async for event in import_string(classpath)(**json.loads(json.dumps(kwargs))).run():
+        return event.payload
+
+
 def tasks(home: PartyHome, initiator: str, member: str, job_id: str, pair: str = "") -> None:
     from airflow.sdk import DAG
+    from airflow.sdk.exceptions import TaskDeferred
 
-    from federated_operators.federate import read_plan
+    import federated_operators.step
     from federated_operators.operator import ConcludeOperator, FederatedOperator
-    from federatedml.federation.party import Member
 
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, force=True)  # Airflow has set its own
     os.environ["AIRFED_HOME"] = str(home.root)
+    federated_operators.step.PATIENCE_S = float(os.environ.get("PATIENCE_S", "10"))
     returned: dict[str, Any] = {}
 
     def execute(task: Any, params: dict[str, Any] | None = None) -> None:
-        instance = TaskInstance()
+        context: dict[str, Any] = {"run_id": job_id, "params": params or {}, "ti": TaskInstance()}
         signal.signal(signal.SIGTERM, lambda *_: task.on_kill())  # as Airflow's task runner does
-        returned[task.task_id] = task.execute({"run_id": job_id, "params": params or {}, "ti": instance})
-        returned[task.task_id]["links"] = instance.pushed
+        work, more = task.execute, {}
+        while True:
+            try:
+                returned[task.task_id] = work(context, **more)
+                break
+            except TaskDeferred as deferred:
+                work, more = getattr(task, deferred.method_name), {"event": asyncio.run(fired(deferred.trigger))}
+        returned[task.task_id]["links"] = context["ti"].pushed
 
-    with DAG(f"{'' if pair else f'{initiator}.'}hetero_lr.{member}"):
+    with DAG(f"{Path(pair).name}.{member}" if pair else _plan(home, initiator, member, job_id).dag_id):
         execute(*_first(home, initiator, member, job_id, pair))
-        for step in read_plan(home, initiator, job_id, Member.parse(member)).steps.values():
+        for step in _plan(home, initiator, member, job_id).steps.values():
             who = {"member": member, "initiator": initiator}
             execute(FederatedOperator(task_id=step.component, component=step.component, module=step.module, **who))
         execute(ConcludeOperator(task_id="conclude", member=member, initiator=initiator))
     print(json.dumps(returned), flush=True)
 
 
-def _first(home: PartyHome, initiator: str, member: str, job_id: str, pair: str) -> tuple[Any, dict[str, Any]]:
-    from dags_generator.parse import parse_paths
+def _plan(home: PartyHome, initiator: str, member: str, job_id: str) -> Any:
     from federated_operators.federate import read_plan
-    from federated_operators.operator import EnrolOperator, FederateOperator
     from federatedml.federation.party import Member
 
+    return read_plan(home, initiator, job_id, Member.parse(member))
+
+
+def _first(home: PartyHome, initiator: str, member: str, job_id: str, pair: str) -> tuple[Any, dict[str, Any]]:
+    from dags_generator.parse import parse_paths
+    from federated_operators.operator import EnrolOperator, FederateOperator
+
     if not pair:
-        digest = read_plan(home, initiator, job_id, Member.parse(member)).spec_digest
+        digest = _plan(home, initiator, member, job_id).spec_digest
         return EnrolOperator(task_id="enrol", initiator=initiator, member=member, spec_digest=digest), {}
     spec = parse_paths(Path(f"{pair}_dsl.json"), Path(f"{pair}_conf.json"))
     conf = spec.conf
     params = {key: conf[key] for key in ("job_parameters", "role_parameters")}
-    params |= {f"algorithm_parameters.{name}": value for name, value in conf["algorithm_parameters"].items()}
+    params |= {f"algorithm_parameters.{name}": value for name, value in conf.get("algorithm_parameters", {}).items()}
     first = FederateOperator(
         task_id="federate",
         pipeline=spec.pipeline,

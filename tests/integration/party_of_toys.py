@@ -1,12 +1,14 @@
 """``python party_of_toys.py HOME PORT``: a supervised party whose processes cost nothing but behave like Airflow's.
 
-``server`` listens; ``scheduler`` has a worker, which has a task in a process group of its own; ``stubborn`` ignores
-SIGTERM.
+``server`` listens; ``scheduler`` has a worker, which has a task in a process group of its own, and counts as
+stuck when there is a file ``stuck`` in the home; ``stubborn`` ignores SIGTERM.
 """
 
+import asyncio
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -18,6 +20,7 @@ HERE = str(Path(__file__).resolve())
 
 
 def server(port: str) -> None:
+    tempfile.mkdtemp(prefix="left")
     with socket.create_server(("127.0.0.1", int(port))) as listening:
         while True:
             peer, _ = listening.accept()
@@ -40,11 +43,19 @@ def stubborn() -> None:
         time.sleep(1000)
 
 
+async def stuck(home: PartyHome, _since: float) -> str:
+    file = home.root / "stuck"
+    while not file.exists():
+        await asyncio.sleep(0.02)
+    file.unlink()
+    return "there was a file"
+
+
 def toys(port: str) -> list[Program]:
     answers = health.http(f"http://127.0.0.1:{port}/")
     return [
         Program("server", (HERE, "server", port), answers, (int(port),)),
-        Program("scheduler", (HERE, "scheduler"), answers),
+        Program("scheduler", (HERE, "scheduler"), answers, stuck=stuck),
         Program("stubborn", (HERE, "stubborn"), answers),
     ]
 

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -163,9 +164,54 @@ def test_the_dag_of_the_initiator(home: PartyHome) -> None:
     assert dag.tags == {"fed", "party:9999", "pipeline:lr", "role:guest"}
     assert dag.get_task("hetero_lr_0").custom_operator_name == "HeteroLR"
     assert {task.retries for task in dag.tasks} == {20}
-    assert {task.trigger_rule.value for task in dag.tasks} == {"all_success"}
+    tolerant = {task.task_id for task in dag.tasks if task.trigger_rule.value == "all_done"}
+    assert tolerant == {"intersection_0", "hetero_lr_0", "evaluation_0", "conclude"}, "edges between steps only order"
     assert "Who learns what" in dag.doc_md
     assert dag.params["algorithm_parameters.hetero_lr_0"]["penalty"] == "l2", "what only the component reads stays"
+
+
+def test_the_first_of_all_runs_ends_after_the_pipeline_came() -> None:
+    from airflow.sdk import timezone
+    from airflow.timetables.base import TimeRestriction
+
+    from dags_generator.timetable import JobIdCron
+
+    nightly, now = JobIdCron("0 3 * * *", "Europe/Zurich"), timezone.utcnow()
+
+    def first(earliest: datetime | None, catchup: bool) -> datetime:
+        restriction = TimeRestriction(earliest and timezone.coerce_datetime(earliest), None, catchup)
+        found = nightly.next_dagrun_info(last_automated_data_interval=None, restriction=restriction)
+        assert found is not None
+        return found.run_after
+
+    assert timedelta(minutes=-1) <= first(datetime(2020, 1, 1, tzinfo=UTC), False) - now <= timedelta(hours=25)
+    assert first(now + timedelta(days=30), False) - now >= timedelta(days=31)
+    assert first(datetime(2024, 7, 1, tzinfo=UTC), True) == datetime(2024, 7, 2, 1, tzinfo=UTC)
+    assert re.fullmatch("20[0-9]{19}", nightly.generate_run_id(run_type="scheduled"))
+
+
+def test_the_dag_of_a_schedule(home: PartyHome) -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    from dags_generator.timetable import JobIdCron, JobIdOnAssets
+
+    cron = {"cron": "0 3 * * *", "timezone": "Europe/Zurich", "start": "2026-01-01", "catchup": True}
+    drop(home, "nightly", edit=lambda conf: conf.update(schedule=cron))
+    drop(home, "arrival", edit=lambda conf: conf.update(schedule={"assets": ["s3://sales/today", "stock"]}))
+    bundle = bundle_of(home)
+    bundle.refresh()
+    found = {name: DagSerialization.from_dict(DagSerialization.to_dict(dag)) for name, dag in dags(bundle.path).items()}
+    nightly, arrival = found["nightly.guest_9999"], found["arrival.guest_9999"]
+    assert (type(nightly.timetable), nightly.timetable.summary, nightly.catchup) == (JobIdCron, "0 3 * * *", True)
+    assert nightly.start_date == datetime(2025, 12, 31, 23, tzinfo=UTC)
+    assert type(arrival.timetable) is JobIdOnAssets
+    assert {asset.uri for _, asset in arrival.timetable.asset_condition.iter_assets()} == {"s3://sales/today", "stock"}
+    assert not arrival.catchup
+    for dag in (nightly, arrival):
+        kinds = {task.task_id: task.task_type for task in dag.tasks}
+        assert kinds["federate"] == "StartingFederateOperator"
+        assert kinds["conclude"] == "StartingConcludeOperator"
+        assert not [name for name in dag.params if "schedule" in name]
 
 
 def test_the_dag_of_a_peer_begins_with_enrol_and_has_no_form(home: PartyHome) -> None:
@@ -184,9 +230,9 @@ def test_the_dag_of_a_peer_begins_with_enrol_and_has_no_form(home: PartyHome) ->
 
 def test_runs_are_named_by_job_ids() -> None:
     from airflow_plugins.plugin import AirfedPlugin
-    from dags_generator.timetable import JobIdTimetable
+    from dags_generator.timetable import JobIdCron, JobIdOnAssets, JobIdTimetable
 
-    assert AirfedPlugin.timetables == [JobIdTimetable]
+    assert AirfedPlugin.timetables == [JobIdTimetable, JobIdCron, JobIdOnAssets]
     ids = [JobIdTimetable().generate_run_id(run_type="manual") for _ in range(1000)]
     assert len(set(ids)) == len(ids)
     assert all(re.fullmatch(r"20[0-9]{19}", run_id) for run_id in ids)

@@ -5,39 +5,35 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator
-from itertools import count
 from typing import Any
 
 import grpc
 import pytest
-from gateway_kit import ARBITER, GUEST, HOST, MEMBERS, SUM, Parties, ToyAcceptor, Worker, federate_request, until
+from gateway_kit import (
+    ARBITER,
+    GUEST,
+    HOST,
+    JOB_IDS,
+    MEMBERS,
+    SUM,
+    Parties,
+    ToyAcceptor,
+    Worker,
+    federate_request,
+    until,
+)
 from google.protobuf.message_factory import GetMessageClass
 
 from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2
+from federated_operators.gateway import mailbox
 from federated_operators.gateway.names import Job, member_pb
 from federated_operators.gateway.plan import ProposedJob
 from federated_operators.gateway.store import Store
 from federatedml.federation.identity import KeyPair, dns_name, issue
 from federatedml.federation.party import Member
 
-IDS = count(20260730120000000001)
 SERVICE = job_pb2.DESCRIPTOR.services_by_name["Peer"]
-
-
-@pytest.fixture(scope="module")
-def parties(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parties]:
-    made = Parties(tmp_path_factory.mktemp("d"))
-    made.start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def job_id(parties: Parties) -> str:
-    chosen = str(next(IDS))
-    assert not parties.federate(chosen).HasField("failure")
-    return chosen
 
 
 def channel(parties: Parties, to: Member, identity: KeyPair | None) -> grpc.Channel:
@@ -138,7 +134,7 @@ def test_only_the_coordinator_orders_and_judges(parties: Parties, job_id: str) -
 
 
 def test_a_party_may_not_propose_in_the_name_of_another(parties: Parties) -> None:
-    proposal = job_pb2.Proposal(job=Job(GUEST.party, str(next(IDS))).key(), pipeline="toy", dsl=b"{}", conf=b"{}")
+    proposal = job_pb2.Proposal(job=Job(GUEST.party, str(next(JOB_IDS))).key(), pipeline="toy", dsl=b"{}", conf=b"{}")
     answer = as_party(parties, HOST, ARBITER, "Propose", proposal)
     assert answer.state == job_pb2.REFUSED
     assert "may not propose" in answer.failure.message
@@ -146,7 +142,9 @@ def test_a_party_may_not_propose_in_the_name_of_another(parties: Parties) -> Non
 
 def test_what_nobody_expected_tells_nothing_to_the_caller(parties: Parties) -> None:
     """The toy acceptor fails on a DSL that is no JSON, with the DSL's words in its error."""
-    proposal = job_pb2.Proposal(job=Job(GUEST.party, str(next(IDS))).key(), pipeline="toy", dsl=b"no JSON", conf=b"{}")
+    proposal = job_pb2.Proposal(
+        job=Job(GUEST.party, str(next(JOB_IDS))).key(), pipeline="toy", dsl=b"no JSON", conf=b"{}"
+    )
     with pytest.raises(grpc.RpcError) as broken:
         as_party(parties, GUEST, HOST, "Propose", proposal)
     assert broken.value.code() == grpc.StatusCode.INTERNAL
@@ -155,7 +153,7 @@ def test_what_nobody_expected_tells_nothing_to_the_caller(parties: Parties) -> N
 
 def test_a_party_that_enrolled_before_the_coordinator_restarted_is_not_a_refusal(parties: Parties) -> None:
     """The host has accepted and enrolled; the coordinator knows nothing of it and asks from the beginning."""
-    job_id = str(next(IDS))
+    job_id = str(next(JOB_IDS))
     request = federate_request(job_id)
     content = ProposedJob(GUEST.party, job_id, request.pipeline, request.dsl, request.conf)
     digest, versions, disclosure = ToyAcceptor(parties.homes[GUEST.party]).digest(content)
@@ -256,7 +254,11 @@ def events(parties: Parties, member: Member) -> list[dict[str, Any]]:
         store.close()
 
 
-def test_messages_of_an_older_attempt_are_refused(parties: Parties, job_id: str) -> None:
+def test_messages_of_an_older_attempt_are_refused(
+    parties: Parties, job_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mailbox, "SILENCE_S", 1000.0)  # streams break here: nobody may lose a message and say nothing
+
     def at(point: str) -> None:
         if point == "start" and len(threads[HOST].starts) == 2:
             receipts.append(relayed(parties, chunk(job_id, GUEST, HOST, attempt=1)))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from io import StringIO
-from itertools import count
 from pathlib import Path
 
 import pytest
-from gateway_kit import EXPECTED, GUEST, HOST, MEMBERS, SUM, Parties, Worker, federate_request, until
+from gateway_kit import EXPECTED, GUEST, HOST, JOB_IDS, MEMBERS, SUM, Parties, Worker, federate_request, until
 from rich.console import Console
 
 from airfed.demo_screen import Screen
@@ -25,27 +23,13 @@ from federatedml.errors import FedError
 from federatedml.federation.party import Member
 from tests.pipeline_example import spec
 
-IDS = count(20260728120000000001)
-
-
-@pytest.fixture(scope="module")
-def parties(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parties]:
-    made = Parties(tmp_path_factory.mktemp("p"))
-    made.start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture(autouse=True)
-def history(parties: Parties) -> Iterator[None]:
-    """After each test, the databases of all parties are checked."""
-    yield
-    parties.history_holds()
+pytestmark = pytest.mark.usefixtures("history")
 
 
 @pytest.fixture
 def job_id() -> str:
-    return str(next(IDS))
+    """A job that nobody has proposed yet."""
+    return str(next(JOB_IDS))
 
 
 def ended(parties: Parties, job_id: str, state: str) -> list[local_pb2.JobView]:
@@ -153,7 +137,7 @@ def test_progress_is_shown_until_the_verdict(parties: Parties, job_id: str) -> N
 
 
 def test_newest_jobs_come_first_and_a_limit_holds(parties: Parties, job_id: str) -> None:
-    for each in (before := str(next(IDS)), job_id):
+    for each in (before := str(next(JOB_IDS)), job_id):
         parties.federate(each)
         kill(parties.homes[GUEST.party], each)
     assert [found.job.job_id for found in jobs(parties.homes[GUEST.party], 2)] == [job_id, before]

@@ -7,42 +7,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 import gateway_kit
 import pytest
-from gateway_kit import ARBITER, EXPECTED, GUEST, HOST, MEMBERS, SUM, Parties, Worker, until
+from gateway_kit import ARBITER, EXPECTED, GUEST, HOST, JOB_IDS, MEMBERS, SUM, Parties, Worker, until
 
 from airfed_proto.v1 import job_pb2, local_pb2
+from federated_operators.gateway import mailbox
 from federated_operators.gateway.mailbox import Mailbox
 from federated_operators.gateway.names import CONCLUDE
 from federatedml.federation.party import Member
 
-IDS = count(20260729120000000001)
-
-
-@pytest.fixture(scope="module")
-def parties(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parties]:
-    made = Parties(tmp_path_factory.mktemp("k"))
-    made.start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture(autouse=True)
-def history(parties: Parties) -> Iterator[None]:
-    """After each test, the databases of all parties are checked."""
-    yield
-    parties.history_holds()
-
-
-@pytest.fixture
-def job_id(parties: Parties) -> str:
-    chosen = str(next(IDS))
-    assert not parties.federate(chosen).HasField("failure")
-    return chosen
+pytestmark = pytest.mark.usefixtures("history")
 
 
 def workers(parties: Parties, job_id: str, component: str = SUM) -> dict[Member, Worker]:
@@ -96,6 +73,27 @@ def test_all_gateways_may_die_in_the_middle_of_an_attempt(parties: Parties, job_
             for member in MEMBERS:
                 parties.kill(member.party)
             parties.start()
+
+    threads = {
+        GUEST: parties.worker(GUEST, job_id=job_id, at=at),
+        HOST: parties.worker(HOST, job_id=job_id),
+        ARBITER: parties.worker(ARBITER, job_id=job_id),
+    }
+    finish(threads)
+    assert [worker.total() for worker in threads.values()] == [EXPECTED] * 3
+    assert step(parties, job_id).attempt == 1
+
+
+def test_messages_go_on_after_a_peers_gateway_came_back(
+    parties: Parties, job_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first message of the new stream is not lost: it would be said again only after a silence, here an hour."""
+    monkeypatch.setattr(mailbox, "SILENCE_S", 3600.0)
+
+    def at(point: str) -> None:
+        if point == "round 1":
+            parties.kill(HOST.party)
+            parties.start(HOST.party)
 
     threads = {
         GUEST: parties.worker(GUEST, job_id=job_id, at=at),
@@ -187,7 +185,7 @@ def test_too_many_lost_processes_end_the_job(parties: Parties, job_id: str) -> N
 def test_a_party_that_stays_silent_ends_the_job(tmp_path: Path) -> None:
     made = Parties(tmp_path, peer_timeout=2.0)
     made.start()
-    job_id = str(next(IDS))
+    job_id = str(next(JOB_IDS))
     made.federate(job_id)
     waiting = [made.worker(member, job_id=job_id) for member in (GUEST, ARBITER)]
     made.kill(HOST.party)

@@ -114,15 +114,20 @@ def test_a_run_id_that_is_no_job_id_fails_for_good(tmp_path: Path, task: str, wo
     assert words in run(code, tmp_path)
 
 
-def test_a_component_of_a_job_that_was_not_admitted_fails_for_good(tmp_path: Path) -> None:
+def test_a_component_of_a_job_that_was_not_admitted_is_skipped_and_its_conclude_fails_for_good(tmp_path: Path) -> None:
     code = f"""
     os.environ["AIRFED_HOME"] = {str(tmp_path)!r}
-    try:
-        lr.execute({{"run_id": "202601010000000000001", "ti": Task()}})
-    except AirflowFailException as error:
-        print(error)
+    from airflow.sdk.exceptions import AirflowSkipException
+    conclude = operator.ConcludeOperator(task_id="conclude", member="guest_9999", initiator="9999")
+    for task in (lr, conclude):
+        try:
+            task.execute({{"run_id": "202601010000000000001", "ti": Task()}})
+        except (AirflowSkipException, AirflowFailException) as error:
+            print(type(error).__name__, error)
     """
-    assert "was not admitted for guest_9999" in run(code, tmp_path)
+    skipped, failed = (line for line in run(code, tmp_path).splitlines() if line.startswith("Airflow"))
+    assert skipped.startswith("AirflowSkipException [FED-390] job 202601010000000000001 of party 9999 was not admitted")
+    assert failed.startswith("AirflowFailException [FED-390] job 202601010000000000001 of party 9999 was not admitted")
 
 
 def test_what_nobody_expected_is_not_tried_again(tmp_path: Path) -> None:
@@ -146,3 +151,33 @@ def test_what_nobody_expected_is_not_tried_again(tmp_path: Path) -> None:
         "final [FED-900] unexpected KeyError: see the trace above",
         "again [FED-401] not there",
     ]
+
+
+def test_a_step_that_waits_gives_its_process_back_and_joins_again_with_the_same_id(tmp_path: Path) -> None:
+    code = f"""
+    os.environ["AIRFED_HOME"] = {str(tmp_path)!r}
+    from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
+    from federated_operators.step import StepWaits
+    from federatedml.errors import Skipped
+
+    class Step(operator.FederatedOperator):
+        answers = [StepWaits("for host_10000"), Skipped("FED-999", "nothing to do")]
+        def _work(self, seat, on_run):
+            raise self.answers.pop(0)
+
+    step = Step(task_id="x", component="x", module="Sum", member="guest_9999", initiator="9999", dag=dag)
+    context = {{"run_id": "202601010000000000001", "ti": Task()}}
+    try:
+        step.execute(context)
+    except TaskDeferred as deferred:
+        print(json.dumps([deferred.trigger.serialize(), deferred.method_name, deferred.kwargs]))
+    try:
+        step.resume_execution("resume", {{"event": "x"}}, context)
+    except AirflowSkipException as skipped:
+        print(skipped)
+    """
+    deferred, skipped = run(code, tmp_path).splitlines()[-2:]
+    seat = {"initiator": "9999", "job_id": "202601010000000000001", "component": "x", "member": "guest_9999"}
+    trigger = ["federated_operators.trigger.StepTrigger", {**seat, "task_instance_id": "ti"}]
+    assert json.loads(deferred) == [trigger, "resume", None]
+    assert skipped == "[FED-999] nothing to do"

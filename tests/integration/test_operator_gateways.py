@@ -24,13 +24,14 @@ from federated_operators.registry.models import ModelRegistry
 from federated_operators.registry.records import Run
 from federated_operators.registry.rest import MlflowRest
 from federatedml.data.catalogue import Catalogue, TableName
-from federatedml.data.table import Kind, Table
+from federatedml.data.table import Kind, Table, read
 from federatedml.federation.home import PartyHome, Peer
 
 pytestmark = pytest.mark.timeout(240)
 BASE_PORT, MLFLOW_PORT = 23030, 23012
 SCRIPT = Path(__file__).with_name("operator_party.py")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "hetero_lr"
+PREDICT = EXAMPLE.with_name("hetero_lr_predict")
 PARTIES = {"guest": "9999", "host": "10000", "arbiter": "10001"}
 JOB = "2026010112000000000{:02d}"
 ROWS = 300
@@ -72,15 +73,30 @@ class Federation:
         for name, table in (("guest", guest), ("host", host)):
             Catalogue(self.homes[name].data).write(TableName("breast", name), table)
 
-    def pair(self, **changes: Any) -> str:
-        """Path of a DSL and conf pair: the example's, with parameters changed by component."""
+    def pair(self, job: dict[str, Any] | None = None, **changes: Any) -> str:
+        """Path of a DSL and conf pair: the example's, with job parameters and parameters of components changed."""
         target = self.root / "hetero_lr"
         shutil.copy(EXAMPLE / "hetero_lr_dsl.json", f"{target}_dsl.json")
         conf = json.loads((EXAMPLE / "hetero_lr_conf.json").read_text())
+        conf["job_parameters"] |= job or {}
         for component, values in changes.items():
             conf["algorithm_parameters"][component] |= values
         Path(f"{target}_conf.json").write_text(json.dumps(conf))
         return str(target)
+
+    def predict_pair(self, **job: Any) -> str:
+        """The example's predict pipeline, with other ``job_parameters``."""
+        target = self.root / "hetero_lr_predict"
+        shutil.copy(PREDICT / "hetero_lr_predict_dsl.json", f"{target}_dsl.json")
+        conf = json.loads((PREDICT / "hetero_lr_predict_conf.json").read_text())
+        conf["job_parameters"] |= job
+        Path(f"{target}_conf.json").write_text(json.dumps(conf))
+        return str(target)
+
+    def predictions(self, job: str) -> Table:
+        """The rows that a job predicted at the guest."""
+        (path,) = self.homes["guest"].job_dir(PARTIES["guest"], job).glob("hetero_lr_0/guest/g1/a*/data/train.parquet")
+        return read(path)
 
     def start(self, name: str, job: str, pair: str = "") -> subprocess.Popen[str]:
         """The tasks of a member's DAG."""
@@ -95,14 +111,23 @@ class Federation:
         return process
 
     def log(self, name: str, job: str) -> str:
-        return (self.root / f"{name}.{job}.log").read_text()
+        path = self.root / f"{name}.{job}.log"
+        return path.read_text() if path.exists() else ""
 
-    def run(self, job: str, pair: str, meanwhile: Callable[[dict[str, Any]], None] = lambda _: None) -> dict[str, Any]:
+    def run(
+        self,
+        job: str,
+        pair: str,
+        meanwhile: Callable[[dict[str, Any]], None] = lambda _: None,
+        before_last: Callable[[], None] = lambda: None,
+    ) -> dict[str, Any]:
         """All members' tasks; the peers' begin when their gateways have admitted the job. Return codes and results."""
         processes = {"guest": self.start("guest", job, pair)}
         for name in ("host", "arbiter"):
             plan = self.homes[name].job_dir(PARTIES["guest"], job) / name / "plan.json"
             wait_for(plan.exists, lambda: self.log("guest", job))
+            if name == "arbiter":
+                before_last()
             processes[name] = self.start(name, job)
         meanwhile(processes)
         ended = {name: (process.communicate(timeout=90)[0], process.returncode) for name, process in processes.items()}
@@ -184,6 +209,58 @@ def test_every_member_has_its_part_of_the_model(federation: Federation, rest: Ml
         assert json.loads(pipeline.train_runtime_conf)["role"] == {role: [party] for role, party in PARTIES.items()}
 
 
+def test_a_predict_job_scores_with_the_model_and_leaves_it_as_it_is(federation: Federation, rest: MlflowRest) -> None:
+    name = "guest#9999#arbiter-10001#guest-9999#host-10000#breast"
+    before = rest.get_registered_model(name), rest.search_versions(name)
+    job = JOB.format(11)
+    results = federation.run(job, federation.predict_pair())
+    assert all(isinstance(result, dict) for result in results.values()), federation.logs(job)
+    assert set(results["arbiter"]) == {"enrol", "hetero_lr_0", "conclude"}
+    assert "registered" not in results["guest"]["conclude"]["outputs"]
+    assert (rest.get_registered_model(name), rest.search_versions(name)) == before
+    scored, trained = federation.predictions(job), federation.predictions(JOB.format(1))
+    assert set(scored.columns["type"]) == {"predict"}
+    assert list(scored.ids) == list(trained.ids)
+    assert np.array_equal(scored.columns["predict_score"], trained.columns["predict_score"])
+    assert results["host"]["hetero_lr_0"]["outputs"]["data"] == {}
+    plan = json.loads((federation.homes["host"].job_dir("9999", job) / "host" / "plan.json").read_bytes())
+    assert plan["source"]["model_version"] == JOB.format(1)
+    assert plan["model_digest"] == ModelRegistry(rest).resolve(f"host#10000#{name.partition('9999#')[2]}").digest
+    runs = rest.search_runs(rest.experiment("hetero_lr_predict@guest-9999"), {"fed.job_id": job, "fed.kind": "job"})
+    assert [(run.tags["fed.job_type"], run.tags["fed.model_version"]) for run in runs] == [("predict", JOB.format(1))]
+
+
+def test_a_predict_job_of_a_version_that_nobody_trained_ends_with_its_reason(federation: Federation) -> None:
+    job = JOB.format(12)
+    guest = federation.start("guest", job, federation.predict_pair(model_version=JOB.format(99)))
+    guest.communicate(timeout=60)
+    assert guest.returncode != 0
+    assert "FED-610" in federation.log("guest", job)
+    assert f"has no version of job {JOB.format(99)}" in federation.log("guest", job)
+
+
+def test_a_job_of_chosen_components_goes_on_from_an_earlier_one(federation: Federation, rest: MlflowRest) -> None:
+    job, chosen = JOB.format(21), ["hetero_lr_0", "evaluation_0"]
+    choice = {"specified_task_run": {"job_id": JOB.format(1), "components": chosen}}
+    results = federation.run(job, federation.pair(choice, hetero_lr_0={"max_iter": 3}))
+    assert all(isinstance(result, dict) for result in results.values()), federation.logs(job)
+    assert set(results["guest"]) == {"federate", *chosen, "conclude"}
+    assert results["guest"]["evaluation_0"]["outputs"]["summary"]["auc"] > 0.8
+    for name in ("guest", "host"):
+        binding = ModelRegistry(rest).resolve(f"{name}#{PARTIES[name]}#arbiter-10001#guest-9999#host-10000#breast")
+        assert binding.job_id == job
+        assert set(ModelRegistry(rest).load(binding).components) == {"dataio_0", "hetero_lr_0"}, "the model is whole"
+
+
+def test_a_job_that_nothing_was_left_for_is_refused(federation: Federation) -> None:
+    choice = {"specified_task_run": {"job_id": JOB.format(21), "components": ["hetero_lr_0"]}}
+    guest = federation.start("guest", JOB.format(22), federation.pair(choice))
+    guest.communicate(timeout=90)
+    assert guest.returncode != 0
+    assert "[FED-174]" in federation.log("guest", JOB.format(22))
+    assert "intersection_0 left no data 'train' in it" in federation.log("guest", JOB.format(22))
+
+
 def test_no_checkpoint_outlives_its_commit(federation: Federation) -> None:
     for home in federation.homes.values():
         assert not list(home.job_dir(PARTIES["guest"], JOB.format(1)).glob("*/*/g*/a*/ckpt/*"))
@@ -201,9 +278,10 @@ def test_a_failure_at_one_member_ends_all_with_its_reason(federation: Federation
     finally:
         catalogue.path(table).write_bytes(kept)
     assert all(isinstance(code, int) and code != 0 for code in results.values()), results
-    for name in PARTIES:
+    for name in ("guest", "host"):
         assert "AirflowFailException" in federation.log(name, job), federation.logs(job)
         assert "dataio_0" in federation.log(name, job)
+    assert "intersection_0 did not succeed" in federation.log("arbiter", job), "its one step was skipped"
     closed = [tracked(rest, job, kind) for kind in ("job", "task")]
     wait_for(
         lambda: "RUNNING" not in {run.status for kind in ("job", "task") for run in tracked(rest, job, kind).values()},
@@ -222,7 +300,7 @@ def test_a_killed_task_comes_back_and_the_curve_has_no_doubles(
         folder = federation.homes["host"].job_dir(PARTIES["guest"], job) / "hetero_lr_0"
         wait_for(lambda: any(folder.glob("host/g1/a1/ckpt/[3-9]")), lambda: federation.logs(job))
         processes["host"].send_signal(how)
-        processes["host"].communicate(timeout=5)  # then Airflow would kill it
+        processes["host"].communicate(timeout=20)  # Airflow would kill it after 5, on a machine that is not busy
         assert processes["host"].returncode != 0
         processes["host"] = federation.start("host", job)
 
@@ -235,6 +313,27 @@ def test_a_killed_task_comes_back_and_the_curve_has_no_doubles(
         if name == "hetero_lr_0":
             steps = history(rest, run)
             assert steps == sorted(set(steps))
+
+
+def test_who_waits_for_a_late_member_gives_its_process_back(
+    federation: Federation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = JOB.format(5)
+    monkeypatch.setenv("PATIENCE_S", "0.5")
+
+    def both_wait() -> None:
+        for name in ("guest", "host"):
+            wait_for(
+                lambda name=name: "waits without a process" in federation.log(name, job), lambda: federation.logs(job)
+            )
+
+    results = federation.run(job, federation.pair(), before_last=both_wait)
+    assert all(isinstance(result, dict) for result in results.values()), federation.logs(job)
+    for name in ("guest", "host"):
+        waited, _, joined = federation.log(name, job).partition("waits without a process")
+        assert "hetero_lr" not in waited, "nothing had started"
+        assert "attempt 1 of generation 1 starts" in joined
+        assert results[name]["hetero_lr_0"]["seconds"]["join"] < 30
 
 
 def history(rest: MlflowRest, run: Run) -> list[int]:

@@ -77,6 +77,10 @@ def session_of(home: PartyHome, name: str) -> list[proc.Process]:
     return proc.members(record_of(home, name).pid, home.root)
 
 
+def left_in(home: PartyHome) -> list[Path]:
+    return list((home.run / "tmp").iterdir())
+
+
 def is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -90,6 +94,7 @@ def test_stop_leaves_no_process_and_no_port(home: PartyHome, port: int, start: S
     assert child.wait(DEADLINE) == 0
     assert proc.of_home(home.root) == []
     assert is_free(port)
+    assert left_in(home) == []
     assert not control.stop(home)
 
 
@@ -100,11 +105,13 @@ def test_ctrl_c_ends_a_party_in_the_foreground(home: PartyHome, start: Start) ->
     assert proc.of_home(home.root) == []
 
 
-def test_killed_supervisor_leaves_nothing_and_the_party_starts_again(home: PartyHome, start: Start) -> None:
+def test_killed_supervisor_leaves_nothing_and_the_party_starts_again(home: PartyHome, port: int, start: Start) -> None:
     first = start()
+    assert left_in(home) != []
     first.kill()
     first.wait(DEADLINE)
-    until(lambda: not proc.of_home(home.root), "the guard's work")
+    until(lambda: not proc.of_home(home.root) and not left_in(home), "the guard's work")
+    assert is_free(port)
     second = start()
     assert control.stop(home)
     assert second.wait(DEADLINE) == 0
@@ -131,6 +138,17 @@ def test_what_dies_is_started_again_without_a_leftover(home: PartyHome, start: S
     os.kill(before[victim].pid, signal.SIGKILL)
     until(lambda: record_of(home, "scheduler").restarts == 1 and len(session_of(home, "scheduler")) == 3, "a restart")
     assert not any(proc.alive(process.pid, process.started) for process in before)
+    assert record_of(home, "server").restarts == 0
+    control.stop(home)
+
+
+def test_what_lives_and_is_stuck_is_replaced_with_all_that_it_started(home: PartyHome, start: Start) -> None:
+    start()
+    before = session_of(home, "scheduler")
+    (home.root / "stuck").touch()
+    until(lambda: record_of(home, "scheduler").restarts == 1 and len(session_of(home, "scheduler")) == 3, "a new one")
+    assert not any(proc.alive(process.pid, process.started) for process in before)
+    assert not (home.root / "stuck").exists()
     assert record_of(home, "server").restarts == 0
     control.stop(home)
 

@@ -20,7 +20,7 @@ from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.rows import JobRow, VerdictRow
 from federated_operators.gateway.runs import NOT_IMPORTED, NoRuns, Run
 from federated_operators.gateway.store import Store
-from federatedml.errors import DslError
+from federatedml.errors import DslError, PeerError
 from federatedml.federation.home import PartyHome
 from tests.members import GUEST, HOST
 
@@ -137,6 +137,18 @@ def test_the_floor_of_the_own_policy_is_in_the_plan_that_tasks_read(host: Host) 
 def test_an_import_error_of_the_file_before_is_waited_out(host: Host) -> None:
     host.scheduler.broken_looks = 3
     assert host.enrolled(proposal()).state == job_pb2.ENROLLED
+
+
+def test_a_scheduler_that_is_not_there_is_no_refusal(host: Host) -> None:
+    def away() -> None:
+        raise PeerError("FED-420", "the own Airflow does not answer")
+
+    host.scheduler.on_trigger = away
+    answer = host.enrolled(proposal())
+    assert (answer.state, answer.failure.code) == (job_pb2.PENDING, "FED-420")
+    host.scheduler.on_trigger = lambda: None
+    reference = job_pb2.ProposalRef(job=JOB.key(), digest=proposal().digest)
+    assert asyncio.run(host.agreement.enrol(reference)).state == job_pb2.ENROLLED
 
 
 def test_an_import_error_that_stays_is_a_refusal(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,14 +68,20 @@ def test_the_bundle_is_the_drop_in_folder_of_this_party(home: PartyHome) -> None
     assert bundle["kwargs"] == {"home": str(home.root), "refresh_interval": 1}
 
 
-def test_heavy_modules_are_imported_in_the_scheduler_only(home: PartyHome, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("command", "module"), [("scheduler", "airfed.preload"), ("triggerer", "federated_operators.trigger")]
+)
+def test_modules_are_imported_only_where_they_are_needed(
+    home: PartyHome, monkeypatch: pytest.MonkeyPatch, command: str, module: str
+) -> None:
     configure(home)
     text = (home.airflow / "config" / "airflow_local_settings.py").read_text()
+    for known in ("airfed.preload", "federated_operators.trigger"):
+        monkeypatch.setitem(__import__("sys").modules, known, None)
     monkeypatch.setattr("sys.argv", ["airflow", "api-server"])
     exec(compile(text, "airflow_local_settings.py", "exec"), {})  # noqa: S102
-    monkeypatch.setattr("sys.argv", ["airflow", "scheduler"])
-    monkeypatch.setitem(__import__("sys").modules, "airfed.preload", None)
-    with pytest.raises(ImportError):
+    monkeypatch.setattr("sys.argv", ["airflow", command])
+    with pytest.raises(ImportError, match=module):
         exec(compile(text, "airflow_local_settings.py", "exec"), {})  # noqa: S102
 
 

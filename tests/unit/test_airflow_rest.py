@@ -29,6 +29,7 @@ class Airflow:
     runs: list[dict[str, Any]] = field(default_factory=list)
     tasks: list[dict[str, Any]] = field(default_factory=list)
     asked: int = 0
+    triggered: list[tuple[int, dict[str, Any]]] = field(default_factory=list)  # answers to triggers, then a run
 
     def get(self, path: str, query: str) -> tuple[int, dict[str, Any]]:
         if path.endswith("/importErrors"):
@@ -53,7 +54,10 @@ def airflow() -> Airflow:
 def rest(airflow: Airflow, tmp_path: Path) -> Iterator[AirflowRest]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            self._send(201, {"access_token": "t"})
+            token = 201, {"access_token": "t"}
+            run = 200, {"dag_run_id": "1"}
+            login = self.path == "/auth/token"
+            self._send(*(token if login else airflow.triggered.pop(0) if airflow.triggered else run))
 
         def do_GET(self) -> None:
             path, _, query = self.path.partition("?")
@@ -128,3 +132,18 @@ def test_tasks_of_all_pages_in_the_order_in_which_they_began(airflow: Airflow, r
     starts = ["2026-07-28T12:00:02Z", None, "2026-07-28T12:00:01Z"]
     airflow.tasks = [{"task_id": str(at), "start_date": start} for at, start in enumerate(starts)]
     assert [task["task_id"] for task in rest.tasks(DAG, "1")] == ["2", "0", "1"]
+
+
+def test_a_run_that_a_locked_database_did_not_take_is_started_again(airflow: Airflow, rest: AirflowRest) -> None:
+    locked = 500, {"detail": {"reason": "Database error", "statement": "hidden"}}
+    airflow.triggered = [locked, locked]
+    assert rest.trigger(DAG) == "1"
+    airflow.triggered = [locked] * 5
+    with pytest.raises(FedError, match="FED-923"):
+        rest.trigger(DAG)
+
+
+def test_another_error_of_airflow_is_not_tried_again(airflow: Airflow, rest: AirflowRest) -> None:
+    airflow.triggered = [(500, {"detail": "unknown"})]
+    with pytest.raises(FedError, match="FED-923"):
+        rest.trigger(DAG)

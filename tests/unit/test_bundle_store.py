@@ -103,8 +103,9 @@ def test_the_second_of_two_quick_changes_is_dated_ahead_of_the_parse_that_may_be
 
 
 def test_a_version_holds_what_was_published_with_it(store: BundleStore) -> None:
-    def pipeline(spec: str, conf: int, doc: str = "") -> Compiled:
-        return Compiled(json.dumps([{"start": {"conf": conf}, "doc_md": doc}, {"start": None}]).encode(), spec)
+    def pipeline(spec: str, conf: int, doc: str = "", **schedule: object) -> Compiled:
+        plans = [{"start": {"conf": conf, **schedule}, "doc_md": doc}, {"start": None}]
+        return Compiled(json.dumps(plans).encode(), spec)
 
     broken = Compiled(b'{"error": {}}', "")
     old = store.publish({"a": pipeline("aa", 1), "broken": broken})
@@ -112,6 +113,8 @@ def test_a_version_holds_what_was_published_with_it(store: BundleStore) -> None:
     assert store.holds(old, "a", pipeline("aa", 1))
     assert store.holds(new, "a", pipeline("aa", 2))
     assert store.holds(new, "a", pipeline("aa", 2, "said in other words"))
+    assert store.holds(new, "a", pipeline("aa", 2, schedule=None)), "a release before schedules wrote none"
+    assert not store.holds(new, "a", pipeline("aa", 2, schedule={"uris": ["stock"]}))
     assert not store.holds(new, "a", pipeline("aa", 1))
     assert not store.holds(new, "a", pipeline("bb", 2))
     assert not store.holds(old, "b", pipeline("bb", 1))

@@ -67,6 +67,14 @@ def test_a_model_has_buffers_if_and_only_if_it_is_declared(one: Component) -> No
         assert {name: type(found) for name, found in one.model.parse(stored).items()} == dict(one.model.buffers)
 
 
+def test_what_has_a_model_says_how_it_predicts(one: Component) -> None:
+    assert (one.prediction is not None) == one.has_model
+    if one.prediction is not None:
+        predicting = component(one.module, predicting=True)
+        assert all(one.topic_table()[name] is topic for name, topic in predicting.topic_table().items())
+        assert predicting.roles == one.roles
+
+
 def test_a_model_that_lacks_a_buffer_is_refused() -> None:
     spec = component("DataIO").model
     assert isinstance(spec, ModelSpec)

@@ -9,7 +9,7 @@ import pytest
 from dags_generator.parse import parse_native, parse_pair
 from dags_generator.reading import read_object
 from federatedml.errors import DslError
-from tests.pipeline_example import Edit, conf, dsl, spec, unchanged
+from tests.pipeline_example import JOB_ID, Edit, conf, dsl, spec, unchanged
 
 LR = "hetero_lr_0"
 
@@ -100,7 +100,7 @@ DSL_ERRORS = {
     ),
     "model that is a table": (at(LR, "input", model=["args.x"]), "FED-124", "'args.x' is a table, not a model"),
     "two models": (at(LR, "input", model=["dataio_0.dataio"] * 2), "FED-126", "input.model: 2 references"),
-    "pipeline model": (at(LR, "input", model=["pipeline.a.b"]), "FED-150", "'pipeline.a.b' is not supported yet"),
+    "pipeline model": (at(LR, "input", model=["pipeline.a.b"]), "FED-124", "'pipeline.a.b' is no model of hetero_lr_0"),
     "unknown input key": (
         at(LR, input={"data": {"train": ["intersection_0.train"]}}),
         "FED-123",
@@ -209,7 +209,11 @@ CONF_ERRORS = {
         "FED-135",
         "components.hetero_lr_0.module: module HeteroLR needs arbiter (the conf's role has: guest, host)",
     ),
-    "predict job": (at("job_parameters", job_type="predict"), "FED-150", "'predict' is not supported yet"),
+    "predict job": (
+        at("job_parameters", job_type="predict"),
+        "FED-194",
+        "job_type: it is predict, but the DSL takes no",
+    ),
     "no time": (
         at("job_parameters", timeout=0),
         "FED-103",
@@ -239,7 +243,31 @@ CONF_ERRORS = {
         "job_parameters.auto_retries.dataio_0: found 11",
     ),
     "retries of nothing": (at("job_parameters", "auto_retries", lr=1), "FED-132", "there is no component 'lr'"),
-    "selected tasks": (at("job_parameters", specified_task_run=[]), "FED-150", "specified_task_run: is not supported"),
+    "choice that is a list": (
+        at("job_parameters", specified_task_run=[]),
+        "FED-103",
+        "specified_task_run: found a list",
+    ),
+    "choice without a job": (
+        at("job_parameters", specified_task_run={"components": [LR]}),
+        "FED-102",
+        "job_parameters.specified_task_run: key 'job_id' is missing (found: components)",
+    ),
+    "choice from no job": (
+        at("job_parameters", specified_task_run={"job_id": "20261122", "components": [LR]}),
+        "FED-173",
+        "job_parameters.specified_task_run.job_id: '20261122' is not a job id (20 to 26 digits",
+    ),
+    "choice of nothing": (
+        at("job_parameters", specified_task_run={"job_id": JOB_ID, "components": []}),
+        "FED-113",
+        "job_parameters.specified_task_run.components: there are no components",
+    ),
+    "choice of what is not there": (
+        at("job_parameters", specified_task_run={"job_id": JOB_ID, "components": ["lr"]}),
+        "FED-132",
+        "specified_task_run.components: there is no component 'lr' (allowed: dataio_0, ",
+    ),
     "model key": (at("job_parameters", model_key="a/b"), "FED-110", "model_key: 'a/b' is not a model key"),
     "unknown component": (
         at("algorithm_parameters", hetero_lr_1={}),
@@ -333,6 +361,7 @@ TEXT_ERRORS = {
     b'{"a": 1e999}': "out of range",
     b'{"a": 9007199254740993}': "beyond 2^53 - 1",
     b'{"a": 1e20}': "beyond 2^53 - 1",
+    b'{"a": 1' + b"0" * 400 + b"}": "beyond 2^53 - 1",
     b'{"a": "\\ud800"}': "surrogate",
     b'{"a": ': "not JSON at line 1",
     b"[]": "found a list, a JSON object is expected",

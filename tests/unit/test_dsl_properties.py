@@ -18,17 +18,21 @@ from dags_generator.reading import MAX_INTEGER, normalised, read_object
 from dags_generator.roleplan import dump_role_plans, load_role_plans, role_plans
 from dags_generator.spec import PipelineSpec
 from federated_operators.gateway.plan import ProposedJob, dump_plan, load_plan
+from federated_operators.trained import completed
 from federatedml.canonical import canonical_json
 from federatedml.errors import DslError
+from tests import pipeline_example as v1
 from tests import pipeline_v2_example as v2
-from tests.pipeline_example import JOB_ID, conf, dsl, spec
+from tests import predict_example as prediction
+from tests.pipeline_example import JOB_ID
 
 T = TypeVar("T")
 MEANINGFUL = "dataio_0.train args.train_data hetero_lr_0.hetero_lr dataio_0 hetero_lr_1 Evaluation guest data model"
 HOSTILE = ("{{ 1 }}", "../..", "a\0b", "\N{FULLWIDTH FULL STOP}" * 2, "", "x" * 300, "\x1b[2J")
 MEANINGFUL_V2 = "reader_0.data reader_0 Reader common role component_parameters all 0 0|1 1 table dsl_version test_data"
-WORDS = st.sampled_from([*MEANINGFUL.split(), *MEANINGFUL_V2.split(), *HOSTILE])
-EXAMPLES = ({"dsl": dsl(), "conf": conf()}, {"dsl": v2.dsl(), "conf": v2.conf()})
+MEANINGFUL_PREDICT = "pipeline.hetero_lr_0.hetero_lr pipeline.dataio_0.dataio predict train job_type model_version"
+WORDS = st.sampled_from([*MEANINGFUL.split(), *MEANINGFUL_V2.split(), *MEANINGFUL_PREDICT.split(), *HOSTILE])
+EXAMPLES = tuple({"dsl": each.dsl(), "conf": each.conf()} for each in (v1, v2, prediction))
 LEAVES = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**60), 2**60), st.floats(), WORDS, st.text(st.characters(), max_size=8)
 )
@@ -143,5 +147,21 @@ def consistent(found: PipelineSpec) -> None:
 
 
 def test_the_example_is_consistent() -> None:
-    consistent(spec())
+    consistent(v1.spec())
     consistent(v2.spec())
+    consistent(prediction.spec())
+
+
+@settings(deadline=None, max_examples=300)
+@given(mutated())
+def test_what_a_model_adds_to_a_conf_is_the_same_again_or_a_dsl_error(value: dict[str, Any]) -> None:
+    given_conf, model = value.get("conf"), prediction.trained()
+    parties = prediction.spec().parties.json()
+    if not isinstance(given_conf, dict) or not isinstance(given_conf.get("job_parameters"), dict):
+        return
+    found = outcome(lambda: completed({**given_conf, **parties}, model))
+    if isinstance(found, DslError):
+        assert str(found).isprintable()
+    else:
+        assert same(completed(found, model), found)
+        assert found["job_parameters"]["model_version"] == model.version

@@ -17,6 +17,7 @@ LR = "hetero_lr_0"
 COMMON = ("component_parameters", "common")
 ROLE = ("component_parameters", "role")
 JOB = ("job_parameters", "common")
+EARLIER = "202611221651119128390"
 
 
 def both(*edits: Edit) -> Edit:
@@ -132,14 +133,43 @@ CONF_ERRORS = {
         "FED-132",
         "job_parameters.common.task_timeout: there is no component 'reader_0'",
     ),
-    "inheritance": (at(*JOB, inheritance_info={}), "FED-150", "common.inheritance_info: is not supported yet"),
+    "inheritance of nothing": (
+        at(*JOB, inheritance_info={}),
+        "FED-102",
+        "job_parameters.common.inheritance_info: key 'component_list' is missing",
+    ),
+    "inheritance of what is not there": (
+        at(*JOB, inheritance_info={"job_id": EARLIER, "component_list": ["lr"]}),
+        "FED-132",
+        "common.inheritance_info.component_list: there is no component 'lr' (allowed: dataio_0, ",
+    ),
+    "inheritance of all": (
+        at(*JOB, inheritance_info={"job_id": EARLIER, "component_list": list(v1.dsl()["components"])}),
+        "FED-113",
+        "inheritance_info.component_list: there are no components left to run",
+    ),
+    "inheritance from no job": (
+        at(*JOB, inheritance_info={"job_id": "7", "component_list": ["dataio_0"]}),
+        "FED-173",
+        "job_parameters.common.inheritance_info.job_id: '7' is not a job id",
+    ),
+    "inheritance and choice": (
+        at(*JOB, inheritance_info={}, specified_task_run={}),
+        "FED-102",
+        "common.inheritance_info: says the same as specified_task_run (one of the two)",
+    ),
+    "choice of one role": (
+        at("job_parameters", role={"host": {"0": {"inheritance_info": {}}}}),
+        "FED-102",
+        "job_parameters.role.host.0.inheritance_info: is the same for all parties",
+    ),
     "model id": (at(*JOB, model_id="a"), "FED-150", "job_parameters.common.model_id: is not supported yet"),
     "retries of one role": (
         at("job_parameters", role={"host": {"0": {"auto_retries": 1}}}),
         "FED-102",
         "job_parameters.role.host.0.auto_retries: is the same for all parties",
     ),
-    "prediction": (at(*JOB, job_type="predict"), "FED-150", "job_parameters.common.job_type: 'predict' is not supp"),
+    "prediction": (at(*JOB, job_type="predict"), "FED-194", "job_parameters.common.job_type: it is predict, but"),
     "model key": (at(*JOB, model_key="a b"), "FED-110", "job_parameters.common.model_key: 'a b' is not a model key"),
     "model key of one role": (
         at("job_parameters", role={"host": {"all": {"model_key": "x"}}}),

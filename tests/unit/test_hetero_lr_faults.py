@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from federatedml.federation.local import Faults
+from federatedml.federation.memory import Faults
 from tests.conformance import conforms
 from tests.lr_cases import bodies, case, params, same_model, small
 from tests.members import ARBITER, GUEST, HOST
@@ -17,13 +17,13 @@ UNUSED = {"NONE": ["masked_residual", "masked_update"], "L2": ["masked_step"]}
 @pytest.mark.parametrize("penalty", ["NONE", "L2"])
 def test_the_contract_of_components(penalty: str, tmp_path: Path) -> None:
     p = params(penalty=penalty, batch_size=25, learning_rate=0.5)
-    conforms(case(p, small()), tmp_path, UNUSED[penalty], kill_every=5, same=same_model)
+    conforms(case(p, small()), tmp_path, UNUSED[penalty], kill_every=25, same=same_model)
 
 
 @pytest.mark.parametrize("member", [GUEST, HOST, ARBITER])
 def test_a_resumed_attempt_does_not_repeat_finished_epochs(member: object, tmp_path: Path) -> None:
     the_case = case(params(max_iter=6, batch_size=25), small())
-    late = the_case.calls(tmp_path / "counted")[member] * 2 // 3
+    late = the_case.points(tmp_path / "counted")[member] * 2 // 3
     result = the_case.run(tmp_path / "killed", Faults(kill={member: late}))
     assert result.attempts == 2
     closed = [m.key.round for m in result.sent if m.key.topic == "decision"]
@@ -33,7 +33,7 @@ def test_a_resumed_attempt_does_not_repeat_finished_epochs(member: object, tmp_p
 
 def test_an_attempt_after_training_only_opens_and_predicts(tmp_path: Path) -> None:
     the_case = case(params(), small())
-    last = the_case.calls(tmp_path / "counted")[GUEST]
+    last = the_case.points(tmp_path / "counted")[GUEST]
     result = the_case.run(tmp_path / "killed", Faults(kill={GUEST: last}))
     assert result.attempts == 2
     assert len(bodies(result, "final_shares")) == 4
@@ -43,9 +43,9 @@ def test_an_attempt_after_training_only_opens_and_predicts(tmp_path: Path) -> No
 
 def test_a_long_training_survives_a_kill_of_each_member(tmp_path: Path) -> None:
     the_case = case(params(max_iter=8, penalty="L2"), small(120))
-    calls = the_case.calls(tmp_path / "counted")
+    counts = the_case.points(tmp_path / "counted")
     whole = the_case.run(tmp_path / "whole")
-    faults = Faults(seed=3, drop=0.1, duplicate=0.2, truncate=0.1, kill={m: n // 2 for m, n in calls.items()})
+    faults = Faults(seed=3, drop=0.1, duplicate=0.2, truncate=0.1, kill={m: n // 2 for m, n in counts.items()})
     result = the_case.run(tmp_path / "killed", faults)
     assert 2 <= result.attempts <= 4  # two may die in one attempt
     for member, outputs in whole.outputs.items():

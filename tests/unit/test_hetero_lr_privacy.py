@@ -22,7 +22,8 @@ from federatedml.crypto.stream import Stream
 from federatedml.errors import DataError
 from federatedml.federation.box import AttemptKey
 from federatedml.federation.checkpoint import CheckpointStore
-from federatedml.federation.local import Faults, LocalNetwork, Sent, StepResult
+from federatedml.federation.local import LocalNetwork, Sent, StepResult
+from federatedml.federation.memory import Faults
 from federatedml.federation.party import Member, Role
 from federatedml.federation.topic import Carries
 from tests.lr_cases import bodies, breast, case, param, params, small, table, weights
@@ -138,7 +139,7 @@ def test_one_mask_for_two_matrices_would_tell_their_difference() -> None:
 
 def test_a_resumed_attempt_masks_the_same_features_anew(tmp_path: Path) -> None:
     the_case = case(params(batch_size=-1), constant())
-    late = the_case.calls(tmp_path / "counted")[GUEST] // 2
+    late = the_case.points(tmp_path / "counted")[GUEST] // 2
     result = the_case.run(tmp_path / "killed", Faults(kill={GUEST: late}))
     for source in (GUEST, HOST):
         first, second = (words([m]) for m in of(result, "masked_features", source))

@@ -10,7 +10,8 @@ from typer.testing import CliRunner, Result
 from airfed.cli import app
 from airfed.job import Submitted
 from airfed.job_answer import answer
-from airfed.job_text import brief, log_lines, moment, row, span, steps, verdict
+from airfed.job_rerun import decided, has_verdict
+from airfed.job_text import brief, log_lines, moment, row, span, steps, verdict, waits
 from airfed.job_watch import cells, has_ended, is_answered
 from airfed.party import init_party, party_config
 from airfed_proto.v1 import common_pb2 as pb
@@ -18,6 +19,7 @@ from airfed_proto.v1 import job_pb2, local_pb2
 from dags_generator.acceptor import DslAcceptor
 from dags_generator.parse import parse_paths
 from federated_operators.gateway.plan import dump_plan
+from federatedml.errors import FedError
 from federatedml.federation.home import PartyHome
 from tests.pipeline_example import proposal
 
@@ -70,6 +72,7 @@ def test_submission_is_answered_with_urls_and_models_by_role(home: PartyHome, su
     }
     assert found["created_at"] == "2026-07-28T12:00:00Z"
     assert found["job_dsl_path"] is found["job_runtime_conf_path"] is found["failure"] is None
+    assert answer(home, submitted, view).facts() == [f"model_version {JOB}, created 2026-07-28T12:00:00Z"]
 
 
 def test_answer_names_what_was_stored_and_why_a_job_is_over(home: PartyHome, submitted: Submitted) -> None:
@@ -82,6 +85,7 @@ def test_answer_names_what_was_stored_and_why_a_job_is_over(home: PartyHome, sub
     found = answer(home, submitted, view)
     assert found.failed
     assert found.line.endswith("failed: host 10000: [FED-532] no")
+    assert found.facts()[1] == f"stored as {folder / 'job_dsl.json'} and {folder / 'job_runtime_conf.json'}"
     assert found.json()["job_dsl_path"] == str(folder / "job_dsl.json")
     assert found.json()["job_runtime_conf_path"] == str(folder / "job_runtime_conf.json")
     assert not replace(found, state="running").failed
@@ -108,9 +112,11 @@ def test_spans(seconds: float, text: str) -> None:
 def test_a_job_in_a_list() -> None:
     view = seen("cancelled")
     view.ended_at, view.by = CREATED + 8.25, "ada at party 9999"
-    assert row(view, 0.0) == [JOB, "cancelled", "hetero_lr", "9999", "2026-07-28T12:00:00Z", "8.2 s"]
+    assert row(view, 0.0) == [JOB, "cancelled", "hetero_lr", "9999", "2026-07-28T12:00:00Z", "8.2 s", ""]
     found = brief(view, 0.0)
     assert (found["took"], found["by"], found["failure"]) == (8.25, "ada at party 9999", None)
+    view.failure.CopyFrom(pb.Failure(code="FED-532", message="no"))
+    assert row(view, 0.0)[-1] == "[FED-532] no"
     assert brief(seen(), CREATED + 2)["took"] == 2
     assert brief(seen(), CREATED + 2)["ended_at"] is None
     assert moment(0.0) is None
@@ -130,7 +136,77 @@ def test_words_of_other_parties_cannot_steer_the_terminal() -> None:
     member = local_pb2.MemberStep(member=MEMBERS[2], state=job_pb2.STARTED, progress=0.5, text="\x1b[2Jepoch\n3")
     view.steps.append(local_pb2.StepView(component="lr_0", module="HeteroLR", members=[member]))
     assert cells(view) == {("lr_0", "host 10000"): "started 50%  [2Jepoch 3"}
-    assert steps(view)[0][:6] == ["lr_0", "HeteroLR", "host_10000", "STARTED", "0", "50%"]
+    assert steps(view)[0][:7] == ["lr_0", "HeteroLR", "host_10000", "STARTED", "0", "0", "50%"]
+
+
+def waiting() -> local_pb2.JobView:
+    view = seen()
+    view.generation = 2
+    seats = [local_pb2.MemberStep(member=member, state=job_pb2.WAITED) for member in MEMBERS[1:]]
+    why = "waits for a slot at party 10000: 2 of 2 are taken, 0 in line before it"
+    lr = local_pb2.StepView(
+        component="lr_0", module="HeteroLR", state=job_pb2.WAITED, generation=2, members=seats, waits=why
+    )
+    last = local_pb2.StepView(component="evaluation_0", module="Evaluation", generation=2, waits="after lr_0")
+    view.steps.extend([last, lr])
+    return view
+
+
+def test_a_job_that_waits_says_why() -> None:
+    view = waiting()
+    why = view.steps[1].waits
+    assert brief(view, 0.0)["waits"] == row(view, 0.0)[-1] == f"lr_0 {why}"
+    assert cells(view) == {("lr_0", f"{m.role} {m.party_id}"): why for m in MEMBERS[1:]}
+    assert steps(view) == [
+        ["evaluation_0", "Evaluation", "-", "-", "2", "-", "-", "after lr_0"],
+        ["lr_0", "HeteroLR", "guest_9999", "WAITED", "2", "0", "0%", why],
+        ["lr_0", "HeteroLR", "host_10000", "WAITED", "2", "0", "0%", why],
+    ]
+
+
+def test_a_job_that_is_proposed_says_who_has_not_answered() -> None:
+    enrolled, accepted, pending = job_pb2.ENROLLED, job_pb2.ACCEPTED, job_pb2.PENDING
+    assert waits(seen("proposed", p9999=accepted)) == "no answer yet of party 10000, 10001"
+    assert waits(seen("proposed", p9999=accepted, p10000=pending)) == "a person is asked at party 10000"
+    assert waits(seen("proposed", p9999=enrolled, p10000=accepted, p10001=accepted)) == ""
+
+
+def test_a_job_that_is_worked_on_does_not_wait() -> None:
+    view = waiting()
+    view.steps[1].state = job_pb2.STARTED
+    assert brief(view, 0.0)["waits"] is None
+    assert row(view, 0.0)[-1] == ""
+
+
+def test_a_later_attempt_is_told() -> None:
+    view = waiting()
+    again = view.steps[1].members[0]
+    again.state, again.attempt, again.progress, again.text = job_pb2.STARTED, 2, 0.4, "epoch 3"
+    assert cells(view)[("lr_0", "guest 9999")] == "started (attempt 2) 40% epoch 3"
+    again.state = job_pb2.PREPARED
+    assert cells(view)[("lr_0", "guest 9999")] == "prepared (attempt 2)"
+
+
+def test_a_rerun_is_answered_with_what_runs_again() -> None:
+    found = decided(JOB, job_pb2.RerunAnswer(generation=2, components=["lr_0", "evaluation_0"]))
+    assert found.line == f"job {JOB}: generation 2 runs lr_0, evaluation_0"
+    assert found.json() == {"job_id": JOB, "generation": 2, "components": ["lr_0", "evaluation_0"]}
+
+
+def test_a_rerun_that_is_refused_names_the_party_and_its_code() -> None:
+    failure = pb.Failure(code="FED-533", message="policy may_rerun", member=MEMBERS[2], component="lr_0")
+    with pytest.raises(FedError, match=r"^\[FED-533\] host 10000: lr_0: policy may_rerun$"):
+        decided(JOB, job_pb2.RerunAnswer(failure=failure))
+
+
+def test_a_generation_ends_by_its_own_verdict() -> None:
+    view = seen("failed")
+    view.generation = 1
+    assert not has_verdict(view, 2), "the verdict of the one before"
+    view.generation = 2
+    assert has_verdict(view, 2)
+    view.state = "running"
+    assert not has_verdict(view, 2)
 
 
 def test_log_entries_are_lines_with_the_errors_below() -> None:
@@ -173,7 +249,8 @@ def test_job_that_is_not_stored_is_one_line(home: PartyHome, job_id: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("command", "code"), [("list", "FED-430"), ("show", "FED-430"), ("kill", "FED-430"), ("logs", "FED-920")]
+    ("command", "code"),
+    [("list", "FED-430"), ("show", "FED-430"), ("kill", "FED-430"), ("rerun", "FED-430"), ("logs", "FED-920")],
 )
 def test_party_that_does_not_run_is_one_line(home: PartyHome, command: str, code: str) -> None:
     found = run(command, *([] if command == "list" else [JOB]), "--home", str(home.root))
@@ -188,6 +265,6 @@ def test_files_that_are_not_there_are_one_line(home: PartyHome) -> None:
     assert "no_dsl.json" in found.stderr
 
 
-@pytest.mark.parametrize("command", ["submit", "list", "show", "logs", "kill", "config"])
+@pytest.mark.parametrize("command", ["submit", "list", "show", "logs", "kill", "rerun", "config"])
 def test_home_may_come_from_the_environment(command: str) -> None:
     assert "AIRFED_HOME" in CliRunner().invoke(app, ["job", command, "--help"], env={"COLUMNS": "120"}).stdout

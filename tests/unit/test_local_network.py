@@ -11,7 +11,8 @@ import pytest
 from federatedml.component import Component, Inputs, Outputs, Params
 from federatedml.errors import DataError, PeerError, ProtocolError
 from federatedml.federation.box import Box, MessageKey
-from federatedml.federation.local import Faults, LocalNetwork
+from federatedml.federation.local import LocalNetwork, Point
+from federatedml.federation.memory import Faults
 from federatedml.federation.party import Role
 from federatedml.federation.topic import Carries, Topic
 from federatedml.federation.wire import Vector
@@ -67,14 +68,23 @@ def test_a_component_with_checkpoints_conforms(tmp_path: Path) -> None:
 
 
 def test_an_attempt_resumes_from_the_newest_checkpoint_that_all_have(tmp_path: Path) -> None:
-    # the guest's 6th call receives round 2: the host may have stored round 2, the guest only round 1
-    result = case().run(tmp_path, Faults(kill={GUEST: 6}))
+    # the guest's 10th point receives round 2: the host may have stored round 2, the guest only round 1
+    result = case().run(tmp_path, Faults(kill={GUEST: 10}))
     assert result.attempts == 2
     assert [outputs.summary["resumed"] for outputs in result.outputs.values()] == [2.0, 2.0]
 
 
+def test_members_die_before_after_and_between_storing_and_telling(tmp_path: Path) -> None:
+    found = case().run(tmp_path).reached
+    first = [at.point for at in found if at.member == GUEST and at.round == 0]
+    assert first == [Point.SEND, Point.RECV, Point.STORE, Point.TELL, Point.FINISH]
+    stored_untold = case().run(tmp_path / "untold", Faults(kill={GUEST: 4}))
+    assert stored_untold.resumed == [None, None]  # on disk, but nobody knows
+    assert case().run(tmp_path / "told", Faults(kill={GUEST: 5})).resumed == [None, 0]
+
+
 def test_points_of_rounds_that_are_done_again_are_told_once(tmp_path: Path) -> None:
-    result = case().run(tmp_path, Faults(kill={GUEST: 6}))
+    result = case().run(tmp_path, Faults(kill={GUEST: 10}))
     assert [point.round for point in result.metrics[GUEST]] == list(range(ROUNDS))
 
 
@@ -82,7 +92,7 @@ def test_the_network_loses_repeats_and_damages_as_it_is_told(tmp_path: Path) -> 
     network = LocalNetwork(tmp_path, Faults(seed=3, drop=0.3, duplicate=0.5, truncate=0.5))
     one = case()
     network.run(one.component, one.params, one.inputs)
-    assert network.refused > 0  # truncated bodies were noticed
+    assert network.weather.refused > 0  # truncated bodies were noticed
 
 
 def test_an_error_of_one_member_is_the_error_of_the_step(tmp_path: Path) -> None:
@@ -95,9 +105,9 @@ def test_an_error_of_one_member_is_the_error_of_the_step(tmp_path: Path) -> None
 
 def test_a_member_that_always_dies_ends_the_step(tmp_path: Path) -> None:
     class Deadly(LocalNetwork):
-        def count(self, member: Any) -> None:
-            self._calls.clear()
-            super().count(member)
+        def reach(self, at: Any) -> None:
+            self._points.clear()
+            super().reach(at)
 
     one = case()
     with pytest.raises(PeerError, match=r"FED-402.*no attempt of 3"):
@@ -144,6 +154,18 @@ def test_messages_that_nobody_reads_are_listed(tmp_path: Path) -> None:
 def test_conformance_notices_results_that_a_death_changes(tmp_path: Path) -> None:
     with pytest.raises(AssertionError):
         conforms(case(), tmp_path)  # "resumed" differs
+
+
+def test_conformance_notices_rounds_that_are_done_again(tmp_path: Path) -> None:
+    def forgets(role: Any) -> Any:
+        def function(p: Params, box: Box, inputs: Inputs) -> Outputs:
+            box.resume = None
+            return role(p, box, inputs)
+
+        return function
+
+    with pytest.raises(AssertionError, match="finished round again"):
+        conforms(case(guest=forgets(guest), host=forgets(host)), tmp_path, same=total_only)
 
 
 def test_conformance_notices_messages_that_nobody_reads(tmp_path: Path) -> None:

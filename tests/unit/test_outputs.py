@@ -107,3 +107,26 @@ def test_a_component_without_upstream_reads_the_catalogue(store: JobStore) -> No
 def test_bytes_that_are_no_outputs_are_refused(body: bytes) -> None:
     with pytest.raises(DataError, match="FED-220"):
         load_outputs(body)
+
+
+TWO = replace(NEXT, data={"data": [DataRef("data_io_0", "train"), DataRef("gone_0", "train")]}, model=None)
+
+
+@pytest.mark.parametrize("rule", ["all_done", "one_success"])
+def test_a_tolerant_component_works_on_what_is_there(store: JobStore, rule: str) -> None:
+    found = stored(store)
+    assert [table.origin for table in store.inputs(TWO, {"data_io_0": found}, rule).data["data"]] == ["data_io_0"]
+    assert store.inputs(TWO, {}, rule).data == {}
+    with pytest.raises(DataError, match=r"FED-226.* gone_0 is not committed"):
+        store.inputs(TWO, {"data_io_0": found})
+
+
+def test_a_component_that_needs_a_model_is_not_fitted_instead(store: JobStore) -> None:
+    with pytest.raises(DataError, match="FED-226"):
+        store.inputs(NEXT, {}, "all_done")
+
+
+def test_tolerance_is_for_components_that_did_not_succeed(store: JobStore) -> None:
+    other = replace(NEXT, data={"data": [DataRef("data_io_0", "test")]}, model=None)
+    with pytest.raises(DataError, match="FED-222"):
+        store.inputs(other, {"data_io_0": stored(store)}, "all_done")

@@ -24,7 +24,8 @@ def make(tmp_path: Path, serving: bool = True) -> PartyHome:
 
 def test_a_party_runs_its_programs_on_ports_of_its_own(tmp_path: Path) -> None:
     found = programs(make(tmp_path))
-    assert [p.name for p in found] == ["api-server", "scheduler", "dag-processor", "mlflow", "gateway", "serving"]
+    airflow = ["api-server", "scheduler", "dag-processor", "triggerer"]
+    assert [p.name for p in found] == [*airflow, "mlflow", "gateway", "serving"]
     ports = [port for program in found for port in program.ports]
     assert len(ports) == len(set(ports)) == 5
 

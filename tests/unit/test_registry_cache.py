@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,19 @@ def test_only_models_that_an_alias_needs_are_kept(tmp_path: Path) -> None:
     assert ModelCache(tmp_path).remembered() == [binding()]
     assert cache.get(DIGEST) == FILES
     assert cache.get(manifest_digest(files)) is None
+
+
+def test_models_that_were_not_used_for_long_are_dropped(tmp_path: Path) -> None:
+    cache = ModelCache(tmp_path)
+    found = [bundle(GUEST, str(job)).files() for job in range(4)]
+    digests = [manifest_digest(files) for files in found]
+    for age, (digest, files) in enumerate(zip(digests, found, strict=True)):
+        cache.put(digest, files)
+        os.utime(cache.models / digest, (1000 - age, 1000 - age))
+    cache.keep(digests[3], 2)
+    assert {path.name for path in cache.models.iterdir()} == {digests[3], digests[0]}
+    cache.keep(digests[1], 1)  # another process dropped it meanwhile
+    assert cache.get(digests[3]) == found[3]
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[1]", b'[{"name": 1}]', b"\xff"])

@@ -1,0 +1,1 @@
+"""Faults at three real parties, and what a job must be like afterwards."""

@@ -1,0 +1,62 @@
+"""Why a job waits, beside its run in the own scheduler, where people look first."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from airfed_proto.v1 import job_pb2, local_pb2
+from federated_operators.gateway.names import Job
+from federated_operators.gateway.roster import Roster
+from federated_operators.gateway.rows import JobRow
+from federated_operators.gateway.runs import Run, RunControl
+from federated_operators.gateway.show import Show
+from federated_operators.gateway.store import Store
+from federatedml.errors import FedError
+
+EVERY_S = 5.0
+State = job_pb2.StepState
+_GOES_ON = (State.STARTED, State.PREPARED)
+log = logging.getLogger(__name__)
+
+
+class WaitNotes:
+    """Writes a run's note when its job waits for the same thing at two looks, and again when it goes on."""
+
+    def __init__(self, store: Store, roster: Roster, show: Show, control: RunControl) -> None:
+        self._store, self._roster, self._show, self._control = store, roster, show, control
+        self._before: dict[Job, str] = {}
+        self._noted: dict[Job, str] = {}
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await asyncio.sleep(EVERY_S)
+            try:
+                await self.once()
+            except FedError as error:
+                log.info("notes of waiting jobs could not be written: %s", error)
+
+    async def once(self) -> None:
+        """Look now."""
+        rows = self._store.select(JobRow, state="running")
+        now = {Job(row.initiator, row.job_id): self._waits(row) for row in rows}
+        for job, text in now.items():
+            if text == self._before.get(job) and text != self._noted.get(job, ""):
+                await self._write(job, text)
+        self._before = now
+        self._noted = {job: text for job, text in self._noted.items() if job in now}
+
+    def _waits(self, row: JobRow) -> str:
+        """What the job waits for; empty if a step of it runs."""
+        query = local_pb2.JobQuery(initiator=row.initiator, job_id=row.job_id)
+        steps = [step for view in self._show.jobs(query).jobs for step in view.steps]
+        if any(step.state in _GOES_ON for step in steps):
+            return ""
+        found = (f"{step.component} {step.waits}" for step in steps if step.waits.startswith("waits"))
+        return next(found, "")
+
+    async def _write(self, job: Job, text: str) -> None:
+        for plan in self._roster.plans(job):
+            await self._control.note(Run(plan.dag_id, plan.job_id), text or "goes on")
+        self._noted[job] = text

@@ -1,0 +1,106 @@
+"""Every installed component as one or more steps, as small as can be, for the faults that all must survive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from federatedml.component import Inputs
+from federatedml.components.data_io import DATA_IO, DataIOParams
+from federatedml.components.evaluation import EVALUATION, EvaluateParams
+from federatedml.components.intersection import INTERSECTION, IntersectParams
+from federatedml.components.secure_add import SECURE_ADD, SecureAddParams
+from federatedml.data.table import Kind
+from tests.conformance import Case, Same
+from tests.lr_cases import case as lr_case
+from tests.lr_cases import params as lr_params
+from tests.lr_cases import same_model, small
+from tests.members import ARBITER, GUEST, HOST, OTHER_HOST, table
+
+
+@dataclass(frozen=True)
+class Small:
+    """A small step, and how its outputs are compared if not value by value within the declared tolerance."""
+
+    case: Case
+    same: Same | None = None
+
+
+def data_io() -> Mapping[str, Small]:
+    guest = table(["a", "b", "c"], kind=Kind.RAW, x=[1.0, None, 3.0], y=[0, 1, 1])
+    p = DataIOParams(missing_fill=True, missing_fill_method="min")
+    host = table(["a", "b"], kind=Kind.RAW, z=["4", "5"])
+    inputs = {GUEST: Inputs({"data": [guest]}), HOST: Inputs({"data": [host]})}
+    return {"fit": Small(Case(DATA_IO, {GUEST: p, HOST: DataIOParams(with_label=False)}, inputs, "dataio_0"))}
+
+
+def intersection() -> Mapping[str, Small]:
+    ids = {GUEST: ["a", "b", "c", "d"], HOST: ["d", "c", "b", "x"], OTHER_HOST: ["c", "y", "b"]}
+    inputs = {member: Inputs({"data": [table(names, x=list(range(len(names))))]}) for member, names in ids.items()}
+    p = IntersectParams(min_intersection=1)
+    return {
+        f"{len(hosts)} hosts": Small(
+            Case(INTERSECTION, dict.fromkeys((GUEST, *hosts), p), {m: inputs[m] for m in (GUEST, *hosts)}, "match_0")
+        )
+        for hosts in ([HOST], [HOST, OTHER_HOST])
+    }
+
+
+def hetero_lr() -> Mapping[str, Small]:
+    rows, steps = small(rows=24, guest=1, host=2), {"max_iter": 2, "batch_size": 12, "learning_rate": 0.5}
+    plain, l2 = (lr_params(penalty=penalty, **steps) for penalty in ("NONE", "L2"))
+    validated = lr_case(plain, rows, small(rows=5, guest=1, host=2, seed=1))
+    return {
+        "plain": Small(validated, same_model),
+        "L2": Small(lr_case(l2, rows), same_model),
+        "predict": Small(_predicting(lr_case(plain, rows))),
+    }
+
+
+def _predicting(training: Case) -> Case:
+    with TemporaryDirectory() as folder:
+        models = {member: out.model for member, out in training.run(Path(folder)).outputs.items()}
+    inputs = {
+        member: Inputs({"data": given.data.get("train_data", ())}, models[member])
+        for member, given in training.inputs.items()
+    }
+    return replace(training, inputs=inputs)
+
+
+def evaluation() -> Mapping[str, Small]:
+    scored = table(["a", "b", "c"], kind=Kind.PREDICTIONS, label=[0, 1, 1], predict_score=[0.2, 0.7, 0.1])
+    inputs = {GUEST: Inputs({"data": [scored]})}
+    return {"two curves": Small(Case(EVALUATION, {GUEST: EvaluateParams()}, inputs, "evaluation_0"))}
+
+
+def secure_add() -> Mapping[str, Small]:
+    p = SecureAddParams(seed=1, data_num=5)
+    return {
+        f"{len(members)} members": Small(
+            Case(SECURE_ADD, dict.fromkeys(members, p), {member: Inputs() for member in members}, "secure_add_0")
+        )
+        for members in ([GUEST, HOST], [ARBITER, GUEST, HOST, OTHER_HOST])
+    }
+
+
+MAKERS = {
+    "DataIO": data_io,
+    "Intersection": intersection,
+    "HeteroLR": hetero_lr,
+    "Evaluation": evaluation,
+    "SecureAddExample": secure_add,
+}
+
+
+@cache
+def cases(module: str) -> Mapping[str, Small]:
+    """The small steps of a module, by name."""
+    return MAKERS[module]()
+
+
+def names() -> Sequence[tuple[str, str]]:
+    """(module, name) of every small step."""
+    return [(module, name) for module in MAKERS for name in cases(module)]

@@ -1,0 +1,72 @@
+"""People see beside the run why their job waits, once it does so for a while."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from airfed_proto.v1 import local_pb2
+from federated_operators.gateway.coordinator import Coordinator
+from federated_operators.gateway.names import Job, Seat
+from federated_operators.gateway.notes import WaitNotes
+from federated_operators.gateway.own_steps import OwnSteps
+from federated_operators.gateway.plan import JobPlan, dump_plan
+from federated_operators.gateway.roster import Roster
+from federated_operators.gateway.rows import JobRow, PlanRow
+from federated_operators.gateway.runs import NoRuns, Run
+from federated_operators.gateway.show import Show
+from federated_operators.gateway.store import Store
+from federatedml.federation.home import PartyHome
+from tests.members import GUEST, HOST
+
+JOB = Job(GUEST.party, "20260728120000000001")
+PLAN = JobPlan(
+    GUEST,
+    JOB.job_id,
+    "p",
+    GUEST,
+    (GUEST, HOST),
+    "model",
+    "",
+    "",
+    "p.guest_9999",
+    {},
+    {"lr_0": (GUEST, HOST)},
+    {"lr_0": "HeteroLR"},
+    {},
+    {},
+    {},
+)
+
+
+class Noting(NoRuns):
+    def __init__(self) -> None:
+        self.notes: list[tuple[str, str]] = []
+
+    async def note(self, run: Run, text: str) -> None:
+        self.notes.append((run.dag_id, text))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    made = Store(tmp_path / "gateway.db")
+    made.put(JobRow(JOB.initiator, JOB.job_id, "p", b"", b"", "running", 1, 0.0))
+    made.put(PlanRow(JOB.initiator, JOB.job_id, str(GUEST), dump_plan(PLAN)))
+    yield made
+    made.close()
+
+
+def test_a_note_is_written_when_a_job_waits_at_two_looks_and_only_once(store: Store, tmp_path: Path) -> None:
+    roster, control = Roster(store, GUEST.party), Noting()
+    own = OwnSteps(store, roster, PartyHome(tmp_path), lambda seat, frame: None)
+    coordinator = Coordinator(store, roster, lambda: 0.0, lambda: 0.0)
+    notes = WaitNotes(store, roster, Show(store, roster, coordinator, own), control)
+    own.join(Seat(JOB, "lr_0", GUEST), local_pb2.Join(task_instance_id="t1"))
+    asyncio.run(notes.once())
+    assert control.notes == []
+    for _ in range(3):
+        asyncio.run(notes.once())
+    assert control.notes == [("p.guest_9999", "lr_0 waits for guest 9999, host 10000")]
