@@ -146,16 +146,23 @@ class Waiting(threading.Thread):
         return True
 
 
-def test_a_step_waits_without_processes_and_all_come_when_it_is_called(parties: Parties, job_id: str) -> None:
-    for member in MEMBERS:
-        leave(parties, job_id, member)
-    waiting = [Waiting(parties, job_id, member) for member in MEMBERS]
+def finish(parties: Parties, job_id: str, present: Worker, waiting: list[Waiting]) -> None:
+    """The step is called, all come, and the job succeeds."""
     for each in waiting:
-        each.join(40)
+        each.join(60)
         assert not each.is_alive()
-    assert [worker.total() for worker in run_step(parties, job_id).values()] == [EXPECTED] * 3
+    for worker in [present, *(parties.worker(member, job_id=job_id) for member in MEMBERS[1:])]:
+        worker.join(40)
+        assert worker.total() == EXPECTED
     run_step(parties, job_id, CONCLUDE)
     everywhere(parties, job_id, "succeeded")
+
+
+def test_tasks_wait_without_a_process_and_come_when_their_step_is_called(parties: Parties, job_id: str) -> None:
+    for member in MEMBERS[1:]:
+        leave(parties, job_id, member)
+    waiting = [Waiting(parties, job_id, member) for member in MEMBERS[1:]]
+    finish(parties, job_id, parties.worker(MEMBERS[0], job_id=job_id), waiting)
 
 
 @pytest.mark.parametrize("party", [GUEST.party, HOST.party])
@@ -170,12 +177,4 @@ def test_a_gateway_may_die_between_the_call_and_the_start(parties: Parties, job_
     waiting = [Waiting(parties, job_id, member) for member in MEMBERS[1:]]
     parties.died(party)
     parties.start(party)
-    for each in waiting:
-        each.join(60)
-        assert not each.is_alive()
-    workers = {member: parties.worker(member, job_id=job_id) for member in MEMBERS[1:]}
-    for worker in (present, *workers.values()):
-        worker.join(40)
-        assert worker.total() == EXPECTED
-    run_step(parties, job_id, CONCLUDE)
-    everywhere(parties, job_id, "succeeded")
+    finish(parties, job_id, present, waiting)
