@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
+LISTING = "/list"  # ends the paths of questions that are asked with POST
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -30,7 +31,7 @@ class OneWriter:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["method"] in READING:
+        if scope["type"] != "http" or scope["method"] in READING or scope["path"].endswith(LISTING):
             return await self._app(scope, receive, send)
         whole = await _whole(receive)
         async with self._turn:

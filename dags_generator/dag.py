@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.encoders import ensure_serialized_asset
 
 from dags_generator.form import Field
+from dags_generator.priority import OldestJobFirst
 from dags_generator.roleplan import RolePlan, RoleTask, load_role_plans
 from dags_generator.schedule import Cron, Schedule
 from dags_generator.timetable import JobIdCron, JobIdOnAssets, JobIdTimetable
@@ -23,6 +24,7 @@ from federated_operators.starting import StartingConcludeOperator, StartingFeder
 from federatedml.errors import DslError
 
 NEVER_QUEUE = 1000  # the queue is the gateways', which say why
+OLDEST_FIRST = f"{OldestJobFirst.__module__}.{OldestJobFirst.__qualname__}"
 RETRIES = 20  # only bring a lost process back: final errors do not retry
 
 
@@ -49,7 +51,7 @@ def build_dag(plan: RolePlan) -> DAG:
         max_active_runs=NEVER_QUEUE,
         max_active_tasks=NEVER_QUEUE,
         is_paused_upon_creation=False,
-        default_args={"retries": RETRIES, "retry_delay": timedelta(0)},
+        default_args={"retries": RETRIES, "retry_delay": timedelta(0), "weight_rule": OLDEST_FIRST},
     )
     with dag:
         first = _first(plan)

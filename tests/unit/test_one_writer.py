@@ -39,9 +39,9 @@ class App:
 class Client:
     """One request, sent piece by piece."""
 
-    def __init__(self, served: OneWriter, method: str) -> None:
+    def __init__(self, served: OneWriter, method: str, path: str = "/api/v2/dags/d/dagRuns") -> None:
         self._pieces: asyncio.Queue[Message] = asyncio.Queue()
-        scope = {"type": "http", "method": method}
+        scope = {"type": "http", "method": method, "path": path}
         self.answer = asyncio.ensure_future(served(scope, self._pieces.get, self._send))
 
     def send(self, body: bytes, more: bool = False) -> None:
@@ -76,13 +76,14 @@ def test_who_reads_waits_for_nobody() -> None:
     async def both() -> None:
         app = App()
         served = OneWriter(app)
-        writer, reader = Client(served, "POST"), Client(served, "GET")
-        writer.send(b"")
-        reader.send(b"")
+        readers = [Client(served, "GET"), Client(served, "POST", "/api/v2/dags/~/dagRuns/list")]
+        clients = [Client(served, "PATCH"), *readers]
+        for client in clients:
+            client.send(b"")
         await settled()
-        assert sorted(app.inside) == ["GET", "POST"]
+        assert sorted(app.inside) == ["GET", "PATCH", "POST"]
         app.go.set()
-        await asyncio.gather(writer.answer, reader.answer)
+        await asyncio.gather(*(client.answer for client in clients))
 
     asyncio.run(both())
 
