@@ -35,6 +35,8 @@ class Reruns:
     async def ask(self, order: Order) -> Answer:
         """Open a generation, or say why not. ``order.party`` is who asks, already known to be it."""
         job = Job.of(order.job)
+        if job.initiator != self._roster.party or not self._roster.plans(job):
+            raise PolicyError("FED-543", f"party {self._roster.party} does not coordinate job {job.job_id}")
         async with self._opening.setdefault(job, asyncio.Lock()):
             try:
                 return await self._open(job, order)
@@ -44,8 +46,8 @@ class Reruns:
 
     async def _open(self, job: Job, order: Order) -> Answer:
         row = self._store.get(JobRow, **job.where)
-        if row is None or job.initiator != self._roster.party:
-            raise PolicyError("FED-543", f"party {self._roster.party} does not coordinate job {job.job_id}")
+        if row is None:
+            raise ProtocolError("FED-340", f"job {job.job_id} is not known here")
         if order.party not in self._roster.parties(job):
             raise PolicyError("FED-541", f"party {order.party} takes no part in job {job.job_id}")
         asked = self._asked(job, order)
