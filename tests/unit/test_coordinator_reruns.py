@@ -98,6 +98,20 @@ def test_skips_cascade_and_late_tasks_are_told(worlds: list[World], tmp_path: Pa
     assert verdict(world) == "SUCCEEDED"
 
 
+def test_a_process_that_comes_while_its_step_is_decided_is_told(worlds: list[World], tmp_path: Path) -> None:
+    """Its report crosses the order."""
+    world = given(worlds, tmp_path, **CHAIN, trigger_rules={"c": ALL_DONE})
+    world.all_join("a")
+    world.join(HOST, "t1", "b")
+    world.failed(GUEST, "a")
+    for _ in range(3):
+        world.deliver(GUEST.party, GUEST.party)
+    assert states(world, "a", "b") == ["FAILED", "SKIPPED"]
+    assert not any(frame.HasField("skipped") for frame in world.told[HOST])
+    world.settle()
+    assert world.last(HOST).skipped.code == "FED-408"
+
+
 def test_the_job_ends_when_the_one_that_tolerated_failures_fails_too(worlds: list[World], tmp_path: Path) -> None:
     world = given(worlds, tmp_path, **CHAIN, trigger_rules={"b": ALL_DONE})
     world.all_fail("a")
