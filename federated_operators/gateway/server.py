@@ -275,7 +275,7 @@ def _only_one(path: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
-        raise PolicyError("FED-513", f"another gateway already serves {path.parent.parent}") from None
+        raise PolicyError("FED-516", f"another gateway already serves {path.parent.parent}") from None
     (path.parent / "gateway.sock").unlink(missing_ok=True)
     return lock
 
