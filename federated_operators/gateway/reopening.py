@@ -158,7 +158,10 @@ class Reopening:
     async def _ask(self, job: Job, run: Run, names: list[str], by: str, ask: Ask) -> None:
         party = self._roster.party
         order = Order(job=job.key(), components=names, by=by, party=party, reason="cleared in the scheduler")
-        answer = await ask(order)
+        try:
+            answer = await ask(order)
+        except FedError as error:  # the coordinator is away: whoever cleared the task must ask again
+            answer = job_pb2.RerunAnswer(failure=failure_pb(error))
         if answer.HasField("failure"):
             text = f"no rerun: {answer.failure.message}"
             self._store.event("rerun refused", job, party=party, reason=text)
