@@ -161,7 +161,8 @@ class Reopening:
         try:
             answer = await ask(order)
         except FedError as error:  # the coordinator is away: whoever cleared the task must ask again
-            answer = job_pb2.RerunAnswer(failure=failure_pb(error))
+            await self._control.note(run, f"no rerun: {error.message}")
+            raise
         if answer.HasField("failure"):
             text = f"no rerun: {answer.failure.message}"
             self._store.event("rerun refused", job, party=party, reason=text)

@@ -10,7 +10,7 @@ from federated_operators.gateway.names import Job, failure_pb
 from federated_operators.gateway.peers import Peers
 from federated_operators.gateway.reopening import NOT_ENDED, Reopening
 from federated_operators.gateway.roster import Roster
-from federated_operators.gateway.rows import GenerationRow, JobRow, ProposalRow
+from federated_operators.gateway.rows import GenerationRow, JobRow, ProposalRow, VerdictRow
 from federated_operators.gateway.steps import Steps
 from federated_operators.gateway.store import Store
 from federated_operators.gateway.verdicts import STATES
@@ -100,7 +100,8 @@ class Reruns:
         """A wish that the running generation fulfils."""
         current = self._store.get(GenerationRow, **job.where, generation=row.generation)
         components = current.components.split("\n") if current else []
-        if current and asked <= set(components):
+        over = self._store.get(VerdictRow, **job.where, generation=row.generation)  # and not adopted yet
+        if current and not over and asked <= set(components):
             return Answer(generation=row.generation, components=components)
         raise ProtocolError("FED-363", f"job {job.job_id} still runs", "wait for its end, or kill it first")
 
