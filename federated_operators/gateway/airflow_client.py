@@ -159,7 +159,7 @@ class AirflowClient:
         return [log for log in answer["event_logs"] if log["owner"] != USER and log["event_log_id"] > after]
 
     async def _states(self, run: Run) -> dict[str, str]:
-        answer = await self._request("GET", f"/api/v2/dags/{run.dag_id}/dagRuns/{run.job_id}/taskInstances")
+        answer = await self._request("GET", f"{_path(run)}/taskInstances")
         return {entry["task_id"]: str(entry["state"]) for entry in _body(answer)["task_instances"]}
 
     async def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:

@@ -14,7 +14,7 @@ from federated_operators.gateway.names import CONCLUDE, Seat, member_pb
 from federated_operators.gateway.plan import ALL_DONE, ONE_SUCCESS
 from federated_operators.gateway.rows import AttemptRow, JobRow, OutputRow, ProposalRow, VerdictRow
 from federated_operators.gateway.runs import NoRuns, Run
-from federatedml.errors import DslError
+from federatedml.errors import DslError, PolicyError
 from tests.gateway_world import JOB, LR, MEMBERS, PARTIES, Process, State, World, findings
 from tests.members import ARBITER, GUEST, HOST
 
@@ -391,6 +391,16 @@ def test_a_gateway_may_restart_at_every_point_of_a_rerun(chain: World, party: st
         chain.settle()
     assert verdict(chain) == "SUCCEEDED"
     assert len(chain.stores[GUEST.party].select(AttemptRow, generation=2)) == 4
+
+
+def test_a_rerun_is_held_to_the_policy_as_it_is_now(chain: World) -> None:
+    chain.all_fail("a")
+    host = chain.gateways[HOST.party]
+    order = job_pb2.RerunOrder(job=JOB.key(), generation=2, components="abc", party=GUEST.party)
+    host.reopening.check(order)
+    host.home.policy.write_text("initiators: []\n")
+    with pytest.raises(PolicyError, match="policy initiators"):
+        host.reopening.check(order)
 
 
 class Refusing(NoRuns):

@@ -281,6 +281,7 @@ def test_a_wish_that_cannot_be_known_or_asked_is_noted(ended: World, scheduler: 
         "[FED-420]",
         "[FED-541]",
     ]
+    assert scheduler.notes == ["no rerun: no part in it"]
 
 
 def test_what_was_cleared_before_a_rerun_is_no_wish_after_it(ended: World, scheduler: Scheduler) -> None:
