@@ -127,8 +127,9 @@ class Agreement:
                 return self.standing(job)
             if self._store.get(VerdictRow, **job.where, generation=row.generation):
                 raise ProtocolError("FED-350", f"job {job.job_id} has ended")
-            if standing and standing.state == job_pb2.WITHDRAWN:
-                raise ProtocolError("FED-350", f"job {job.job_id} was withdrawn")
+            if standing and standing.state in (job_pb2.WITHDRAWN, job_pb2.EXPIRED):
+                word = "was withdrawn" if standing.state == job_pb2.WITHDRAWN else "has expired"
+                raise ProtocolError("FED-350", f"job {job.job_id} {word}")
             try:
                 url = await self._start_runs(job, row)
             except FedError as error:  # a scheduler that is not there now is no refusal: asked again, it may be

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,6 +23,7 @@ CLEARS = ("post_clear_task_instances", "clear_dag_run", "clear_dag_runs")
 OVER = ("success", "failed", "skipped")
 FINISHED = (*OVER, "upstream_failed", "removed")
 NOTE_LENGTH = 1000
+log = logging.getLogger(__name__)
 
 
 class AirflowClient:
@@ -192,7 +194,9 @@ def _path(run: Run) -> str:
 
 def _body(answer: httpx.Response) -> dict[str, Any]:
     if answer.is_error:
-        path = answer.request.url.path
-        raise DslError("FED-472", f"the own Airflow refused {answer.request.method} {path}: {answer.text[:500]}")
+        request = answer.request  # what Airflow says in full is for this party's people only
+        log.warning("%s %s: %s %s", request.method, request.url.path, answer.status_code, answer.text[:2000])
+        refused = f"the own Airflow refused {request.method} {request.url.path}: {answer.status_code}"
+        raise DslError("FED-472", refused, "the gateway's log has its words")
     found: dict[str, Any] = answer.json()
     return found

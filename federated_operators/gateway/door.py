@@ -107,10 +107,10 @@ class VerifyCaller(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         return checked
 
     async def _broken(self, context: Any, method: str, error: Exception) -> Any:
-        """What nobody expected: its words stay here. A store that cannot be written may be asked again."""
+        """What nobody expected: its words stay here. A disk that cannot be written may be asked again."""
         log.error("%s of party %s failed", method, caller(), exc_info=error)
-        if isinstance(error, sqlite3.OperationalError):
-            return await context.abort(grpc.StatusCode.UNAVAILABLE, "the gateway's store does not answer")
+        if isinstance(error, (sqlite3.OperationalError, OSError)):
+            return await context.abort(grpc.StatusCode.UNAVAILABLE, "the gateway's disk does not answer")
         return await context.abort(grpc.StatusCode.INTERNAL, "internal error of the gateway, see its log")
 
     def _stream(

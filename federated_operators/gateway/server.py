@@ -24,6 +24,7 @@ from federated_operators.gateway.door import FRAME_BYTES, SERVER, VerifyCaller, 
 from federated_operators.gateway.local_service import LocalService
 from federated_operators.gateway.names import Job, failure_pb
 from federated_operators.gateway.notes import WaitNotes
+from federated_operators.gateway.overdue import Overdue
 from federated_operators.gateway.own_steps import REPORT, OwnSteps
 from federated_operators.gateway.peer_service import PeerService
 from federated_operators.gateway.peers import Peers
@@ -119,7 +120,8 @@ class Gateway:
         silence = Silence(self._store, self._roster, self._coordinator, self._own, self._peers, timeout)
         notes = WaitNotes(self._store, self._roster, self._show, self._control)
         retention = Retention(self._store, self._roster, self._home, self._seats)
-        watching = [notes.run(), reconciler.run(), silence.run(), retention.run()]
+        overdue = Overdue(self._store, self._roster, self._peers, self._verdicts)
+        watching = [overdue.run(), notes.run(), reconciler.run(), silence.run(), retention.run()]
         return [*lanes, *relays, *watching, self._progress.run(), self._call_missing(), self._tick()]
 
     async def _tick(self) -> None:
