@@ -79,7 +79,7 @@ class DslAcceptor:
 def proposed(job: ProposedJob) -> PipelineSpec:
     """The pipeline of a proposal, as hostile as it may be; ``DslError`` if anything is wrong with it."""
     if not JOB_ID.fullmatch(job.job_id):
-        raise DslError("FED-173", f"{clip(job.job_id)} is not a job id", "20 to 30 digits")
+        raise DslError("FED-173", f"{clip(job.job_id)} is not a job id", "20 to 26 digits: date, time, counter")
     dsl, conf = (_exact(body, name) for body, name in ((job.dsl, "the proposed DSL"), (job.conf, "the proposed conf")))
     spec = parse(job.pipeline, dsl, conf, Where("the proposed DSL"), Where("the proposed conf"))
     if spec.parties.initiator.party != job.initiator:

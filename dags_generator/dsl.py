@@ -52,29 +52,26 @@ def check_name(pipeline: str, where: Where) -> None:
 
 
 def _module(outline: Outline) -> Component:
-    where = outline.where.at("module")
+    if outline.module in registry():
+        return registry()[outline.module]
+    where, installed = outline.where.at("module"), f"installed: {names(registry())}"
     if outline.module == "Pipeline":
         raise where.error("FED-150", "module Pipeline is not supported yet", LATER)
     if outline.module == READER:
         raise where.error("FED-121", "module Reader is of DSL v2", "say so in the conf: dsl_version 2")
-    if outline.module not in registry():
-        known = outline.module in FATE_MODULES
-        problem = (
-            f"module {outline.module} is not built yet" if known else f"module {clip(outline.module)} is not installed"
-        )
-        raise where.error("FED-151" if known else "FED-121", problem, f"installed: {names(registry())}")
-    return registry()[outline.module]
+    if outline.module in FATE_MODULES:
+        raise where.error("FED-151", f"module {outline.module} is not built yet", installed)
+    raise where.error("FED-121", f"module {clip(outline.module)} is not installed", installed)
 
 
 def _check_inputs(outline: Outline, modules: Mapping[str, Component], dialect: Dialect) -> None:
-    where, module = outline.where.at("input", "data"), modules[outline.name]
+    module = modules[outline.name]
     allowed = [key for key, means in dialect.inputs.items() if means in module.inputs]
-    for key in outline.data:
-        if key not in allowed:
-            problem = f"module {outline.module} has no input {key!r}"
-            raise where.error("FED-123", problem, f"allowed: {names(allowed)}")
+    if wrong := [key for key in outline.data if key not in allowed]:
+        problem = f"module {outline.module} has no input {wrong[0]!r}"
+        raise outline.where.at("input", "data").error("FED-123", problem, f"allowed: {names(allowed)}")
     if allowed and module.input_required and not outline.data:
-        raise where.error("FED-126", "there is no input data", f"one of {names(allowed)}")
+        raise outline.where.at("input", "data").error("FED-126", "there is no input data", f"one of {names(allowed)}")
 
 
 def _check_target(

@@ -7,6 +7,7 @@ party checks that itself, with its own half of the model, before it agrees.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ ALGORITHM, ROLES = "algorithm_parameters", "role_parameters"
 KEPT = 16  # models on disk
 PLAIN_KEY = re.compile(r"[A-Za-z0-9_#.-]{1,64}")
 SHOWN = 60  # characters of a value in an error
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,9 @@ class TrainedModels:
         refs = [step.model for step in plan.steps.values() if step.model is not None]
         try:
             trained = self.find(plan.party_model_id, plan.source.model_version)
+        except PeerError as error:  # said to the initiator: where the registry is stays here
+            log.warning("%s", error)
+            raise PeerError(error.code, error.message) from None
         except ModelError as error:
             if error.code != "FED-610" or refs:
                 raise

@@ -109,11 +109,12 @@ class World:
         control: RunControl | None = None,
         **content: Any,
     ) -> None:
-        self.root, self.slots, self.now = root, slots, 0.0
+        self.root, self.slots, self.now = root, slots, 1000.0
         self.control = control or NoRuns()
         self.gateways: dict[str, Gateway] = {}
         self.told: dict[Member, list[local_pb2.GatewayFrame]] = {member: [] for member in MEMBERS}
         self.frames: dict[Seat, list[local_pb2.GatewayFrame]] = defaultdict(list)
+        self.orders: dict[str, list[job_pb2.StepCommand]] = defaultdict(list)  # of any coordinator, by party
         self.done: dict[tuple[str, str], int] = {}
         for member in MEMBERS:
             self.open(member.party)
@@ -124,7 +125,7 @@ class World:
     def _admit(self, member: Member, job: Job, number: int, content: Mapping[str, Any]) -> None:
         key = (job.initiator, job.job_id)
         store = self.stores[member.party]
-        store.put(JobRow(*key, "p", b"", b"", "running", 1, 0.0, admitted=number))
+        store.put(JobRow(*key, "p", b"", b"", "running", 1, self.now, admitted=number))
         store.put(PlanRow(*key, str(member), dump_plan(plan(member, job, **content))))
         for party in PARTIES if member.party == job.initiator else ():
             store.put(ProposalRow(*key, party, job_pb2.ENROLLED))
@@ -175,7 +176,8 @@ class World:
             report.serial = letter.id
             gateway.coordinator.report(source, report)
         elif letter.kind == COMMAND:
-            gateway.own.order(job_pb2.StepCommand.FromString(letter.body))
+            self.orders[to].append(job_pb2.StepCommand.FromString(letter.body))
+            gateway.own.order(self.orders[to][-1])
         elif letter.kind == VERDICT:
             gateway.verdicts.adopt(job_pb2.VerdictNotice.FromString(letter.body))
         elif letter.kind == REOPEN:

@@ -94,8 +94,6 @@ def attempt(trial: Trial, pipeline: Pipeline, network: Network, expected: Refere
             time.sleep(CUT_SECONDS)
     outcome.states = pipeline.ends(outcome.job_id, PATIENCE)
     outcome.took = time.monotonic() - begun
-    for killed in outcome.killed:
-        killed.over = True
     for watcher in watchers:
         watcher.join()
     _recovery(outcome, homes)

@@ -26,20 +26,15 @@ class Killed:
 
     Attributes:
         at: monotonic time.
-        beside: task processes that lived then.
-        over: nobody needs to know any more.
-        noticed, ready: seconds until the supervisor had started another one, and until that was ready; of a task,
-            ``ready`` is when another task process ran.
+        noticed, ready: seconds until the supervisor had started another one, and until that was ready.
     """
 
     what: str
     party: str
     pid: int
     at: float
-    beside: frozenset[int] = frozenset()
     noticed: float | None = None
     ready: float | None = None
-    over: bool = False
 
 
 def tasks(home: PartyHome) -> list[psutil.Process]:
@@ -59,11 +54,10 @@ def supervised(home: PartyHome, name: str) -> int:
 
 def kill(home: PartyHome, what: str, pid: int) -> Killed:
     """``kill -9``."""
-    beside = frozenset(process.pid for process in tasks(home))
     at = time.monotonic()
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    return Killed(what, home.config.name, pid, at, beside)
+    return Killed(what, home.config.name, pid, at)
 
 
 def watch(home: PartyHome, killed: Killed) -> threading.Thread:
@@ -84,24 +78,13 @@ def wait_ready(homes: Sequence[PartyHome], patience: float = PATIENCE) -> bool:
 
 
 def _watch(home: PartyHome, killed: Killed) -> None:
-    if killed.what in ("task", "worker"):
-        return _watch_tasks(home, killed)
     while time.monotonic() - killed.at < PATIENCE:
         record = next((r for r in state.read(home).records if r.name == killed.what), None)
         if record and record.pid not in (0, killed.pid):
             killed.noticed = killed.noticed or time.monotonic() - killed.at
             if record.condition is Condition.READY:
                 killed.ready = time.monotonic() - killed.at
-                return None
-        time.sleep(WATCH)
-    return None
-
-
-def _watch_tasks(home: PartyHome, killed: Killed) -> None:
-    while time.monotonic() - killed.at < PATIENCE and not killed.over:
-        if {process.pid for process in tasks(home)} - killed.beside:
-            killed.ready = time.monotonic() - killed.at
-            return
+                return
         time.sleep(WATCH)
 
 

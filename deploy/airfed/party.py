@@ -32,7 +32,6 @@ FOLDERS = (
     "airflow",
     "mlflow",
 )
-PORTS_PER_PARTY = 7
 
 
 def ports_from(base: int) -> Ports:

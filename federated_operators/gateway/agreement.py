@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from airfed_proto.v1 import job_pb2
-from federated_operators.gateway.earlier import check_earlier
+from federated_operators.gateway.earlier import check_allowed
 from federated_operators.gateway.names import Job, failure_pb
 from federated_operators.gateway.plan import JobAcceptor, JobPlan, ProposedJob, dump_plan
 from federated_operators.gateway.policy import load_policy
@@ -19,7 +19,6 @@ from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.rows import JobRow, PlanRow, ProposalRow, VerdictRow
 from federated_operators.gateway.runs import NOT_IMPORTED, Run, RunControl
 from federated_operators.gateway.store import Store
-from federatedml.data.catalogue import Catalogue
 from federatedml.errors import DslError, FedError, PolicyError, ProtocolError
 from federatedml.federation.home import PartyHome
 
@@ -92,20 +91,16 @@ class Agreement:
         plans = await asyncio.to_thread(self._acceptor.plans, content, self._party)
         if not plans:
             raise DslError("FED-156", f"party {self._party} has no role in the job")
-        policy, catalogue = load_policy(self.home.policy), Catalogue(self.home.data)
+        policy = load_policy(self.home.policy)
         for plan in plans:
             if plan.initiator.party != content.initiator:
                 raise PolicyError("FED-546", f"party {content.initiator} proposes a job of {plan.initiator.party}")
-            policy.check(plan, catalogue)
-            check_earlier(plan, self._store, self.home)
+            check_allowed(plan, policy, self._store, self.home)
         return [policy.enforced(plan) for plan in plans]
 
     def record(self, job: Job, proposal: job_pb2.Proposal, plans: Sequence[JobPlan]) -> None:
         """Write the admitted job down: rows, and the files that tasks read."""
-        limit = load_policy(self.home.policy).max_jobs
-        active = sum(len(self._store.select(JobRow, state=state)) for state in ("proposed", "running"))
-        if active >= limit:
-            raise PolicyError("FED-532", f"policy max_jobs: {active} jobs run or wait at party {self._party} already")
+        load_policy(self.home.policy).check_room(self.roster.active())
         key = (job.initiator, job.job_id)
         admitted = self._store.event("proposed", job, party=self._party, reason=proposal.digest.hex())
         row = JobRow(*key, proposal.pipeline, proposal.SerializeToString(), proposal.digest, "proposed", 1, time.time())

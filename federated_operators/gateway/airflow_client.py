@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
+from federated_operators.gateway.names import CONCLUDE
 from federated_operators.gateway.runs import NOT_IMPORTED, Run, RunState, TaskState, Touched
 from federatedml.errors import DslError, PeerError
 from federatedml.federation.home import PartyHome
@@ -55,13 +56,18 @@ class AirflowClient:
             _body(answer)
 
     async def fail(self, run: Run, note: str) -> None:
-        """Set the run failed with a note; its running tasks are stopped by Airflow."""
+        """Set the run failed with a note; its running tasks are stopped by Airflow.
+
+        Its last task goes first: Airflow skips what has not run, and a scheduler that looks at this moment would call
+        a run whose leaf is skipped a success.
+        """
         path = _path(run)
         answer = await self._request("GET", path)
         if answer.status_code == httpx.codes.NOT_FOUND:
             return
         body: dict[str, Any] = {"note": note[:NOTE_LENGTH]}
         if _body(answer)["state"] != "failed":
+            await self._request("PATCH", f"{path}/taskInstances/{CONCLUDE}", {"new_state": "failed"})
             body["state"] = "failed"
         _body(await self._request("PATCH", path, body))
 
@@ -153,7 +159,7 @@ class AirflowClient:
         return [log for log in answer["event_logs"] if log["owner"] != USER and log["event_log_id"] > after]
 
     async def _states(self, run: Run) -> dict[str, str]:
-        answer = await self._request("GET", f"/api/v2/dags/{run.dag_id}/dagRuns/{run.job_id}/taskInstances")
+        answer = await self._request("GET", f"{_path(run)}/taskInstances")
         return {entry["task_id"]: str(entry["state"]) for entry in _body(answer)["task_instances"]}
 
     async def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:

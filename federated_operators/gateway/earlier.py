@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from federated_operators.gateway.names import CONCLUDE, Job
 from federated_operators.gateway.plan import ALL_SUCCESS, JobPlan, load_plan
+from federated_operators.gateway.policy import Policy
 from federated_operators.gateway.rows import OutputRow, PlanRow
 from federated_operators.gateway.store import Store
 from federated_operators.outputs import StepOutputs, load_outputs
+from federatedml.data.catalogue import Catalogue
 from federatedml.errors import DslError
 from federatedml.federation.home import PartyHome
 
@@ -22,6 +25,40 @@ def earlier_outputs(plan: JobPlan, store: Store) -> dict[str, bytes]:
     rows = store.select(OutputRow, **where)
     here = {*plan.all_steps, CONCLUDE}
     return {row.component: row.outputs for row in rows if row.component not in here}
+
+
+def lineage(plan: JobPlan, store: Store) -> list[JobPlan]:
+    """This member's plans of the jobs that a job goes on from, the nearest first: that one may go on from another."""
+    found: list[JobPlan] = []
+    while plan.earlier_job:
+        row = store.get(PlanRow, **_earlier(plan).where, member=str(plan.me))
+        if row is None:
+            break
+        plan = load_plan(row.plan)
+        found.append(plan)
+    return found
+
+
+def check_allowed(
+    plan: JobPlan, policy: Policy, store: Store, home: PartyHome, again: Collection[str] | None = None
+) -> None:
+    """Whether this party lets the job run, given what it goes on from.
+
+    Args:
+        again: of a rerun, the components that run; the others have left what the earlier generations made.
+
+    Raises:
+        FedError: as ``Policy.check`` and ``check_earlier``; ``FED-533``, an intersection that is used is too small.
+    """
+    runs = (
+        plan if again is None else replace(plan, steps={name: plan.steps[name] for name in plan.steps if name in again})
+    )
+    earlier = lineage(plan, store)
+    policy.check(runs, Catalogue(home.data), earlier if again is None else [plan, *earlier])
+    check_earlier(runs, store, home)
+    for reader, source in zip((plan, *earlier), earlier, strict=False):
+        for name, outputs in earlier_outputs(reader, store).items():
+            policy.check_outputs(source.modules.get(name, ""), outputs)
 
 
 def check_earlier(plan: JobPlan, store: Store, home: PartyHome) -> None:

@@ -43,7 +43,10 @@ class WaitNotes:
         now = {Job(row.initiator, row.job_id): self._waits(row) for row in rows}
         for job, text in now.items():
             if text == self._before.get(job) and text != self._noted.get(job, ""):
-                await self._write(job, text)
+                try:
+                    await self._write(job, text)
+                except FedError as error:
+                    log.info("the note of job %s could not be written: %s", job.job_id, error)
         self._before = now
         self._noted = {job: text for job, text in self._noted.items() if job in now}
 

@@ -63,8 +63,11 @@ class Policy(_Model):
     may_rerun: list[str] = ["*"]
     retention_days: float | None = Field(default=30.0, ge=0, strict=False, allow_inf_nan=False, description="days")
 
-    def check(self, plan: JobPlan, catalogue: Catalogue) -> None:
+    def check(self, plan: JobPlan, catalogue: Catalogue, before: Sequence[JobPlan] = ()) -> None:
         """Whether one of this party's members may take part in the job.
+
+        Args:
+            before: plans of this member whose outputs the job goes on from: what they read is read by this job, too.
 
         Raises:
             PolicyError: a rule does not allow it.
@@ -83,7 +86,14 @@ class Policy(_Model):
                 if length < self.floors.key_length:
                     raise _floor("key_length", step, f"{length} bits", f"{self.floors.key_length}")
             self._check_tables(step, catalogue)
-        self._check_batches(plan, catalogue)
+        for step in (step for earlier in before for step in earlier.steps.values()):
+            self._check_allowed(step)
+        self._check_batches(plan, catalogue, before)
+
+    def check_room(self, active: int) -> None:
+        """Whether one more job may run or wait here beside ``active`` ones."""
+        if active >= self.max_jobs:
+            raise _refused("max_jobs", f"{active} jobs run or wait here already")
 
     def check_rerun(self, party: str) -> None:
         """Whether reruns that people of ``party`` want are followed here."""
@@ -98,6 +108,12 @@ class Policy(_Model):
         """
         steps = {name: self._raised(step) for name, step in plan.steps.items()}
         return replace(plan, steps=steps)
+
+    def check_floors(self, plan: JobPlan) -> None:
+        """Whether a job that was admitted earlier keeps to ``min_intersection`` as it is now."""
+        if self.enforced(plan) != plan:
+            problem = f"policy floors.min_intersection is {self.floors.min_intersection} now, the job agreed to less"
+            raise PolicyError("FED-533", problem, "submit it again")
 
     def _raised(self, step: StepPlan) -> StepPlan:
         if step.module != INTERSECTION:
@@ -119,15 +135,19 @@ class Policy(_Model):
             )
 
     def _check_tables(self, step: StepPlan, catalogue: Catalogue) -> None:
+        self._check_allowed(step)
         for table in _tables(step):
-            if not _allowed(str(table), self.tables):
-                raise _refused("tables", f"{step.component}: table {table} may not be used")
             if not catalogue.path(table).is_file():
                 raise DataError("FED-201", f"{step.component}: table {table} does not exist at this party")
 
-    def _check_batches(self, plan: JobPlan, catalogue: Catalogue) -> None:
-        tables = [table for step in plan.steps.values() for table in _tables(step)]
-        columns = max((_feature_columns(catalogue.path(table)) for table in tables), default=0)
+    def _check_allowed(self, step: StepPlan) -> None:
+        for table in _tables(step):
+            if not _allowed(str(table), self.tables):
+                raise _refused("tables", f"{step.component}: table {table} may not be used")
+
+    def _check_batches(self, plan: JobPlan, catalogue: Catalogue, before: Sequence[JobPlan]) -> None:
+        steps = [step for source in (plan, *before) for step in source.steps.values()]
+        columns = max((_feature_columns(catalogue.path(table)) for step in steps for table in _tables(step)), default=0)
         for step in plan.steps.values():
             batch = step.params.get("batch_size")
             open_gradients = step.params.get("protocol", "paillier") != "shared"
@@ -150,6 +170,8 @@ def load_policy(path: Path) -> Policy:
         return Policy.model_validate(yaml.safe_load(path.read_text()))
     except FileNotFoundError:
         raise PolicyError("FED-530", f"{path.name} is missing", "airfed party init writes one") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError("FED-531", f"{path.name} cannot be read: {type(error).__name__}") from None
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors()[:5])
         raise PolicyError("FED-531", f"{path.name}: {wrong}") from None

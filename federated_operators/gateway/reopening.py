@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2
+from federated_operators.gateway.earlier import check_allowed
 from federated_operators.gateway.names import CONCLUDE, Job, failure_pb
 from federated_operators.gateway.plan import JobPlan
 from federated_operators.gateway.policy import load_policy
@@ -36,7 +37,6 @@ class Reopening:
 
     Args:
         outputs_gone: whether the outputs of a job that ended were removed.
-        wake: told after a job runs again, for every own step of it.
     """
 
     def __init__(
@@ -63,14 +63,19 @@ class Reopening:
             raise ProtocolError(NOT_ENDED, f"job {job.job_id} has not ended at party {self._roster.party}")
         if order.generation != row.generation + 1:
             raise ProtocolError("FED-361", f"generation {order.generation} cannot follow {row.generation}")
-        load_policy(self._home.policy).check_rerun(order.party)
+        policy = load_policy(self._home.policy)
+        policy.check_rerun(order.party)
+        policy.check_room(self._roster.active())
         again = set(order.components)
         plan = self._roster.plan(job)
         if again - set(plan.all_steps):
             raise ProtocolError(
                 "FED-341", f"job {job.job_id} has no component {min(again - set(plan.all_steps))[:64]!r}"
             )
-        read = {up for name in again & set(plan.all_steps) for up in plan.upstream.get(name, ())} - again
+        for own in self._roster.plans(job):
+            check_allowed(own, policy, self._store, self._home, again)
+            policy.check_floors(own)
+        read = set(plan.all_steps) - again  # by what runs again, or by ``conclude``, which reads all
         if read and self._outputs_gone(job):
             problem = f"the outputs of {', '.join(sorted(read))} were removed at party {self._roster.party}"
             raise DataError("FED-228", problem, "rerun these components, too")
@@ -87,8 +92,9 @@ class Reopening:
             if row is None or order.generation <= row.generation:
                 return
             self.check(order)
-            names = "\n".join(order.components)
-            self._store.put(GenerationRow(*_key(job), order.generation, names, time.time(), order.by, order.reason))
+            names = "\n".join(dict.fromkeys(order.components))
+            by, why = order.by[:200], order.reason[:500]
+            self._store.put(GenerationRow(*_key(job), order.generation, names, time.time(), by, why))
             self._store.put(replace(row, generation=order.generation, state=REOPENING, ended_at=0.0))
             reason = f"{', '.join(order.components)} by {order.by}: {order.reason}".removesuffix(": ")
             self._store.event(REOPENED, job, generation=order.generation, party=self._roster.party, reason=reason)
@@ -152,7 +158,11 @@ class Reopening:
     async def _ask(self, job: Job, run: Run, names: list[str], by: str, ask: Ask) -> None:
         party = self._roster.party
         order = Order(job=job.key(), components=names, by=by, party=party, reason="cleared in the scheduler")
-        answer = await ask(order)
+        try:
+            answer = await ask(order)
+        except FedError as error:  # the coordinator is away: whoever cleared the task must ask again
+            await self._control.note(run, f"no rerun: {error.message}")
+            raise
         if answer.HasField("failure"):
             text = f"no rerun: {answer.failure.message}"
             self._store.event("rerun refused", job, party=party, reason=text)

@@ -10,7 +10,7 @@ from federated_operators.gateway.names import Job, failure_pb
 from federated_operators.gateway.peers import Peers
 from federated_operators.gateway.reopening import NOT_ENDED, Reopening
 from federated_operators.gateway.roster import Roster
-from federated_operators.gateway.rows import GenerationRow, JobRow, ProposalRow
+from federated_operators.gateway.rows import GenerationRow, JobRow, ProposalRow, VerdictRow
 from federated_operators.gateway.steps import Steps
 from federated_operators.gateway.store import Store
 from federated_operators.gateway.verdicts import STATES
@@ -35,6 +35,8 @@ class Reruns:
     async def ask(self, order: Order) -> Answer:
         """Open a generation, or say why not. ``order.party`` is who asks, already known to be it."""
         job = Job.of(order.job)
+        if job.initiator != self._roster.party or not self._roster.plans(job):
+            raise PolicyError("FED-543", f"party {self._roster.party} does not coordinate job {job.job_id}")
         async with self._opening.setdefault(job, asyncio.Lock()):
             try:
                 return await self._open(job, order)
@@ -44,8 +46,8 @@ class Reruns:
 
     async def _open(self, job: Job, order: Order) -> Answer:
         row = self._store.get(JobRow, **job.where)
-        if row is None or job.initiator != self._roster.party:
-            raise PolicyError("FED-543", f"party {self._roster.party} does not coordinate job {job.job_id}")
+        if row is None:
+            raise ProtocolError("FED-340", f"job {job.job_id} is not known here")
         if order.party not in self._roster.parties(job):
             raise PolicyError("FED-541", f"party {order.party} takes no part in job {job.job_id}")
         asked = self._asked(job, order)
@@ -98,7 +100,8 @@ class Reruns:
         """A wish that the running generation fulfils."""
         current = self._store.get(GenerationRow, **job.where, generation=row.generation)
         components = current.components.split("\n") if current else []
-        if current and asked <= set(components):
+        over = self._store.get(VerdictRow, **job.where, generation=row.generation)  # and not adopted yet
+        if current and not over and asked <= set(components):
             return Answer(generation=row.generation, components=components)
         raise ProtocolError("FED-363", f"job {job.job_id} still runs", "wait for its end, or kill it first")
 

@@ -19,7 +19,7 @@ from airfed_proto.v1 import job_pb2
 from federated_operators.gateway.names import Job
 from federated_operators.gateway.policy import load_policy
 from federated_operators.gateway.roster import Roster
-from federated_operators.gateway.rows import REOPENING, RUNNING, JobRow, OutputRow, RemovedRow
+from federated_operators.gateway.rows import ACTIVE, JobRow, OutputRow, RemovedRow
 from federated_operators.gateway.seats import Seats
 from federated_operators.gateway.store import Store
 from federated_operators.gateway.verdicts import EFFECTS, STATES, TRACKING
@@ -28,7 +28,6 @@ from federatedml.federation.home import PartyHome
 
 EVERY_S = 20.0
 DAY_S = 86_400.0
-ACTIVE = ("proposed", REOPENING, RUNNING)
 log = logging.getLogger(__name__)
 
 
@@ -51,7 +50,7 @@ class Retention:
         while True:
             try:
                 await self.once(time.time())
-            except (FedError, OSError) as error:  # a policy that cannot be read, a file that cannot be removed
+            except FedError as error:  # a policy that cannot be read
                 log.warning("outputs of finished jobs stay for now: %s", error)
             await asyncio.sleep(EVERY_S)
 
@@ -64,7 +63,11 @@ class Retention:
         done = []
         for row in self._store.select(RemovedRow, done=0):
             job = Job(row.initiator, row.job_id)
-            await asyncio.to_thread(_remove, self._folders(job, row.generation))
+            try:
+                await asyncio.to_thread(_remove, self._folders(job, row.generation))
+            except OSError as error:  # asked again at the next turn; other jobs do not wait for it
+                log.warning("outputs of job %s stay for now: %s", job.job_id, error)
+                continue
             self._store.put(replace(row, done=1))
             self._roster.forget(job)
             done.append(job)

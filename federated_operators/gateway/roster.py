@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from federated_operators.gateway.names import CONCLUDE, Job, Seat
 from federated_operators.gateway.plan import ALL_DONE, ALL_SUCCESS, JobPlan, load_plan
-from federated_operators.gateway.rows import GenerationRow, PlanRow
+from federated_operators.gateway.rows import ACTIVE, GenerationRow, JobRow, PlanRow
 from federated_operators.gateway.store import Store
 from federatedml.errors import PolicyError, ProtocolError
 from federatedml.federation.party import Member
@@ -66,6 +66,10 @@ class Roster:
     def parties(self, job: Job) -> list[str]:
         """Parties of the job, sorted."""
         return sorted({member.party for member in self.plan(job).members})
+
+    def active(self) -> int:
+        """How many jobs run or wait here."""
+        return sum(len(self._store.select(JobRow, state=state)) for state in ACTIVE)
 
     def check_seat(self, seat: Seat, party: str) -> None:
         """Whether ``party`` may speak for ``seat``: the role is taken from the admitted job."""

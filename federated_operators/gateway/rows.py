@@ -21,6 +21,7 @@ class Row:
 # States of a job that started and has no verdict.
 RUNNING = "running"
 REOPENING = "reopening"  # it runs again, the own tasks are not cleared yet
+ACTIVE = ("proposed", REOPENING, RUNNING)  # that run or wait
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ from federatedml.federation.home import PartyHome
 TICK_S = 0.5
 RETURN_S = 5.0  # how long after a restart workers have to come back before they are called lost
 DRAIN_S = 3.0
+ASK_RERUN_S = 60.0  # the coordinator asks all parties before it answers
 LOCAL = [("grpc.max_receive_message_length", FRAME_BYTES), ("grpc.max_send_message_length", FRAME_BYTES)]
 log = logging.getLogger(__name__)
 
@@ -173,7 +174,7 @@ class Gateway:
             return await self._reruns.ask(order)
         if initiator not in self._home.config.peers:
             raise ProtocolError("FED-340", f"job {order.job.job_id} of {initiator} is not known here")
-        answer: job_pb2.RerunAnswer = await self._peers.call(initiator, "AskRerun", order)
+        answer: job_pb2.RerunAnswer = await self._peers.call(initiator, "AskRerun", order, timeout=ASK_RERUN_S)
         return answer
 
     async def _to(self, party: str, method: str, message: Any, own: Callable[[Any], None]) -> None:
@@ -274,7 +275,7 @@ def _only_one(path: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
-        raise PolicyError("FED-513", f"another gateway already serves {path.parent.parent}") from None
+        raise PolicyError("FED-516", f"another gateway already serves {path.parent.parent}") from None
     (path.parent / "gateway.sock").unlink(missing_ok=True)
     return lock
 

@@ -118,7 +118,7 @@ class MemoryExchange:
                 if self._ended is not None:
                     raise AttemptEnded(self._ended)
                 if not self._changed.wait(self._timeout):
-                    raise PeerError("FED-401", f"{key.topic!r} of round {key.round} from {key.source} did not come")
+                    raise PeerError("FED-410", f"{key.topic!r} of round {key.round} from {key.source} did not come")
             self._read.add(key)
             return self._mail[key]
 

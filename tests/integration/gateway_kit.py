@@ -27,7 +27,7 @@ import numpy as np
 import yaml
 
 from airfed_proto.v1 import local_pb2
-from federated_operators.gateway import server
+from federated_operators.gateway import door, server
 from federated_operators.gateway.history.check import check
 from federated_operators.gateway.history.facts import read_party
 from federated_operators.gateway.names import CONCLUDE, Job, member_pb
@@ -52,6 +52,7 @@ MEMBERS = (ARBITER, GUEST, HOST)
 JOB_ID = "20260728120000000001"
 JOB_IDS = count(int(JOB_ID) + 1)  # of tests that share parties
 SUM = "sum_0"
+DOOR = "GATEWAY_KIT_DOOR"
 
 # The toy: the guest sends a number a round, the host adds it to the arbiter's and returns the total so far.
 
@@ -211,6 +212,7 @@ class Parties:
     cas: dict[str, Any] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     peer_timeout: float = 600.0
+    door: Mapping[str, int] = field(default_factory=dict)  # options of gRPC that are other than the product's
 
     def __post_init__(self) -> None:
         ports = dict(zip([m.party for m in (GUEST, HOST, ARBITER)], free_ports(3), strict=True))
@@ -228,7 +230,8 @@ class Parties:
     def start(self, *parties: str, die: str = "") -> None:
         for party in parties or self.homes:
             command = [sys.executable, __file__, "serve", str(self.homes[party].root), die]
-            self.processes[party] = subprocess.Popen(command)
+            environ = {**os.environ, DOOR: json.dumps(dict(self.door))}
+            self.processes[party] = subprocess.Popen(command, env=environ)
         for party in parties or self.homes:
             until((self.homes[party].run / "gateway.ready").exists)
 
@@ -428,6 +431,8 @@ if __name__ == "__main__":
         if sys.argv[3]:
             DyingStore.decision, _, DyingStore.when = sys.argv[3].rpartition(" ")
             server.Store = DyingStore  # type: ignore[misc]
+        for options in (door.SERVER, door.CLIENT):
+            options[:] = [*dict([*options, *json.loads(os.environ[DOOR]).items()]).items()]
         chosen = PartyHome(Path(sys.argv[2]))
         asyncio.run(server.serve(chosen, ToyAcceptor(chosen), NoRuns()))
     else:

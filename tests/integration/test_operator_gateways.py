@@ -333,7 +333,6 @@ def test_who_waits_for_a_late_member_gives_its_process_back(
         waited, _, joined = federation.log(name, job).partition("waits without a process")
         assert "hetero_lr" not in waited, "nothing had started"
         assert "attempt 1 of generation 1 starts" in joined
-        assert results[name]["hetero_lr_0"]["seconds"]["join"] < 30
 
 
 def history(rest: MlflowRest, run: Run) -> list[int]:

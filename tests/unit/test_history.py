@@ -22,6 +22,7 @@ from federated_operators.gateway.history.facts import read_party
 from federated_operators.gateway.history.job import shown
 from federated_operators.gateway.names import CONCLUDE, Job, Seat
 from federated_operators.gateway.plan import ALL_DONE, ONE_SUCCESS
+from federated_operators.gateway.rows import VerdictRow
 from federated_operators.gateway.runs import Run, RunState
 from federatedml.errors import PolicyError
 from federatedml.federation.party import Member
@@ -56,7 +57,12 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def history(written: Path, tmp_path: Path) -> Path:
-    """Databases of the three parties, to be spoilt; what is appended to the record may be changed in them."""
+    """Databases of the three parties, to be spoilt."""
+    return spoilt(written, tmp_path)
+
+
+def spoilt(written: Path, tmp_path: Path) -> Path:
+    """A copy, in which what is appended to the record may be changed."""
     root = tmp_path / "parties"
     shutil.copytree(written, root)
     for member in MEMBERS:
@@ -200,6 +206,107 @@ def test_a_spoilt_history_is_rejected_by_its_rule(history: Path, name: str) -> N
     assert found
     assert any(member.party in finding.parties for finding in found), found
     assert str(found[0]).startswith(f"{rule}: ")
+
+
+# A job that runs again: one failure is tolerated, one step skipped, another failure ends the first generation
+
+
+@pytest.fixture(scope="module")
+def written_twice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    upstream = {"b": ["a"], "c": ["b"], "e": ["a"]}
+    rules = {"b": ALL_DONE}
+    steps = dict.fromkeys("abce", MEMBERS)
+    world = World(tmp_path_factory.mktemp("twice"), all_steps=steps, upstream=upstream, trigger_rules=rules)
+    world.all_fail("a")
+    world.all_do("b")
+    world.all_join("e")
+    world.all_fail("c")
+    assert list(world.rerun("c").components) == ["a", "c", "e"]
+    world.settle()
+    world.all_fail("a")
+    world.all_do("c", "g2")
+    world.all_do(CONCLUDE, "g2")
+    assert [row.verdict for row in world.stores[HOST.party].select(VerdictRow)] == [2, 1]
+    world.close()
+    return world.root
+
+
+def test_a_good_history_of_a_rerun_is_accepted(written_twice: Path) -> None:
+    assert findings(written_twice) == []
+    for parties in ([GUEST], [HOST], [HOST, ARBITER]):
+        assert findings(written_twice, parties) == []
+
+
+SECOND_C = "component = 'c' AND generation = 2"
+LATER_CORRUPTIONS = {
+    "a slot that is not there": (
+        HOST,
+        "UPDATE events SET reason = replace(reason, ' of 4', ' of 0') WHERE event = 'slot taken'",
+        "slots",
+    ),
+    "started without a slot": (
+        HOST,
+        f"UPDATE events SET event = 'other' WHERE event = 'slot taken' AND {SECOND_C}",
+        "slots",
+    ),
+    "started before it had a slot": (
+        HOST,
+        swap(f"event = 'slot taken' AND {SECOND_C}", f"event = 'started' AND {SECOND_C}"),
+        "slots",
+    ),
+    "a slot outlives its job": (
+        HOST,
+        "INSERT INTO leases SELECT initiator, job_id, component, generation, member, 1, 1, 0, 0 FROM own_steps LIMIT 1",
+        "slots",
+    ),
+    "a slot that was never given": (
+        HOST,
+        "INSERT INTO leases SELECT initiator, job_id, component, generation, member, 7, 1, 0, 1 FROM own_steps LIMIT 1",
+        "record",
+    ),
+    "success with a failure that nobody tolerates": (
+        GUEST,
+        f"UPDATE steps SET state = {State.FAILED} WHERE {SECOND_C}",
+        "success",
+    ),
+    "success without the step that tolerated a failure": (
+        GUEST,
+        f"UPDATE steps SET state = {State.FAILED} WHERE component = 'b'",
+        "success",
+    ),
+    "a rerun that nobody asked for": (HOST, "UPDATE events SET event = 'other' WHERE event = 'reopened'", "record"),
+    "a step that was skipped without a decision": (
+        GUEST,
+        "UPDATE events SET event = 'other' WHERE event = 'skipped'",
+        "record",
+    ),
+    "a step that failed without a decision": (
+        GUEST,
+        "UPDATE events SET event = 'other' WHERE event = 'step failed' AND component = 'a' AND generation = 2",
+        "record",
+    ),
+    "two verdicts in one generation": (GUEST, event("verdict", 0, ""), "verdict"),
+    "another verdict in the first generation": (
+        HOST,
+        "UPDATE verdicts SET verdict = 3 WHERE generation = 1",
+        "verdict",
+    ),
+    "no verdict in the first generation": (HOST, "DELETE FROM verdicts WHERE generation = 1", "verdict"),
+    "an attempt of the first generation after its verdict": (HOST, event("started", 9, "c", str(HOST)), "fencing"),
+    "outputs of a generation in which the step failed": (
+        HOST,
+        "UPDATE outputs SET generation = 1 WHERE component = 'c'",
+        "outputs",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LATER_CORRUPTIONS)
+def test_a_spoilt_history_of_a_rerun_is_rejected_by_its_rule(written_twice: Path, tmp_path: Path, name: str) -> None:
+    member, script, rule = LATER_CORRUPTIONS[name]
+    root = spoilt(written_twice, tmp_path)
+    change(root, member, script)
+    assert any(found.rule == rule and member.party in found.parties for found in findings(root)), findings(root)
 
 
 def test_a_verdict_that_was_changed_everywhere_is_not_the_recorded_one(history: Path) -> None:

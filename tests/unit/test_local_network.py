@@ -123,7 +123,7 @@ def test_a_deadlock_is_named(tmp_path: Path) -> None:
         return Outputs()
 
     one = case(host=waits, guest=idle)
-    with pytest.raises(PeerError, match=r"FED-401.*'ping' of round 6 from guest_9999"):
+    with pytest.raises(PeerError, match=r"FED-410.*'ping' of round 6 from guest_9999"):
         LocalNetwork(tmp_path, timeout=0.05).run(one.component, one.params, one.inputs)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,28 @@ def test_a_refusal_names_its_rule(
 )
 def test_batches_matter_only_where_gradients_can_be_seen(catalogue: Catalogue, params: dict[str, Any]) -> None:
     Policy(initiators=["9999"]).check(plan(params), catalogue)
+
+
+@pytest.mark.parametrize(
+    ("rules", "rule"), [({}, r"floors\.batch_rows_per_column: lr_0"), ({"tables": ["bank/public_*"]}, "tables: lr_0")]
+)
+def test_what_the_jobs_before_it_read_counts(catalogue: Catalogue, rules: dict[str, Any], rule: str) -> None:
+    step = replace(plan({"batch_size": 19}).steps["lr_0"], data={})
+    later, policy = replace(plan(), steps={"lr_0": step}), Policy.model_validate({"initiators": ["9999"], **rules})
+    policy.check(later, catalogue)
+    with pytest.raises(PolicyError, match=rule):
+        policy.check(later, catalogue, [plan()])
+
+
+def test_a_floor_that_was_raised_since_holds_for_a_rerun() -> None:
+    before, now = (
+        Policy(initiators=["9999"]),
+        Policy.model_validate({"initiators": [], "floors": {"min_intersection": 99}}),
+    )
+    admitted = before.enforced(plan({}, "Intersection"))
+    before.check_floors(admitted)
+    with pytest.raises(PolicyError, match=r"floors\.min_intersection is 99 now"):
+        now.check_floors(admitted)
 
 
 def test_a_refusal_does_not_tell_what_others_may(catalogue: Catalogue) -> None:

@@ -8,7 +8,6 @@ from itertools import pairwise
 from airfed_proto.v1 import job_pb2
 from federated_operators.gateway.history.facts import Facts, PartyHistory
 from federated_operators.gateway.history.job import Finding, JobHistory, of_step, shown, verdict_name
-from federated_operators.gateway.names import Job
 from federated_operators.gateway.rows import (
     AttemptRow,
     CheckpointRow,
@@ -44,7 +43,7 @@ def order(party: PartyHistory) -> Iterator[Finding]:
 def decisions(job: JobHistory) -> Iterator[Finding]:
     """Everything that a row says was decided has its line."""
     for party, facts in job.facts.items():
-        wanted = [*_own(facts), *(_coordinator(facts, job.job) if party == job.job.initiator else ())]
+        wanted = [*_own(facts), *(_coordinator(facts) if party == job.job.initiator else ())]
         for name, where, member in wanted:
             if not any(event.member == member or not member for event in facts.noted(name, **where)):
                 which = ", ".join(f"{key} {value}" for key, value in where.items() if key != "component")
@@ -53,7 +52,7 @@ def decisions(job: JobHistory) -> Iterator[Finding]:
         yield from _verdict_words(job, facts)
 
 
-def _coordinator(facts: Facts, job: Job) -> Iterator[Wanted]:
+def _coordinator(facts: Facts) -> Iterator[Wanted]:
     for verdict in facts.all(VerdictRow):
         yield "verdict", {"generation": verdict.generation}, ""
     for attempt in facts.all(AttemptRow):

@@ -83,7 +83,7 @@ def commit(job: JobHistory) -> Iterator[Finding]:
     """A committed step is committed at all members, with its attempt and its outputs; what is not, is at none."""
     for facts, step in job.steps():
         for member, own, row in job.seats(step):
-            if text := _disagrees(facts, step, member, own, row):
+            if text := _disagrees(facts, step, member, row):
                 yield job.finding("commit", f"{member}: {text}", facts.party, own.party, component=step.component)
     decided = {(step.component, step.generation) for _, step in job.steps()}
     for own, row in job.own():
@@ -92,7 +92,7 @@ def commit(job: JobHistory) -> Iterator[Finding]:
             yield job.finding("commit", text, own.party, component=row.component)
 
 
-def _disagrees(facts: Facts, step: StepRow, member: Member, own: Facts, row: OwnRow | None) -> str:
+def _disagrees(facts: Facts, step: StepRow, member: Member, row: OwnRow | None) -> str:
     if step.state != State.COMMITTED:
         return "committed here, not at the coordinator" if row and row.state == State.COMMITTED else ""
     known = facts.one(MemberRow, **of_step(step), member=str(member))
