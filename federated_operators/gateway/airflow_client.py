@@ -126,6 +126,11 @@ class AirflowClient:
             body = {"dry_run": False, "dag_run_id": run.job_id, "task_ids": over, "only_failed": False}
             _body(await self._request("POST", f"/api/v2/dags/{run.dag_id}/clearTaskInstances", body))
 
+    async def note_of(self, run: Run) -> str:
+        """The note beside the run; empty: none, or no run."""
+        answer = await self._request("GET", _path(run))
+        return "" if answer.status_code == httpx.codes.NOT_FOUND else str(_body(answer)["note"] or "")
+
     async def note(self, run: Run, text: str) -> None:
         """Show people a note beside the run."""
         answer = await self._request("PATCH", f"{_path(run)}?update_mask=note", {"note": text[:NOTE_LENGTH]})

@@ -15,13 +15,16 @@ from federated_operators.gateway.store import Store
 from federatedml.errors import FedError
 
 EVERY_S = 5.0
+MARK = "Waiting: "  # begins the line that is ours
 State = job_pb2.StepState
 _GOES_ON = (State.STARTED, State.PREPARED)
 log = logging.getLogger(__name__)
 
 
 class WaitNotes:
-    """Writes a run's note when its job waits for the same thing at two looks, and again when it goes on."""
+    """Keeps one line of a run's note: written when its job waits for the same thing at two looks, removed when it goes
+    on. All other lines are other people's.
+    """
 
     def __init__(self, store: Store, roster: Roster, show: Show, control: RunControl) -> None:
         self._store, self._roster, self._show, self._control = store, roster, show, control
@@ -61,5 +64,7 @@ class WaitNotes:
 
     async def _write(self, job: Job, text: str) -> None:
         for plan in self._roster.plans(job):
-            await self._control.note(Run(plan.dag_id, plan.job_id), text or "goes on")
+            run = Run(plan.dag_id, plan.job_id)
+            lines = [line for line in (await self._control.note_of(run)).split("\n") if not line.startswith(MARK)]
+            await self._control.note(run, "\n".join([*filter(None, lines), *([f"{MARK}{text}"] if text else [])]))
         self._noted[job] = text

@@ -98,6 +98,10 @@ class RunControl(Protocol):
         """Let those of these tasks that are over run again."""
         ...
 
+    async def note_of(self, run: Run) -> str:
+        """The note beside the run; empty: none, or no run."""
+        ...
+
     async def note(self, run: Run, text: str) -> None:
         """Show people a note beside the run. A run that is not there is no error."""
         ...
@@ -146,6 +150,10 @@ class NoRuns:
 
     async def clear(self, run: Run, tasks: Sequence[str]) -> None:
         """Workers come again by hand."""
+
+    async def note_of(self, run: Run) -> str:
+        """There is none."""
+        return ""
 
     async def note(self, run: Run, text: str) -> None:
         """Nobody reads it."""

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from airfed_proto.v1 import local_pb2
+from airfed_proto.v1 import job_pb2, local_pb2
 from federated_operators.gateway.coordinator import Coordinator
 from federated_operators.gateway.names import Job, Seat
 from federated_operators.gateway.notes import WaitNotes
 from federated_operators.gateway.own_steps import OwnSteps
 from federated_operators.gateway.plan import JobPlan, dump_plan
 from federated_operators.gateway.roster import Roster
-from federated_operators.gateway.rows import JobRow, PlanRow
+from federated_operators.gateway.rows import JobRow, PlanRow, StepRow
 from federated_operators.gateway.runs import NoRuns, Run
 from federated_operators.gateway.show import Show
 from federated_operators.gateway.store import Store
@@ -44,10 +44,14 @@ PLAN = JobPlan(
 
 class Noting(NoRuns):
     def __init__(self) -> None:
-        self.notes: list[tuple[str, str]] = []
+        self.notes: list[str] = []
+
+    async def note_of(self, run: Run) -> str:
+        return self.notes[-1] if self.notes else "started by a backfill"
 
     async def note(self, run: Run, text: str) -> None:
-        self.notes.append((run.dag_id, text))
+        assert run == Run("p.guest_9999", JOB.job_id)
+        self.notes.append(text)
 
 
 @pytest.fixture
@@ -69,4 +73,8 @@ def test_a_note_is_written_when_a_job_waits_at_two_looks_and_only_once(store: St
     assert control.notes == []
     for _ in range(3):
         asyncio.run(notes.once())
-    assert control.notes == [("p.guest_9999", "lr_0 waits for guest 9999, host 10000")]
+    assert control.notes == ["started by a backfill\nWaiting: lr_0 waits for guest 9999, host 10000"]
+    store.put(StepRow(JOB.initiator, JOB.job_id, "lr_0", 1, job_pb2.STARTED))
+    for _ in range(3):
+        asyncio.run(notes.once())
+    assert control.notes[1:] == ["started by a backfill"]
