@@ -15,7 +15,8 @@ from airfed.state import Condition, Record, Supervision
 from airfed.supervisor import put_aside
 from federatedml.federation.home import PartyHome
 
-SLEEP = [sys.executable, "-c", "import time; print(flush=True); time.sleep(1000)"]
+SLEEP = [sys.executable, "-c", "import time; time.sleep(1000)"]
+SAYS_SO = [sys.executable, "-c", "import time; print(flush=True); time.sleep(1000)"]
 
 
 def make(tmp_path: Path, serving: bool = True) -> PartyHome:
@@ -89,7 +90,7 @@ def test_process_is_known_by_pid_and_start() -> None:
 
 def test_a_session_is_ended_only_for_the_home_it_belongs_to(tmp_path: Path) -> None:
     env = proc.environment(tmp_path, {})
-    with subprocess.Popen(SLEEP, env=env, start_new_session=True, stdout=subprocess.PIPE) as child:
+    with subprocess.Popen(SAYS_SO, env=env, start_new_session=True, stdout=subprocess.PIPE) as child:
         assert child.stdout
         child.stdout.readline()  # it runs: before that, Linux may not show its environment yet
         proc.kill_session(child.pid, tmp_path / "other", patience=0.1)
