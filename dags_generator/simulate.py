@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 
 from dags_generator.parse import parse_paths
 from dags_generator.plan import job_plan
-from dags_generator.spec import ComponentSpec, PipelineSpec
-from federated_operators.gateway.plan import ALL_DONE, ALL_SUCCESS, ONE_SUCCESS, JobPlan, ModelRef
+from dags_generator.spec import PipelineSpec
+from federated_operators.gateway.plan import JobPlan, ModelRef
+from federated_operators.gateway.rules import Flow, Readiness, State
 from federated_operators.inputs import inputs_of
 from federatedml.component import ModelBuffers, Outputs, component
 from federatedml.data.catalogue import Catalogue, TableName
@@ -113,7 +114,7 @@ def _step(
     on_progress: OnProgress,
 ) -> None:
     """Run a component if it may, and raise the first failure that nothing makes up for any more."""
-    if _may_run(result.spec.graph.components[name], result):
+    if _states(result).get(name) != State.SKIPPED:
         try:
             _run(name, plans, tables, network, result, on_progress)
         except FedError as error:
@@ -121,7 +122,7 @@ def _step(
     else:
         result.skipped.append(name)
     for failed, failure in result.failures.items():
-        if not _covered(failed, result):
+        if not _flow(result).covered(failed, _states(result)):
             raise failure
 
 
@@ -152,22 +153,20 @@ def _run(
     result.metrics[name] = stepped.metrics
 
 
-def _may_run(step: ComponentSpec, result: Simulation) -> bool:
-    there = [name in result.outputs for name in step.upstream]
-    return {ALL_SUCCESS: all(there), ALL_DONE: True, ONE_SUCCESS: any(there)}[step.trigger_rule]
+def _flow(result: Simulation) -> Flow:
+    components = result.spec.graph.components
+    upstream = {name: step.upstream for name, step in components.items()}
+    return Flow(list(components), upstream, {name: step.trigger_rule for name, step in components.items()})
 
 
-def _covered(name: str, result: Simulation) -> bool:
-    """Whether a component that left nothing is made up for: by a consumer that tolerates it and did not fail, or by
-    one that is skipped with it and is made up for itself."""
-    consumers = [step for step in result.spec.graph.components.values() if name in step.upstream]
-    for step in consumers:
-        if step.trigger_rule != ALL_SUCCESS and step.name not in result.skipped:
-            if step.name not in result.failures:
-                return True
-        elif step.name not in result.failures and _covered(step.name, result):
-            return True
-    return False
+def _states(result: Simulation) -> dict[str, int]:
+    """What became of the components; those that can never run any more count as skipped."""
+    flow, states = _flow(result), dict.fromkeys(result.outputs, int(State.COMMITTED))
+    states |= dict.fromkeys(result.failures, int(State.FAILED)) | dict.fromkeys(result.skipped, int(State.SKIPPED))
+    for name in result.spec.graph.components:  # in topological order
+        if name not in states and flow.readiness(name, states) is Readiness.SKIP:
+            states[name] = State.SKIPPED
+    return states
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 from airfed_proto.v1 import job_pb2, local_pb2
@@ -12,6 +11,7 @@ from federated_operators.gateway.rows import JobRow
 from federated_operators.gateway.runs import Run, RunControl
 from federated_operators.gateway.show import Show
 from federated_operators.gateway.store import Store
+from federated_operators.gateway.turns import take_turns
 from federatedml.errors import FedError
 
 EVERY_S = 5.0
@@ -33,12 +33,7 @@ class WaitNotes:
 
     async def run(self) -> None:
         """For ever."""
-        while True:
-            await asyncio.sleep(EVERY_S)
-            try:
-                await self.once()
-            except FedError as error:
-                log.info("notes of waiting jobs could not be written: %s", error)
+        await take_turns(self.once, EVERY_S, "notes of waiting jobs could not be written", log)
 
     async def once(self) -> None:
         """Look now."""

@@ -3,7 +3,6 @@ and lets a proposal expire that nobody follows up."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from federated_operators.gateway.peers import Peers
 from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.rows import REOPENING, RUNNING, JobRow, ProposalRow
 from federated_operators.gateway.store import Store
+from federated_operators.gateway.turns import take_turns
 from federated_operators.gateway.verdicts import Verdicts
 from federatedml.errors import FedError
 
@@ -38,9 +38,7 @@ class Overdue:
 
     async def run(self) -> None:
         """For ever."""
-        while True:
-            await asyncio.sleep(EVERY_S)
-            await self.once()
+        await take_turns(self.once, EVERY_S, "verdicts could not be asked for", log)
 
     async def once(self) -> None:
         """Look now."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 from airfed_proto.v1 import common_pb2 as pb
@@ -15,7 +14,7 @@ from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.rows import JobRow, OutputRow, SeenRow, VerdictRow
 from federated_operators.gateway.runs import Run, RunControl, RunState, TaskState
 from federated_operators.gateway.store import Store
-from federatedml.errors import FedError
+from federated_operators.gateway.turns import take_turns
 from federatedml.federation.party import Member
 
 EVERY_S = 2.0
@@ -40,14 +39,7 @@ class Reconciler:
 
     async def run(self) -> None:
         """For ever."""
-        while True:
-            await asyncio.sleep(EVERY_S)
-            try:
-                await self.once()
-            except FedError as error:
-                log.info("own runs could not be read: %s", error)
-            except Exception:
-                log.exception("own runs could not be read")
+        await take_turns(self.once, EVERY_S, "own runs could not be read", log)
 
     async def once(self) -> None:
         """Compare now."""

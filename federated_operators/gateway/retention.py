@@ -22,8 +22,8 @@ from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.rows import ACTIVE, JobRow, OutputRow, RemovedRow
 from federated_operators.gateway.seats import Seats
 from federated_operators.gateway.store import Store
+from federated_operators.gateway.turns import take_turns
 from federated_operators.gateway.verdicts import EFFECTS, STATES, TRACKING
-from federatedml.errors import FedError
 from federatedml.federation.home import PartyHome
 
 EVERY_S = 20.0
@@ -47,12 +47,7 @@ class Retention:
 
     async def run(self) -> None:
         """For ever."""
-        while True:
-            try:
-                await self.once(time.time())
-            except FedError as error:  # a policy that cannot be read
-                log.warning("outputs of finished jobs stay for now: %s", error)
-            await asyncio.sleep(EVERY_S)
+        await take_turns(lambda: self.once(time.time()), EVERY_S, "outputs of finished jobs stay for now", log)
 
     async def once(self, now: float) -> list[Job]:
         """Remove what is due at ``now`` (Unix seconds), and what an earlier turn did not finish; the jobs."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from contextlib import closing
-from itertools import count
 
 import grpc
 import pytest
@@ -18,29 +16,7 @@ from federated_operators.gateway.worker import GatewayClient, WorkerSession
 from federatedml.errors import DataError
 from federatedml.federation.party import Member
 
-IDS = count(20260730120000000001)
-
-
-@pytest.fixture(scope="module")
-def parties(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parties]:
-    made = Parties(tmp_path_factory.mktemp("r"))
-    made.start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture(autouse=True)
-def history(parties: Parties) -> Iterator[None]:
-    """After each test, the databases of all parties are checked."""
-    yield
-    parties.history_holds()
-
-
-@pytest.fixture
-def job_id(parties: Parties) -> str:
-    chosen = str(next(IDS))
-    assert not parties.federate(chosen).HasField("failure")
-    return chosen
+pytestmark = pytest.mark.usefixtures("history")
 
 
 def everywhere(parties: Parties, job_id: str, state: str) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from io import StringIO
-from itertools import count
 
 import pytest
 import yaml
-from gateway_kit import EXPECTED, GUEST, HOST, MEMBERS, SUM, Parties, until
+from gateway_kit import EXPECTED, GUEST, HOST, JOB_IDS, MEMBERS, SUM, Parties, until
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
@@ -23,27 +21,12 @@ from federated_operators.gateway.names import CONCLUDE
 from federatedml.errors import DslError, FedError
 from federatedml.federation.party import Member
 
-IDS = count(20260728120000000001)
-
-
-@pytest.fixture(scope="module")
-def parties(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parties]:
-    made = Parties(tmp_path_factory.mktemp("p"))
-    made.start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture(autouse=True)
-def history(parties: Parties) -> Iterator[None]:
-    """After each test, the databases of all parties are checked."""
-    yield
-    parties.history_holds()
+pytestmark = pytest.mark.usefixtures("history")
 
 
 @pytest.fixture
 def job_id() -> str:
-    return str(next(IDS))
+    return str(next(JOB_IDS))
 
 
 @pytest.fixture
