@@ -38,6 +38,7 @@ from federated_operators.gateway.store import Store
 from federated_operators.gateway.worker import GatewayClient, WorkerSession
 from federatedml.component import Component, Inputs, Outputs, Params
 from federatedml.data.catalogue import TableName
+from federatedml.data.durable import written
 from federatedml.errors import AttemptEnded, DslError, FedError
 from federatedml.federation.box import AttemptKey, Box
 from federatedml.federation.checkpoint import CheckpointStore
@@ -177,6 +178,12 @@ def until(what: Callable[[], Any], seconds: float = 30.0) -> Any:
 
 
 # Parties
+
+
+def save(path: Path, text: str) -> None:
+    """A file that a running gateway reads: it is never seen half written."""
+    with written(path) as file:
+        file.write(text.encode())
 
 
 def make_home(root: Path, party: str, port: int, peers: Mapping[str, int], timeout: float) -> PartyHome:

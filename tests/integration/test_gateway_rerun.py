@@ -7,7 +7,7 @@ from contextlib import closing
 
 import grpc
 import pytest
-from gateway_kit import EXPECTED, GUEST, HOST, MEMBERS, SUM, Parties, Worker, until
+from gateway_kit import EXPECTED, GUEST, HOST, MEMBERS, SUM, Parties, Worker, save, until
 
 from airfed_proto.v1 import job_pb2, local_pb2, local_pb2_grpc
 from federated_operators.gateway.client import open_channel
@@ -70,11 +70,11 @@ def test_a_party_whose_policy_forbids_it_refuses_a_rerun(parties: Parties, job_i
     fail(parties, job_id)
     policy = parties.homes[HOST.party].policy
     rules = policy.read_text()
-    policy.write_text(rules.replace('may_rerun: ["*"]', 'may_rerun: ["10000"]'))
+    save(policy, rules.replace('may_rerun: ["*"]', 'may_rerun: ["10000"]'))
     refused = rerun(parties, job_id, GUEST)
     assert "party 10000 refuses the rerun: policy may_rerun" in refused.failure.message
     assert rerun(parties, job_id, HOST).generation == 2, "its own people may"
-    policy.write_text(rules)
+    save(policy, rules)
     everywhere(parties, job_id, "running")
     run_step(parties, job_id)
     run_step(parties, job_id, CONCLUDE)

@@ -7,7 +7,7 @@ from io import StringIO
 
 import pytest
 import yaml
-from gateway_kit import EXPECTED, GUEST, HOST, JOB_IDS, MEMBERS, SUM, Parties, until
+from gateway_kit import EXPECTED, GUEST, HOST, JOB_IDS, MEMBERS, SUM, Parties, save, until
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
@@ -106,12 +106,12 @@ def test_the_command_prints_what_runs_again_as_one_document(parties: Parties, fa
 def test_what_a_party_refuses_names_it_and_its_rule(parties: Parties, failed: str) -> None:
     policy = parties.homes[HOST.party].policy
     before = policy.read_text()
-    policy.write_text(yaml.safe_dump({**yaml.safe_load(before), "may_rerun": []}))
+    save(policy, yaml.safe_dump({**yaml.safe_load(before), "may_rerun": []}))
     try:
         with pytest.raises(FedError, match=r"FED-362.*party 10000 refuses the rerun: .*may_rerun"):
             rerun(parties.homes[GUEST.party], failed, [], True)
     finally:
-        policy.write_text(before)
+        save(policy, before)
     assert parties.state(GUEST.party, failed) == "failed"
 
 
