@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from federatedml.compute.engine import SERIAL, Compute
 from federatedml.errors import ProtocolError
+from federatedml.federation.budget import UNLIMITED, Budget
 from federatedml.federation.checkpoint import Checkpoint, CheckpointStore, State
 from federatedml.federation.party import Member
 from federatedml.federation.topic import Topic
@@ -77,6 +79,8 @@ class Box:
     attempt: AttemptKey
     checkpoints: CheckpointStore
     resume: Checkpoint | None = None
+    compute: Compute = SERIAL
+    budget: Budget = UNLIMITED
     on_metric: Callable[[MetricPoint], None] = lambda _: None
     on_progress: Callable[[float, str], None] = lambda *_: None
     on_checkpoint: Callable[[Checkpoint], None] = lambda _: None
