@@ -14,8 +14,9 @@ from sklearn.datasets import load_breast_cancer
 
 from airfed_proto.v1 import model_pb2
 from federatedml.component import Inputs, Outputs
-from federatedml.components.hetero_lr import HETERO_LR, PARAM
+from federatedml.components.hetero_lr import HETERO_LR
 from federatedml.components.lr_params import LogisticParams
+from federatedml.components.lr_result import PARAM
 from federatedml.crypto.shared_linear import batch_order, batch_sizes
 from federatedml.data.table import Table
 from federatedml.federation.local import StepResult
