@@ -8,7 +8,7 @@ one inverse per column is enough. Columns with few values are first grouped by v
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 from federatedml.compute.engine import Compute
 from federatedml.crypto.codec import Floats, Integers
 from federatedml.crypto.paillier.keys import PublicKey
-from federatedml.crypto.paillier.parts import packed, sizes, unpacked
+from federatedml.crypto.paillier.parts import cut, packed, sizes, unpacked
 from federatedml.crypto.paillier.vectors import Encrypted, Mask, ModularShare
 from federatedml.crypto.vector import Opened, Reply
 from federatedml.errors import ProtocolError
 
 Part = tuple[bytes, NDArray[np.int32], bytes, int]
 MAX_DIGIT = 12
+MIN_ROWS = 4096  # of a part: below, buckets cost more than rows
 
 
 @dataclass(frozen=True)
@@ -119,14 +120,26 @@ class MatVec:
             raise ProtocolError("FED-707", f"a vector of {len(vector)} elements for a matrix of {self.inputs} rows")
         integers, public = self.matrix.integers, vector.public
         weight = int(np.abs(integers.astype(np.int64)).sum(axis=1).max(initial=1))
-        n, body = public.to_bytes(), packed(vector.elements, public.width)
-        at = np.cumsum(sizes(self.outputs, self.compute.workers, 1))[:-1]
-        parts: list[Part] = [(body, block, n, self.matrix.bits) for block in np.split(integers, at)]
-        elements = [c for part in self.compute.map(products, parts) for c in unpacked(part, public.width)]
-        return Products(
-            Encrypted(public, vector.noise, elements, vector.scale_bits, vector.bound * max(weight, 1)),
-            self.matrix.factors,
-        )
+        elements = self._products(vector.elements, public)
+        bound = vector.bound * max(weight, 1)
+        return Products(Encrypted(public, vector.noise, elements, vector.scale_bits, bound), self.matrix.factors)
+
+    def _products(self, elements: Sequence[mpz], public: PublicKey) -> list[mpz]:
+        """Every worker takes all rows of some columns; with more workers than columns, some of the rows."""
+        workers, integers, n = self.compute.workers, self.matrix.integers, public.to_bytes()
+        columns = np.split(integers, np.cumsum(sizes(self.outputs, workers, 1))[:-1])
+        bodies = cut(elements, public.width, workers // len(columns), MIN_ROWS)
+        rows = np.cumsum([len(body) // public.width for body in bodies])[:-1]
+        parts: list[Part] = [
+            (body, np.ascontiguousarray(block), n, self.matrix.bits)
+            for column in columns
+            for body, block in zip(bodies, np.split(column, rows, axis=1), strict=True)
+        ]
+        done, found = iter(self.compute.map(products, parts)), list[mpz]()
+        for _ in columns:
+            pieces = [unpacked(next(done), public.width) for _ in bodies]
+            found += [_product(piece, public.n2) for piece in zip(*pieces, strict=True)]
+        return found
 
 
 def products(part: Part) -> bytes:
@@ -145,7 +158,7 @@ def column_product(bases: Sequence[mpz], exponents: NDArray[np.int32], modulus: 
     """The product of bases[i]^exponents[i] modulo ``modulus``."""
     values, first, counts = _grouped(exponents)
     if 2 * len(values) <= len(exponents):
-        bases = [_product(bases, rows, modulus) for rows in np.split(first, counts)]
+        bases = [_product((bases[row] for row in rows.tolist()), modulus) for rows in np.split(first, counts)]
         exponents = values
     top, bottom = mpz(1), mpz(1)
     for width, digits in _digits(exponents, bits):
@@ -193,9 +206,9 @@ def _bucketed(bases: Sequence[mpz], digits: NDArray[np.int32], width: int, modul
     up, down = [mpz(1)] * (2 ** (width - 1) + 1), [mpz(1)] * (2 ** (width - 1) + 1)
     for value, rows in zip(values.tolist(), np.split(order, starts), strict=True):
         if value > 0:
-            up[value] = _product(bases, rows, modulus)
+            up[value] = _product((bases[row] for row in rows.tolist()), modulus)
         elif value < 0:
-            down[-value] = _product(bases, rows, modulus)
+            down[-value] = _product((bases[row] for row in rows.tolist()), modulus)
     return _weighted(up, modulus), _weighted(down, modulus)
 
 
@@ -210,8 +223,8 @@ def _weighted(buckets: Sequence[mpz], modulus: mpz) -> mpz:
     return total
 
 
-def _product(bases: Sequence[mpz], rows: Integers, modulus: mpz) -> mpz:
+def _product(numbers: Iterable[mpz], modulus: mpz) -> mpz:
     product = mpz(1)
-    for row in rows.tolist():
-        product = product * bases[row] % modulus
+    for number in numbers:
+        product = product * number % modulus
     return product

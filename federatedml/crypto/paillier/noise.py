@@ -1,9 +1,9 @@
-"""Noise of ciphertexts: random encryptions of zero.
+"""Noise of ciphertexts: random encryptions of zero, one per ciphertext that leaves a party.
 
 Default: powers of a fixed base h = (-x^2)^n with x of one's own (Damgård, Jurik, Nielsen 2010, section 4.2), from a
-table of windows of one byte. The exponent has twice as many bits as the security level where the receiver has no key
-(short exponents: an assumption besides the scheme's own), and half of the key's bits for the key's owner: it knows p
-and q, may have chosen the inputs, and would see a short exponent on top of a longer known combination of its own noise.
+table of windows. The exponent has twice as many bits as the security level where the receiver has no private key (short
+exponents: an assumption besides the scheme's own), and half of the key's bits for the key's owner: it knows p and q,
+may have chosen the inputs, and would see a short exponent on top of a longer known combination of its own noise.
 Every encryptor makes its own base: one from a peer, of small order, would switch the noise off unseen.
 
 ``full``: r^n of a fresh r each time, no assumption but the scheme's, some 60 times slower.
@@ -13,20 +13,24 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
+from threading import Lock
 from typing import Protocol
 
 import gmpy2
+import numpy as np
 from gmpy2 import mpz
 
 from federatedml.compute.engine import Compute
 from federatedml.crypto.paillier.keys import PrivateKey, PublicKey
-from federatedml.crypto.paillier.parts import packed, sizes, unpacked
+from federatedml.crypto.paillier.parts import cut, packed, unpacked
 
-SHORT_BYTES = {1024: 20, 2048: 32, 3072: 32, 4096: 40}
+SHORT_BITS = {1024: 160, 2048: 256, 3072: 256, 4096: 320}
+WINDOW, WIDE_WINDOW = 8, 12
+MANY = 8_000  # ciphertexts from which the 16 times longer rows of wide windows are worth their making
 
 
 class NoiseKind(StrEnum):
@@ -37,71 +41,61 @@ class NoiseKind(StrEnum):
 
 
 class Noise(Protocol):
-    """A source of random encryptions of zero; nothing that it gives is given twice."""
+    """Multiplies ciphertexts by random encryptions of zero; none of these is used twice."""
 
-    def for_peers(self, count: int) -> list[mpz]:
-        """For receivers without the private key."""
+    def for_peers(self, elements: Sequence[mpz]) -> bytes:
+        """Packed ciphertexts for receivers without the private key."""
         ...
 
-    def for_owner(self, count: int) -> list[mpz]:
-        """For the owner of the key."""
+    def for_owner(self, elements: Sequence[mpz]) -> bytes:
+        """Packed ciphertexts for the owner of the key."""
         ...
 
 
-def short_bytes(public: PublicKey) -> int:
-    """Bytes of an exponent for receivers without the private key."""
-    return SHORT_BYTES.get(public.bits, 32)
+def random_digits(count: int, exponent_bits: int, window: int) -> list[list[int]]:
+    """Exponents of the operating system's randomness as (count, digits) of ``window`` bits, lowest first.
 
-
-def long_bytes(public: PublicKey) -> int:
-    """Bytes of an exponent for the owner of the key."""
-    return (public.bits // 2 + 7) // 8
+    Uniform below 2^exponent_bits, rounded up to whole windows.
+    """
+    width = -(-exponent_bits // window)
+    words = np.frombuffer(os.urandom(2 * count * width), np.uint16).reshape(count, width)
+    digits: list[list[int]] = (words & (2**window - 1)).tolist()
+    return digits
 
 
 class FixedBase:
-    """Powers of one base: rows of base^(256^i * 0 ... 255), made as exponents need them."""
+    """Powers of one base: rows of base^(2^(window i) * 0 ... 2^window - 1), made as exponents need them."""
 
-    def __init__(self, base: mpz, modulus: mpz) -> None:
-        self._next, self._modulus, self._rows = base, modulus, list[list[mpz]]()
+    def __init__(self, base: mpz, modulus: mpz, window: int) -> None:
+        self._next, self._modulus, self._window = base, modulus, window
+        self._rows: list[list[mpz]] = []
+        self._lock = Lock()
 
-    def power(self, exponent: bytes) -> mpz:
-        """base^exponent, the exponent little-endian."""
-        while len(self._rows) < len(exponent):
-            self._add_row()
-        modulus, product = self._modulus, mpz(1)
-        for row, digit in zip(self._rows, exponent, strict=False):
-            product = product * row[digit] % modulus
-        return product
+    def powers(self, exponents: Sequence[Sequence[int]]) -> list[mpz]:
+        """base^e for exponents in digits, all of one length."""
+        rows, modulus, numbers = self._first_rows(max(map(len, exponents), default=0)), self._modulus, []
+        for digits in exponents:
+            product = mpz(1)
+            for row, digit in zip(rows, digits, strict=True):
+                product = product * row[digit] % modulus
+            numbers.append(product)
+        return numbers
 
-    def _add_row(self) -> None:
-        row = [mpz(1)]
-        for _ in range(255):
-            row.append(row[-1] * self._next % self._modulus)
-        self._next = row[-1] * self._next % self._modulus
-        self._rows.append(row)
+    def _first_rows(self, count: int) -> list[list[mpz]]:
+        with self._lock:
+            while len(self._rows) < count:
+                row = [mpz(1)]
+                for _ in range(2**self._window - 1):
+                    row.append(row[-1] * self._next % self._modulus)
+                self._next = row[-1] * self._next % self._modulus
+                self._rows.append(row)
+            return self._rows[:count]
 
 
-@lru_cache(maxsize=4)
-def _table(base: mpz, modulus: mpz) -> FixedBase:
+@lru_cache(maxsize=8)
+def _table(base: bytes, modulus: mpz, window: int) -> FixedBase:
     """A worker's table; rebuilt by every worker, never sent."""
-    return FixedBase(base, modulus)
-
-
-def powers(part: tuple[bytes, bytes, int, int]) -> bytes:
-    """Kernel: random powers of a base.
-
-    Args:
-        part: base and modulus little-endian, bytes of an exponent, how many.
-    """
-    base, modulus, exponent_bytes, count = part
-    table = _table(mpz.from_bytes(base, "little"), mpz.from_bytes(modulus, "little"))
-    return packed((table.power(os.urandom(exponent_bytes)) for _ in range(count)), len(modulus))
-
-
-def full_powers(part: tuple[bytes, int]) -> bytes:
-    """Kernel: r^n for fresh r; part is n little-endian and how many."""
-    n = mpz.from_bytes(part[0], "little")
-    return packed((gmpy2.powmod(unit(n), n, n * n) for _ in range(part[1])), 2 * len(part[0]))
+    return FixedBase(mpz.from_bytes(base, "little"), modulus, window)
 
 
 def unit(n: mpz) -> mpz:
@@ -118,43 +112,71 @@ def own_base(public: PublicKey) -> mpz:
     return gmpy2.powmod(-x * x % public.n, public.n, public.n2)
 
 
-@dataclass(frozen=True)
-class BaseNoise:
-    """Fixed base, made at the first use."""
+BasePart = tuple[bytes, bytes, bytes, int, int]
 
-    public: PublicKey
-    compute: Compute
+
+def hide_by_base(part: BasePart) -> bytes:
+    """Kernel: ciphertexts times random powers of a base.
+
+    Args:
+        part: packed ciphertexts, base, n (all little-endian), bits of an exponent, bits of a window.
+    """
+    body, base, n, exponent_bits, window = part
+    public = PublicKey(mpz.from_bytes(n, "little"))
+    elements = unpacked(body, public.width)
+    powers = _table(base, public.n2, window).powers(random_digits(len(elements), exponent_bits, window))
+    return _times(elements, powers, public)
+
+
+def hide_by_units(part: tuple[bytes, bytes]) -> bytes:
+    """Kernel: ciphertexts times r^n for fresh r; part is packed ciphertexts and n."""
+    public = PublicKey(mpz.from_bytes(part[1], "little"))
+    elements = unpacked(part[0], public.width)
+    return _times(elements, [gmpy2.powmod(unit(public.n), public.n, public.n2) for _ in elements], public)
+
+
+class BaseNoise:
+    """Fixed base, made at the first use. For whoever has the public key.
+
+    Args:
+        public: the key.
+        compute: where bulk work runs.
+    """
+
+    def __init__(self, public: PublicKey, compute: Compute) -> None:
+        self._public, self._compute, self._made = public, compute, 0
 
     @cached_property
     def _base(self) -> bytes:
-        return bytes(own_base(self.public).to_bytes(self.public.width, "little"))
+        return bytes(own_base(self._public).to_bytes(self._public.width, "little"))
 
-    def for_peers(self, count: int) -> list[mpz]:
+    def for_peers(self, elements: Sequence[mpz]) -> bytes:
         """See ``Noise``."""
-        return self._powers(short_bytes(self.public), count)
+        self._made += len(elements)
+        window = WIDE_WINDOW if self._made > MANY * self._compute.workers else WINDOW
+        return self._hidden(elements, SHORT_BITS.get(self._public.bits, 256), window)
 
-    def for_owner(self, count: int) -> list[mpz]:
+    def for_owner(self, elements: Sequence[mpz]) -> bytes:
         """See ``Noise``."""
-        return self._powers(long_bytes(self.public), count)
+        return self._hidden(elements, self._public.bits // 2, WINDOW)
 
-    def _powers(self, exponent_bytes: int, count: int) -> list[mpz]:
-        modulus = bytes(self.public.n2.to_bytes(self.public.width, "little"))
-        parts = [(self._base, modulus, exponent_bytes, size) for size in sizes(count, self.compute.workers, 32)]
-        return _joined(self.compute.map(powers, parts), self.public.width)
+    def _hidden(self, elements: Sequence[mpz], exponent_bits: int, window: int) -> bytes:
+        n, bodies = self._public.to_bytes(), cut(elements, self._public.width, self._compute.workers, 32)
+        parts: list[BasePart] = [(body, self._base, n, exponent_bits, window) for body in bodies]
+        return b"".join(self._compute.map(hide_by_base, parts))
 
 
 @dataclass(frozen=True)
 class FullNoise:
-    """r^n, a fresh r for each."""
+    """r^n, a fresh r for each. For whoever has the public key."""
 
     public: PublicKey
     compute: Compute
 
-    def for_peers(self, count: int) -> list[mpz]:
+    def for_peers(self, elements: Sequence[mpz]) -> bytes:
         """See ``Noise``."""
-        n = self.public.to_bytes()
-        parts = [(n, size) for size in sizes(count, self.compute.workers, 1)]
-        return _joined(self.compute.map(full_powers, parts), self.public.width)
+        bodies, n = cut(elements, self.public.width, self.compute.workers, 1), self.public.to_bytes()
+        return b"".join(self.compute.map(hide_by_units, [(body, n) for body in bodies]))
 
     for_owner = for_peers
 
@@ -168,29 +190,32 @@ class OwnerNoise:
 
     @cached_property
     def _bases(self) -> tuple[FixedBase, FixedBase]:
-        base = own_base(self.private.public)
-        return FixedBase(base % self.private.p2, self.private.p2), FixedBase(base % self.private.q2, self.private.q2)
+        base, p2, q2 = own_base(self.private.public), self.private.p2, self.private.q2
+        return FixedBase(base % p2, p2, WINDOW), FixedBase(base % q2, q2, WINDOW)
 
-    def for_peers(self, count: int) -> list[mpz]:
+    def for_peers(self, elements: Sequence[mpz]) -> bytes:
         """See ``Noise``."""
-        make = self._full if self.kind == NoiseKind.FULL else self._short
-        return list(make(count))
+        halves = self._full(len(elements)) if self.kind == NoiseKind.FULL else self._short(len(elements))
+        return _times(elements, [self.private.joined(*pair) for pair in zip(*halves, strict=True)], self.private.public)
 
-    for_owner = for_peers
-    """To itself: nothing has to be hidden from the owner by its own noise."""
+    def for_owner(self, elements: Sequence[mpz]) -> bytes:
+        """To itself: its own noise has nothing to hide from it."""
+        return self.for_peers(elements)
 
-    def _short(self, count: int) -> Iterator[mpz]:
+    def _short(self, count: int) -> tuple[list[mpz], list[mpz]]:
+        digits = random_digits(count, SHORT_BITS.get(self.private.public.bits, 256), WINDOW)
         mod_p2, mod_q2 = self._bases
-        for _ in range(count):
-            exponent = os.urandom(short_bytes(self.private.public))
-            yield self.private.joined(mod_p2.power(exponent), mod_q2.power(exponent))
+        return mod_p2.powers(digits), mod_q2.powers(digits)
 
-    def _full(self, count: int) -> Iterator[mpz]:
+    def _full(self, count: int) -> tuple[list[mpz], list[mpz]]:
         """y^p modulo p^2 for uniform y in Z_p^* is distributed as r^n modulo p^2: q is prime to the group's order."""
         p, q, p2, q2 = self.private.p, self.private.q, self.private.p2, self.private.q2
-        for _ in range(count):
-            yield self.private.joined(gmpy2.powmod(unit(p), p, p2), gmpy2.powmod(unit(q), q, q2))
+        return (
+            [gmpy2.powmod(unit(p), p, p2) for _ in range(count)],
+            [gmpy2.powmod(unit(q), q, q2) for _ in range(count)],
+        )
 
 
-def _joined(buffers: list[bytes], width: int) -> list[mpz]:
-    return [c for buffer in buffers for c in unpacked(buffer, width)]
+def _times(elements: Sequence[mpz], noise: Sequence[mpz], public: PublicKey) -> bytes:
+    n2 = public.n2
+    return packed((c * r % n2 for c, r in zip(elements, noise, strict=True)), public.width)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from gmpy2 import mpz
 
@@ -21,3 +21,12 @@ def sizes(count: int, workers: int, least: int) -> list[int]:
     """``count`` in at most ``workers`` nearly equal parts, of at least ``least`` each if there is more than one."""
     parts = max(min(workers, count // least), 1)
     return [count // parts + (part < count % parts) for part in range(parts)]
+
+
+def cut(numbers: Sequence[mpz], width: int, workers: int, least: int) -> list[bytes]:
+    """Packed parts of a list, see ``sizes``."""
+    buffers, at = [], 0
+    for size in sizes(len(numbers), workers, least):
+        buffers.append(packed(numbers[at : at + size], width))
+        at += size
+    return buffers

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 from federatedml.crypto.codec import Codec, Floats, Integers, descale
 from federatedml.crypto.paillier.keys import PublicKey
 from federatedml.crypto.paillier.noise import Noise
-from federatedml.crypto.paillier.parts import packed, unpacked
+from federatedml.crypto.paillier.parts import unpacked
 from federatedml.crypto.paillier.slots import apart, side_by_side, slots
 from federatedml.crypto.vector import Opened, Packed, Reply, Scheme, Sealed
 from federatedml.errors import ProtocolError
@@ -111,7 +111,7 @@ class Encrypted:
 
     def seal(self) -> Sealed:
         """For a party without the private key."""
-        return self._hidden(Sealed, self.elements, self.noise.for_peers(len(self)))
+        return self._hidden(Sealed, self.noise.for_peers(self.elements))
 
     def reveal(self) -> Reply:
         """For the owner of the key, who learns the elements.
@@ -122,7 +122,7 @@ class Encrypted:
         bits, n, n2 = self.slot_bits, self.public.n, self.public.n2
         floods = [secrets.randbelow(int(n >> (bits + 1))) << bits for _ in self.elements]
         flooded = [c * (1 + n * r) % n2 for c, r in zip(self.elements, floods, strict=True)]
-        return self._hidden(Reply, flooded, self.noise.for_owner(len(self)), bits)
+        return self._hidden(Reply, self.noise.for_owner(flooded), bits)
 
     def share(self) -> tuple[Reply, ModularShare]:
         """Additive shares modulo n: of each element, the owner decrypts m + R, this party keeps -R."""
@@ -139,12 +139,11 @@ class Encrypted:
         n, n2 = self.public.n, self.public.n2
         masks = [mpz(secrets.randbelow(int(n))) for _ in elements]
         masked = [c * (1 + n * r) % n2 for c, r in zip(elements, masks, strict=True)]
-        return self._hidden(Reply, masked, self.noise.for_owner(len(elements)), slot_bits), masks
+        return self._hidden(Reply, self.noise.for_owner(masked), slot_bits), masks
 
-    def _hidden(self, kind: type[P], elements: list[mpz], noise: list[mpz], slot_bits: int = 0) -> P:
-        public = self.public
-        body = packed((c * r % public.n2 for c, r in zip(elements, noise, strict=True)), public.width)
-        return kind(Scheme.PAILLIER, public.key_id, len(elements), public.width, self.scale_bits, body, slot_bits)
+    def _hidden(self, kind: type[P], body: bytes, slot_bits: int = 0) -> P:
+        key, width = self.public.key_id, self.public.width
+        return kind(Scheme.PAILLIER, key, len(body) // width, width, self.scale_bits, body, slot_bits)
 
     def _as_long(self, integers: Integers) -> list[int]:
         if integers.shape != (len(self),):
