@@ -150,6 +150,14 @@ class LogisticParams(Params):
     batch_size: Annotated[int, AfterValidator(_batch_size)] = Field(
         default=320, ge=-1, description="rows per batch, -1 for all", json_schema_extra={"unit": "rows"}
     )
+    batch_rows_per_column: float = Field(
+        default=10.0,
+        ge=0,
+        le=1000,
+        description="protocol 'paillier': rows that each batch has at least per column of a party, and rows of each "
+        "batch that a column tells of; with fewer a party can solve its gradients for the others' rows",
+        json_schema_extra={"unit": "rows per column"},
+    )
     learning_rate: float = Field(default=0.01, gt=0, le=10, description="step size")
     init_param: InitParam = Field(default=InitParam(), description="first weights")
     max_iter: int = Field(default=100, ge=1, le=10_000, description="most epochs", json_schema_extra={"unit": "epochs"})
