@@ -1,6 +1,6 @@
 """Method ``ecdh`` of ``Intersection``: elliptic-curve Diffie-Hellman (``federatedml.crypto.ecdh``).
 
-a is the guest's secret scalar, b the host's, H the hash to the curve. Lists travel in chunks, so that both work at once:
+a is the guest's secret scalar, b the host's, H the hash to the curve. Lists travel in chunks: both work at once.
 
 1. guest -> host: a H(x) of its ids, shuffled; host -> guest: b H(y) of its ids, shuffled;
 2. host -> guest: b a H(x), shuffled again over the whole list. The guest multiplies the host's list by a and sees how
