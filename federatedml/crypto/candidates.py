@@ -51,7 +51,7 @@ class BinTable:
     @property
     def rows(self) -> int:
         """Number of rows."""
-        return self.bins.shape[1]
+        return int(self.bins.shape[1])
 
     @cached_property
     def offsets(self) -> NDArray[np.int64]:
@@ -76,7 +76,8 @@ class BinTable:
     def goes_left(self, candidate: int) -> NDArray[np.bool_]:
         """(rows,) which rows a split at this candidate sends to the left."""
         feature, k = self.where(candidate)
-        return self.bins[feature] <= k
+        left: NDArray[np.bool_] = self.bins[feature] <= k
+        return left
 
     def indicators(self, start: int, stop: int, dtype: np.dtype[Number]) -> NDArray[Number]:
         """(stop - start, candidates) ones where a row goes left, for some rows."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -108,7 +106,6 @@ def test_products_at_the_holder() -> None:
     r = rng.uniform(-1, 1, ROWS)
     result = plan.apply(asker.seal(r, codec))
     found = result.read(asker.tell(), codec)[:, 0]
-    np.testing.assert_allclose(found, X.T @ r, atol=0, rtol=0, equal_nan=False) if False else None
     assert (np.abs(found - X.T @ r) <= ROWS * 2.0**-20 * np.abs(X).max(axis=0)).all()
 
 
@@ -162,11 +159,11 @@ def test_matrices_and_vectors_leave_only_masked() -> None:
 class TestWhatMasksMustNotDo:
     def test_a_column_used_twice_tells_the_difference_of_two_vectors(self) -> None:
         _, asker, _ = splits(1)
-        _, again, _ = splits(1)  # the same name is forced: what a lost counter would do
-        again.deal = asker.deal
         first, second = vectors(2).T
-        d1, d2 = (np.frombuffer(a.seal(v, Codec(8, 8.0)).body, "<u4") for a, v in ((asker, first), (again, second)))
         codec = Codec(8, 8.0)
+        d1 = np.frombuffer(asker.seal(first, codec).body, "<u4")
+        asker._columns = Columns(1)  # what a lost counter would do
+        d2 = np.frombuffer(asker.seal(second, codec).body, "<u4")
         np.testing.assert_array_equal((d1 - d2).view("<i4"), codec.encode(first) - codec.encode(second))
 
     def test_no_column_is_handed_out_twice(self) -> None:
@@ -210,8 +207,7 @@ class TestWhatMasksMustNotDo:
         plan.apply(asker.seal(vectors(2)))
         again = holder.plan(Splits(table(), WordRing()), plan.kept())
         assert again.deal == plan.deal
-        found = asker.open(plan.apply(asker.seal(vectors(1))).reveal()) if False else again.apply(asker.seal(vectors(1)))
-        assert found.columns == range(2, 3)
+        assert again.apply(asker.seal(vectors(1))).columns == range(2, 3)
         other = BinTable.of(np.roll(table().bins, 1, axis=1), table().counts)
         with pytest.raises(ProtocolError, match="FED-716"):
             holder.plan(Splits(other, WordRing()), plan.kept())
@@ -248,7 +244,6 @@ class TestHostile:
         plan.apply(asker.seal(vectors(1)))
         with pytest.raises(ProtocolError, match="FED-714"):
             plan.apply(asker.seal(vectors(1)))
-        asker.seal(np.zeros(ROWS)) if False else None
 
     @pytest.mark.parametrize("cut", [0, 4, 8])
     def test_vectors_of_another_length(self, cut: int) -> None:
@@ -277,7 +272,9 @@ class TestHostile:
 
     def test_corrections_for_too_many_columns(self) -> None:
         plan, asker, dealer = splits(1)
-        more = pack(type(next(dealer.corrections(range(1)))), plan.deal, range(1, 2), np.zeros((plan.outputs, 1), "<u4"))
+        more = pack(
+            type(next(dealer.corrections(range(1)))), plan.deal, range(1, 2), np.zeros((plan.outputs, 1), "<u4")
+        )
         with pytest.raises(ProtocolError, match="FED-715"):
             asker.pads.correct(more)
 
@@ -344,7 +341,7 @@ class TestScales:
         assert scale.bits == 0
 
     @pytest.mark.parametrize("bad", [np.nan, np.inf, 1.7e308])
-    def test_numbers_that_are_not_finite(self, bad: float) -> None:
+    def test_numbers_whose_sum_is_not_finite(self, bad: float) -> None:
         with pytest.raises(DataError, match="FED-712"):
             encode(np.array([bad, bad]), WordRing())
 
@@ -371,4 +368,3 @@ def test_a_matrix_with_a_hole_is_refused() -> None:
 def test_names_never_repeat() -> None:
     names = {Deal.new(1, 1, WordRing(), 0).name for _ in range(100)}
     assert len(names) == 100
-    assert all(a != b for a, b in itertools.combinations(names, 2))

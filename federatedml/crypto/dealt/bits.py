@@ -1,7 +1,8 @@
 """Bits of the rows of some nodes, told to the party that knows the nodes, which the other party does not learn.
 
-The owner has masks m_1, m_2, ... of disjoint sets of rows (the nodes of a level that split at the holder's candidates),
-the holder for each a vector l of bits (which rows its candidate sends left). The owner learns m & l, the holder nothing:
+The owner has masks m_1, m_2, ... of disjoint sets of rows (the nodes of a level that split at the holder's
+candidates), the holder for each a vector l of bits (which rows its candidate sends left). The owner learns the bits
+m & l, the holder nothing:
 
     seed of owner and dealer:   beta per set          dealer to owner:  gamma ^ (alpha & beta) per set
     seed of holder and dealer:  alpha, gamma per set

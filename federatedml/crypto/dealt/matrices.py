@@ -63,21 +63,21 @@ class Numbers:
         _, exponents = np.frexp(np.abs(matrix).max(axis=0, initial=0.0))
         self.entry_bits = bits
         self.exponents = exponents.astype(np.int64) - bits
-        self._words = np.rint(np.ldexp(matrix, -self.exponents)).astype(np.int64).astype(ring.dtype)
+        self._words: RingWords = np.rint(np.ldexp(matrix, -self.exponents)).astype(np.int64).astype(ring.dtype)
 
     @property
     def inputs(self) -> int:
         """See ``Fixed``."""
-        return self._words.shape[0]
+        return int(self._words.shape[0])
 
     @property
     def outputs(self) -> int:
         """See ``Fixed``."""
-        return self._words.shape[1]
+        return int(self._words.shape[1])
 
     def words(self, rows: slice) -> RingWords:
         """See ``Fixed``."""
-        return self._words[rows].copy()
+        return np.array(self._words[rows])
 
     def apply(self, vectors: RingWords, compute: Compute = SERIAL) -> RingWords:
         """See ``Fixed``."""

@@ -60,8 +60,8 @@ def unpack(message: Packed, deal: Deal, place: range, outer: int) -> RingWords:
     Raises:
         ProtocolError: FED-715, it is of another map, about something else, or of another length.
     """
-    expected = (Scheme.DEALT, _key(deal, type(message), place), len(place) * outer, deal.ring.word_bytes, 0)
-    found = (message.scheme, message.key, message.count, message.width, message.scale_bits)
+    expected = (Scheme.DEALT, _key(deal, type(message), place), len(place) * outer, deal.ring.word_bytes, 0, 0)
+    found = (message.scheme, message.key, message.count, message.width, message.scale_bits, message.slot_bits)
     if found != expected:
         raise ProtocolError(
             "FED-715",

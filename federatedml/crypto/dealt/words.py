@@ -83,7 +83,8 @@ def encode(vector: Floats, ring: WordRing, spare_bits: int = 0) -> tuple[RingWor
         DataError: a number or the sum of the absolute values is not finite, or there are too many numbers.
     """
     values = np.asarray(vector, np.float64)
-    total, count = float(np.abs(values).sum()), np.count_nonzero(values)
+    with np.errstate(over="ignore"):
+        total, count = float(np.abs(values).sum()), np.count_nonzero(values)
     if not math.isfinite(total):
         raise DataError("FED-712", "a vector has numbers that are not finite, or whose sum is not")
     signed = ring.bits == 64 or spare_bits > 0 or bool((values < 0).any())
