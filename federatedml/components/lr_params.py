@@ -93,7 +93,9 @@ class EncryptParam(Params):
     method: Annotated[Literal["Paillier"], BeforeValidator(_method)] = Field(
         default="Paillier", description="to set it selects protocol 'paillier'"
     )
-    key_length: int = Field(default=2048, ge=1024, le=4096, description="modulus", json_schema_extra={"unit": "bit"})
+    key_length: Literal[1024, 2048, 3072, 4096] = Field(
+        default=2048, description="modulus", json_schema_extra={"unit": "bit"}
+    )
 
 
 class EncryptedModeParam(Params):
@@ -157,6 +159,13 @@ class LogisticParams(Params):
         description="protocol 'paillier': rows that each batch has at least per column of a party, and rows of each "
         "batch that a column tells of; with fewer a party can solve its gradients for the others' rows",
         json_schema_extra={"unit": "rows per column"},
+    )
+    feature_bits: int = Field(
+        default=16,
+        ge=8,
+        le=24,
+        description="protocol 'paillier': bits that gradients are computed with of each feature; fewer are faster",
+        json_schema_extra={"unit": "bit"},
     )
     learning_rate: float = Field(default=0.01, gt=0, le=10, description="step size")
     init_param: InitParam = Field(default=InitParam(), description="first weights")
