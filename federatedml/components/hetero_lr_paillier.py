@@ -102,9 +102,7 @@ OPENED = Topic(
     "the gradient of its own weights, batch by batch: as many linear equations in the residuals of the batch's rows as "
     "it has columns, and residuals tell labels and the others' predictors",
 )
-SQUARES = Topic(
-    "encrypted_squares", (Role.HOST,), (Role.GUEST,), PackedCodec(Sealed), Carries.CIPHERTEXT, FRESH, MIB
-)
+SQUARES = Topic("encrypted_squares", (Role.HOST,), (Role.GUEST,), PackedCodec(Sealed), Carries.CIPHERTEXT, FRESH, MIB)
 LOSS = Topic(
     "masked_loss",
     (Role.GUEST,),
