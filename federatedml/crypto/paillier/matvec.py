@@ -3,14 +3,14 @@
 Columns are scaled to signed integers of a few bits. Per column the product of c_i^x_i is taken by buckets (Pippenger
 1976; Bernstein, Doumen, Lange, Oosterwijk 2012): digits of x in balanced radix 2^w, one bucket per digit and sign, one
 multiplication per row and digit, and two per bucket at the end. Positive and negative digits are kept apart, so that
-one inverse per column is enough. Columns with few values are first grouped by value.
+one inverse per column is enough.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import gmpy2
 import numpy as np
@@ -28,6 +28,7 @@ from federatedml.errors import ProtocolError
 Part = tuple[bytes, NDArray[np.int32], bytes, int]
 MAX_DIGIT = 12
 MIN_ROWS = 4096  # of a part: below, buckets cost more than rows
+WORTH_A_SHIFT = 40  # rows: a power of the sum of all rows costs as much as some 30 multiplications
 
 
 @dataclass(frozen=True)
@@ -148,21 +149,50 @@ def products(part: Part) -> bytes:
     Args:
         part: ciphertexts packed, integers (columns, rows), n little-endian, bits of the integers.
     """
-    body, integers, n_bytes, bits = part
-    public = PublicKey(mpz.from_bytes(n_bytes, "little"))
-    bases = unpacked(body, public.width)
-    return packed((column_product(bases, column, public.n2, bits) for column in integers), public.width)
+    body, integers, n, bits = part
+    public = PublicKey(mpz.from_bytes(n, "little"))
+    powers = Powers(unpacked(body, public.width), public.n2)
+    return packed((powers.product(column, bits) for column in integers), public.width)
 
 
-def column_product(bases: Sequence[mpz], exponents: NDArray[np.int32], modulus: mpz, bits: int) -> mpz:
-    """The product of bases[i]^exponents[i] modulo ``modulus``."""
-    values, first, counts = _grouped(exponents)
-    if 2 * len(values) <= len(exponents):
-        bases = [_product((bases[row] for row in rows.tolist()), modulus) for rows in np.split(first, counts)]
-        exponents = values
+@dataclass(frozen=True)
+class Powers:
+    """Products of powers of the same bases, for many columns of exponents."""
+
+    bases: Sequence[mpz]
+    modulus: mpz
+
+    @cached_property
+    def _total(self) -> mpz:
+        """The product of all bases."""
+        return _product(self.bases, self.modulus)
+
+    def product(self, exponents: NDArray[np.int32], bits: int) -> mpz:
+        """The product of bases[i]^exponents[i].
+
+        Exponents are taken relative to their most frequent value: sum c_i x_i = sum c_i (x_i - s) + s sum c_i, and
+        what is zero then costs nothing. Rows of equal exponents are multiplied first if that halves the rows.
+        """
+        values, order, starts = _grouped(exponents)
+        groups = np.split(order, starts)
+        most = int(np.argmax([len(rows) for rows in groups]))
+        shift = int(values[most]) if len(groups[most]) > WORTH_A_SHIFT else 0
+        rest = [(value - shift, rows) for value, rows in zip(values.tolist(), groups, strict=True) if value != shift]
+        if 2 * len(rest) <= len(exponents):
+            bases = [_product((self.bases[row] for row in rows.tolist()), self.modulus) for _, rows in rest]
+            relative = np.array([value for value, _ in rest], np.int32)
+        else:
+            kept = np.flatnonzero(exponents != shift)
+            bases, relative = [self.bases[row] for row in kept.tolist()], exponents[kept] - np.int32(shift)
+        product = _by_digits(bases, relative, bits, self.modulus) if bases else mpz(1)
+        return product * gmpy2.powmod(self._total, shift, self.modulus) % self.modulus if shift else product
+
+
+def _by_digits(bases: Sequence[mpz], exponents: NDArray[np.int32], bits: int, modulus: mpz) -> mpz:
+    """The product of bases[i]^exponents[i], one multiplication per base and digit."""
     top, bottom = mpz(1), mpz(1)
     for width, digits in _digits(exponents, bits):
-        up, down = _bucketed(bases, digits, width, modulus)
+        up, down = _bucketed(bases, digits, modulus)
         shift = mpz(1) << width
         top = gmpy2.powmod(top, shift, modulus) * up % modulus
         bottom = gmpy2.powmod(bottom, shift, modulus) * down % modulus
@@ -188,7 +218,7 @@ def _grouped(exponents: NDArray[np.int32]) -> tuple[NDArray[np.int32], Integers,
 
 
 def _digits(exponents: NDArray[np.int32], bits: int) -> Iterator[tuple[int, NDArray[np.int32]]]:
-    """Balanced digits, highest first; each digit is at most 2^(width - 1)."""
+    """Balanced digits, highest first: up to 2^(width - 1) in size, the highest up to 2^width."""
     rest, found = exponents, list[tuple[int, NDArray[np.int32]]]()
     widths = digit_widths(len(exponents), bits)
     for width in widths[:-1]:
@@ -200,15 +230,15 @@ def _digits(exponents: NDArray[np.int32], bits: int) -> Iterator[tuple[int, NDAr
     return reversed(found)
 
 
-def _bucketed(bases: Sequence[mpz], digits: NDArray[np.int32], width: int, modulus: mpz) -> tuple[mpz, mpz]:
+def _bucketed(bases: Sequence[mpz], digits: NDArray[np.int32], modulus: mpz) -> tuple[mpz, mpz]:
     """Products of base^digit over positive, and of base^-digit over negative digits."""
     values, order, starts = _grouped(digits)
-    up, down = [mpz(1)] * (2 ** (width - 1) + 1), [mpz(1)] * (2 ** (width - 1) + 1)
+    size = int(np.abs(values).max(initial=0)) + 1
+    up, down = [mpz(1)] * size, [mpz(1)] * size
     for value, rows in zip(values.tolist(), np.split(order, starts), strict=True):
-        if value > 0:
-            up[value] = _product((bases[row] for row in rows.tolist()), modulus)
-        elif value < 0:
-            down[-value] = _product((bases[row] for row in rows.tolist()), modulus)
+        if value:
+            bucket = _product((bases[row] for row in rows.tolist()), modulus)
+            (up if value > 0 else down)[abs(value)] = bucket
     return _weighted(up, modulus), _weighted(down, modulus)
 
 
