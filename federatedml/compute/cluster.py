@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 A = TypeVar("A")
 R = TypeVar("R")
 S = TypeVar("S")
-PATIENCE_S = 30.0  # for which a cluster is looked for
+PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,13 @@ class Cluster:
     Args:
         address: ``tls://HOST:PORT``, or ``tcp://`` on this machine.
         workers: how many kernels run at once, for those who cut work into parts; None: the cluster is asked.
+        patience: seconds for which the cluster is looked for.
     """
 
-    def __init__(self, address: str, tls: Tls | None = None, workers: int | None = None) -> None:
-        self.address, self.tls, self._workers = address, tls, workers
+    def __init__(
+        self, address: str, tls: Tls | None = None, workers: int | None = None, patience: float = PATIENCE_S
+    ) -> None:
+        self.address, self.tls, self.patience, self._workers = address, tls, patience, workers
         self._lock = threading.Lock()
         self._client: Client | None = None
 
@@ -67,19 +70,15 @@ class Cluster:
         with _errors(spelled.name):
             client = self._connected()
             futures = [client.submit(_call, spelled, part, pure=False) for part in parts]
-            return list(client.gather(futures))
+            return _gathered(client, futures)
 
     def hold(self, load: Callable[[A], S], parts: Sequence[A]) -> Partitions:
         """See ``Compute``. A part whose worker is lost is loaded again at another one."""
         spelled = Spelled.of(load)
         with _errors(spelled.name):
-            from distributed import wait
-
             client = self._connected()
             futures = [client.submit(_call, spelled, part, pure=False) for part in parts]
-            wait(futures)
-            for failed in (future for future in futures if future.status != "finished"):
-                failed.result()
+            _finished(futures)
             return _Held(self, futures)
 
     def close(self) -> None:
@@ -106,7 +105,7 @@ class Cluster:
                 )
                 for part in held
             ]
-            return list(client.gather(futures))
+            return _gathered(client, futures)
 
     def _connected(self) -> Client:
         from distributed import Client, Security
@@ -122,7 +121,7 @@ class Cluster:
         with self._lock:
             if self._client is None:
                 try:
-                    self._client = Client(self.address, security=security, timeout=PATIENCE_S, set_as_default=False)
+                    self._client = Client(self.address, security=security, timeout=self.patience, set_as_default=False)
                 except (OSError, TimeoutError) as error:
                     raise ComputeError(
                         "FED-754", f"no cluster answers: {type(error).__name__}", self.address
@@ -156,6 +155,19 @@ class _Held:
 
     def close(self) -> None:
         self._parts = []  # the cluster forgets what no future names
+
+
+def _gathered(client: Client, futures: Sequence[Any]) -> list[Any]:
+    _finished(futures)
+    return list(client.gather(futures))
+
+
+def _finished(futures: Sequence[Any]) -> None:
+    """Wait for all up to the first in order that failed, and raise what it raised."""
+    for future in futures:
+        error = future.exception()
+        if error is not None:
+            raise error
 
 
 def _call(kernel: Spelled, *arguments: Any) -> Any:
