@@ -38,7 +38,7 @@ def plan_json(spec: PipelineSpec) -> dict[str, Any]:
         "auto_retries": dict(spec.job.auto_retries),
         "members": {str(member): _member(spec, member) for member in spec.parties.members},
         "specified_task_run": asdict(spec.job.specified) if spec.job.specified else None,
-        "disclosure": disclosure(spec.running),
+        "disclosure": disclosure(spec),
         "predict_dsl": spec.graph.inference_dsl,
         "predict_problem": _predict_problem(spec.graph),
         "notes": list(spec.notes),

@@ -172,7 +172,8 @@ class ComponentWork:
             params = _params(self.component, self.step)
             committed = load_committed(start.inputs, self.plan)
             inputs = self.store.inputs(self.step, committed, self.rule)
-            box = self._box(start, attempt_dir)
+            running = self.component.variant(self.component, params)
+            box = self._box(start, attempt_dir, running)
         with self.clock.part("algorithm"):
             outputs = self.component.roles[self.seat.member.role](params, box, inputs)
         with self.clock.part("store"):
@@ -186,12 +187,12 @@ class ComponentWork:
             log.info("%s = %.6g", name, value)
         return dump_outputs(stored)
 
-    def _box(self, start: local_pb2.Start, attempt_dir: Path) -> Box:
+    def _box(self, start: local_pb2.Start, attempt_dir: Path, running: Component) -> Box:
         checkpoints = CheckpointStore(attempt_dir.parent)
         return Box(
             me=self.seat.member,
             members=sorted(member_of(member) for member in start.members),
-            topics=self.component.topic_table(),
+            topics=running.topic_table(),
             transport=self.session.transport,
             attempt=AttemptKey(
                 self.seat.initiator, self.seat.job_id, self.seat.component, start.step.generation, start.step.attempt

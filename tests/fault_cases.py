@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 from federatedml.component import Inputs
 from federatedml.components.data_io import DATA_IO, DataIOParams
 from federatedml.components.evaluation import EVALUATION, EvaluateParams
-from federatedml.components.intersection import INTERSECTION, IntersectParams
+from federatedml.components.intersection import INTERSECTION
+from federatedml.components.intersection_params import IntersectParams
 from federatedml.components.secure_add import SECURE_ADD, SecureAddParams
 from federatedml.data.table import Kind
 from tests.conformance import Case, Same

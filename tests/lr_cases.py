@@ -14,8 +14,9 @@ from sklearn.datasets import load_breast_cancer
 
 from airfed_proto.v1 import model_pb2
 from federatedml.component import Inputs, Outputs
-from federatedml.components.hetero_lr import HETERO_LR, PARAM
+from federatedml.components.hetero_lr import HETERO_LR
 from federatedml.components.lr_params import LogisticParams
+from federatedml.components.lr_result import PARAM
 from federatedml.crypto.shared_linear import batch_order, batch_sizes
 from federatedml.data.table import Table
 from federatedml.federation.local import StepResult
@@ -98,7 +99,7 @@ def in_clear(p: LogisticParams, guest: Table, host: Table, start: Floats | None 
     for _ in range(p.max_iter):
         for xb, yb in zip(np.split(x, cuts), np.split(y, cuts), strict=True):
             residual = 1 / (1 + np.exp(-xb @ w)) - yb
-            w = w - p.learning_rate * xb.T @ residual / len(yb) - p.decay * shrinks * w
+            w = w - p.learning_rate * xb.T @ residual / len(yb) - p.shrinkage * shrinks * w
     z = pooled @ w
     return Clear(w, float(np.mean(np.logaddexp(0, z) - positive * z)), 1 / (1 + np.exp(-z)))
 

@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -104,9 +105,9 @@ class AirflowClient:
         logs = await self._events(run, ENDS, after)
         return str(logs[0]["owner"] or "somebody") if logs else ""
 
-    async def touched(self, run: Run, after: int) -> Touched | None:
-        """Whether a person cleared tasks of the run since event ``after``."""
-        logs = await self._events(run, CLEARS, after)
+    async def touched(self, run: Run, after: int, since: float) -> Touched | None:
+        """Whether a person cleared tasks of the run; what was cleared while the job ran only brought a process back."""
+        logs = [log for log in await self._events(run, CLEARS, after) if _moment(log["when"]) > since]
         if not logs:
             return None
         fresh = sorted(task for task, state in (await self._states(run)).items() if state not in FINISHED)
@@ -195,6 +196,11 @@ class AirflowClient:
 def _path(run: Run) -> str:
     """Names that Airflow gives to runs have ``+`` and ``:``."""
     return f"/api/v2/dags/{quote(run.dag_id, safe='')}/dagRuns/{quote(run.job_id, safe='')}"
+
+
+def _moment(text: str) -> float:
+    """Unix seconds of Airflow's ISO 8601."""
+    return datetime.fromisoformat(text).timestamp()
 
 
 def _body(answer: httpx.Response) -> dict[str, Any]:

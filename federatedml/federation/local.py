@@ -164,6 +164,7 @@ class LocalNetwork:
             FedError: the first error of any member's role function.
         """
         members = sorted(params)
+        component = component.variant(component, params[members[0]])
         stored: dict[Member, dict[tuple[int, int], bytes]] = {m: {} for m in members}
         covered: dict[Member, list[MetricPoint]] = {m: [] for m in members}
         resumed: list[int | None] = []

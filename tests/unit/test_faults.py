@@ -84,7 +84,7 @@ def test_the_way_between_the_mailboxes_is_as_bad_as_it_should_be(tmp_path: Path)
 def test_a_damaged_message_ends_the_step_and_is_never_used(tmp_path: Path) -> None:
     class Damages(Way):
         def put(self, content: Content) -> None:
-            if isinstance(content, pb.Chunk) and content.key.topic == "matches":
+            if isinstance(content, pb.Chunk) and content.key.topic == "ecdh_matches":
                 content.data = content.data[:-1]
             super().put(content)
 

@@ -13,8 +13,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from federatedml.component import Inputs
-from federatedml.components.hetero_lr import HETERO_LR, META, PARAM
+from federatedml.components.hetero_lr import HETERO_LR
 from federatedml.components.linear_model import initial_weights
+from federatedml.components.lr_result import META, PARAM
 from federatedml.data.table import Kind, Table, read, write
 from federatedml.errors import DataError, DslError, FedError, ProtocolError
 from federatedml.federation.box import Box

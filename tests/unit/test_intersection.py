@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from federatedml.component import Inputs
-from federatedml.components import intersection
-from federatedml.components.intersection import GUEST_IDS, HOST_IDS, INTERSECTION, MATCHES, POSITIONS, IntersectParams
+from federatedml.components import intersection, intersection_ecdh
+from federatedml.components.intersection import GUEST_SIZE, HOST_SIZE, INTERSECTION
+from federatedml.components.intersection_ecdh import BLINDED_TWICE, GUEST_IDS, HOST_IDS, MATCHES, POSITIONS
+from federatedml.components.intersection_params import IntersectParams
 from federatedml.data.table import Table, aligned
 from federatedml.errors import DataError, FedError, ProtocolError
 from federatedml.federation.local import LocalNetwork, StepResult
@@ -82,6 +84,15 @@ def test_any_two_sets_meet_in_their_intersection(tmp_path_factory: Any, ours: li
         assert [list(one.ids) for one in found.values()] == [expected, expected]
 
 
+def test_lists_of_several_chunks_meet_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intersection_ecdh, "CHUNK_IDS", 4)
+    ids = {GUEST: [f"u{i}" for i in range(11)], HOST: [f"u{i}" for i in range(3, 30, 3)]}
+    result = case(ids).run(tmp_path)
+    assert [list(one.ids) for one in tables(result).values()] == [["u3", "u6", "u9"]] * 2
+    rounds = sorted(m.key.round for m in result.sent if m.key.topic == "ecdh_blinded_twice")
+    assert rounds == [0, 1, 2]
+
+
 def test_with_several_hosts_only_ids_of_all_remain(tmp_path: Path) -> None:
     ids = {GUEST: list("abcdefg"), HOST: list("gfedx"), OTHER_HOST: list("cdegy")}
     result = case(ids).run(tmp_path)
@@ -115,9 +126,9 @@ def test_below_a_partys_minimum_only_the_refusal_is_told(tmp_path: Path, careful
         network.run(strict.component, strict.params, strict.inputs)
     assert "4" not in caught.value.message.replace("FED-241", "")
     sent = {message.key.topic for message in network.sent}
-    assert "positions" not in sent  # the guest never learns which of its ids matched
+    assert "ecdh_positions" not in sent  # the guest never learns which of its ids matched
     if careful == "guest_9999":
-        assert "matches" not in sent  # nor the host which of its own
+        assert "ecdh_matches" not in sent  # nor the host which of its own
 
 
 @pytest.mark.parametrize(("short", "careful"), [(GUEST, HOST), (HOST, HOST), (GUEST, GUEST)])
@@ -128,7 +139,8 @@ def test_a_list_below_the_minimum_gets_no_answer(tmp_path: Path, short: Member, 
     network = LocalNetwork(tmp_path)
     with pytest.raises(DataError, match=f"FED-241.*{careful} allows"):
         network.run(step.component, step.params, step.inputs)
-    assert {message.key.topic for message in network.sent} <= ({"guest_ids"} if careful == HOST else set())
+    told = {"guest_size", "host_size", "ecdh_guest_ids" if careful == HOST else "ecdh_host_ids"}
+    assert {message.key.topic for message in network.sent} <= told
 
 
 def test_the_smallest_allowed_intersection_passes(tmp_path: Path) -> None:
@@ -142,9 +154,9 @@ def test_no_id_and_no_order_of_a_table_is_on_the_wire(tmp_path: Path) -> None:
     sent = case({GUEST: ids, HOST: ids}).run(tmp_path).sent
     assert not any(b"customer" in message.body for message in sent)
     by_topic = {message.key.topic: message.body for message in sent}
-    positions = POSITIONS.codec.decode(by_topic["positions"]).tolist()
+    positions = POSITIONS.codec.decode(by_topic["ecdh_positions"]).tolist()
     assert sorted(positions) == list(range(40)) != positions
-    at_host = MATCHES.codec.decode(by_topic["matches"])["host"].tolist()
+    at_host = MATCHES.codec.decode(by_topic["ecdh_matches"])["host"].tolist()
     assert sorted(at_host) == list(range(40)) != at_host
 
 
@@ -152,9 +164,9 @@ def test_two_runs_on_the_same_tables_share_no_blinded_id(tmp_path: Path) -> None
     blinded = []
     for run in ("first", "second"):
         sent = case({GUEST: ["a", "b"], HOST: ["a", "b"]}).run(tmp_path / run).sent
-        body = next(message.body for message in sent if message.key.topic == "host_ids")
-        lists = HOST_IDS.codec.decode(body)
-        blinded.append({bytes(point) for points in lists.values() for point in points})
+        lists = [GUEST_IDS.codec.decode(m.body) for m in sent if m.key.topic.endswith(("_ids", "_twice"))]
+        assert len(lists) == 3
+        blinded.append({bytes(point) for points in lists for point in points})
     assert not blinded[0] & blinded[1]
 
 
@@ -177,6 +189,8 @@ def test_points_of_a_hostile_guest_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hostile: np.ndarray
 ) -> None:
     def send_hostile(p: Any, box: Any, inputs: Inputs) -> None:
+        box.send(GUEST_SIZE, np.array([len(hostile)], "<u8"))
+        box.recv(HOST_SIZE)
         box.send(GUEST_IDS, hostile)
         box.recv(HOST_IDS)
 
@@ -193,8 +207,9 @@ def test_points_of_a_hostile_guest_are_refused(
 def test_positions_of_a_hostile_guest_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, matches: tuple[list[int], list[int]]
 ) -> None:
-    claim = {"host": np.array(matches[0], "<u4"), "guest": np.array(matches[1], "<u4")}
-    monkeypatch.setattr(intersection, "_matches", lambda *_: claim)
+    real = intersection_ecdh._met
+    claim = tuple(np.array(positions) for positions in matches)
+    monkeypatch.setattr(intersection_ecdh, "_met", lambda own: real(own) and claim)
     with pytest.raises(ProtocolError, match="FED-372"):
         case({GUEST: ["a", "b"], HOST: ["a", "b"]}).run(tmp_path)
 
@@ -203,13 +218,16 @@ def test_a_host_that_returns_another_number_of_points_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def short(p: Any, box: Any, inputs: Inputs) -> None:
+        box.send(HOST_SIZE, np.array([2], "<u8"))
+        box.recv(GUEST_SIZE)
         points = box.recv(GUEST_IDS)
-        box.send(HOST_IDS, {"host": points, "guest": points[:1]})
+        box.send(HOST_IDS, points)
+        box.send(BLINDED_TWICE, points[:1])
         box.recv(MATCHES)
 
     monkeypatch.setitem(INTERSECTION.roles, HOST.role, short)
     with pytest.raises(ProtocolError, match="FED-370"):
-        case({GUEST: ["a", "b"], HOST: ["a"]}).run(tmp_path)
+        case({GUEST: ["a", "b"], HOST: ["a", "b"]}).run(tmp_path)
 
 
 def test_more_ids_than_fit_are_refused_before_anything_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,11 +277,14 @@ def test_component_conforms(tmp_path: Path) -> None:
         (topic, source, destination)
         for host in ("host_10000", "host_10002")
         for topic, source, destination in [
-            ("guest_ids", "guest_9999", host),
-            ("host_ids", host, "guest_9999"),
-            ("matches", "guest_9999", host),
-            ("positions", host, "guest_9999"),
+            ("ecdh_guest_ids", "guest_9999", host),
+            ("ecdh_host_ids", host, "guest_9999"),
+            ("ecdh_blinded_twice", host, "guest_9999"),
+            ("ecdh_matches", "guest_9999", host),
+            ("ecdh_positions", host, "guest_9999"),
             ("common", "guest_9999", host),
+            ("guest_size", "guest_9999", host),
+            ("host_size", host, "guest_9999"),
         ]
     ]
     assert chart(result) == sorted((topic, 0, source, destination) for topic, source, destination in pairs)

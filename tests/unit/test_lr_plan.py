@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from federatedml.components.hetero_lr import CORRECTIONS, FEATURES
+from federatedml.components.hetero_lr_shared import CORRECTIONS, FEATURES
 from federatedml.components.lr_plan import ENVELOPE, training_plan
 from federatedml.crypto.encoding import MAX_ROWS
 from federatedml.errors import DataError

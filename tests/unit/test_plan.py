@@ -125,7 +125,7 @@ def test_the_model_key_is_in_the_model_id() -> None:
 
 def test_the_disclosure_is_the_components_own() -> None:
     modules = {"dataio_0": "DataIO", "evaluation_0": "Evaluation", "hetero_lr_0": "HeteroLR"}
-    told = disclosure(spec().graph.components)
+    told = disclosure(spec())
     assert told == {
         **{name: registry()[module].disclosure() for name, module in modules.items()},
         "intersection_0": registry()["Intersection"].disclosure(),
