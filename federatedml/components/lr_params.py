@@ -95,7 +95,9 @@ class EncryptParam(Params):
     method: Annotated[Literal["Paillier"], BeforeValidator(_method)] = Field(
         default="Paillier", description="to set it selects protocol 'paillier'"
     )
-    key_length: int = Field(default=2048, ge=1024, le=4096, description="modulus", json_schema_extra={"unit": "bit"})
+    key_length: Literal[1024, 2048, 3072, 4096] = Field(
+        default=2048, description="modulus", json_schema_extra={"unit": "bit"}
+    )
 
 
 class EncryptedModeParam(Params):
@@ -136,7 +138,7 @@ class OneVsRestParam(Params):
 class LogisticParams(Params):
     """FATE's LogisticParam and the choice of the protocol."""
 
-    protocol: Annotated[Literal["auto", "shared", "paillier"], Built(("auto", "shared"))] = Field(
+    protocol: Literal["auto", "shared", "paillier"] = Field(
         default="auto", description="auto: 'paillier' exactly if encrypt_param.method is set, else 'shared'"
     )
     penalty: Annotated[Literal["L2", "L1", "NONE"], BeforeValidator(_penalty)] = Field(
@@ -159,6 +161,13 @@ class LogisticParams(Params):
         description="protocol 'paillier': rows that each batch has at least per column of a party, and rows of each "
         "batch that a column tells of; with fewer a party can solve its gradients for the others' rows",
         json_schema_extra={"unit": "rows per column"},
+    )
+    feature_bits: int = Field(
+        default=16,
+        ge=8,
+        le=24,
+        description="protocol 'paillier': bits that gradients are computed with of each feature; fewer are faster",
+        json_schema_extra={"unit": "bit"},
     )
     learning_rate: float = Field(default=0.01, gt=0, le=10, description="step size")
     init_param: InitParam = Field(default=InitParam(), description="first weights")
@@ -206,12 +215,8 @@ class LogisticParams(Params):
         if not isinstance(given, Mapping) or given.get("protocol", "auto") != "auto":
             return given
         encrypt = given.get("encrypt_param")
-        if isinstance(encrypt, Mapping) and "method" in encrypt:
-            raise ValueError(
-                "encrypt_param.method is set, which selects protocol 'paillier': it is not available yet; "
-                "leave encrypt_param.method out, or set protocol to 'shared'"
-            )
-        return {**given, "protocol": "shared"}
+        chosen = isinstance(encrypt, Mapping) and "method" in encrypt
+        return {**given, "protocol": "paillier" if chosen else "shared"}
 
     @model_validator(mode="after")
     def _known_to_the_protocol(self) -> LogisticParams:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from federatedml.component import Inputs
 from federatedml.components import intersection, intersection_ecdh
 from federatedml.components.intersection import GUEST_SIZE, HOST_SIZE, INTERSECTION
-from federatedml.components.intersection_ecdh import GUEST_IDS, HOST_IDS, MATCHES, POSITIONS
+from federatedml.components.intersection_ecdh import BLINDED_TWICE, GUEST_IDS, HOST_IDS, MATCHES, POSITIONS
 from federatedml.components.intersection_params import IntersectParams
 from federatedml.data.table import Table, aligned
 from federatedml.errors import DataError, FedError, ProtocolError
@@ -84,6 +84,15 @@ def test_any_two_sets_meet_in_their_intersection(tmp_path_factory: Any, ours: li
         assert [list(one.ids) for one in found.values()] == [expected, expected]
 
 
+def test_lists_of_several_chunks_meet_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intersection_ecdh, "CHUNK_IDS", 4)
+    ids = {GUEST: [f"u{i}" for i in range(11)], HOST: [f"u{i}" for i in range(3, 30, 3)]}
+    result = case(ids).run(tmp_path)
+    assert [list(one.ids) for one in tables(result).values()] == [["u3", "u6", "u9"]] * 2
+    rounds = sorted(m.key.round for m in result.sent if m.key.topic == "ecdh_blinded_twice")
+    assert rounds == [0, 1, 2]
+
+
 def test_with_several_hosts_only_ids_of_all_remain(tmp_path: Path) -> None:
     ids = {GUEST: list("abcdefg"), HOST: list("gfedx"), OTHER_HOST: list("cdegy")}
     result = case(ids).run(tmp_path)
@@ -130,7 +139,7 @@ def test_a_list_below_the_minimum_gets_no_answer(tmp_path: Path, short: Member, 
     network = LocalNetwork(tmp_path)
     with pytest.raises(DataError, match=f"FED-241.*{careful} allows"):
         network.run(step.component, step.params, step.inputs)
-    told = {"guest_size", "host_size"} | ({"ecdh_guest_ids"} if careful == HOST else set())
+    told = {"guest_size", "host_size", "ecdh_guest_ids" if careful == HOST else "ecdh_host_ids"}
     assert {message.key.topic for message in network.sent} <= told
 
 
@@ -155,9 +164,9 @@ def test_two_runs_on_the_same_tables_share_no_blinded_id(tmp_path: Path) -> None
     blinded = []
     for run in ("first", "second"):
         sent = case({GUEST: ["a", "b"], HOST: ["a", "b"]}).run(tmp_path / run).sent
-        body = next(message.body for message in sent if message.key.topic == "ecdh_host_ids")
-        lists = HOST_IDS.codec.decode(body)
-        blinded.append({bytes(point) for points in lists.values() for point in points})
+        lists = [GUEST_IDS.codec.decode(m.body) for m in sent if m.key.topic.endswith(("_ids", "_twice"))]
+        assert len(lists) == 3
+        blinded.append({bytes(point) for points in lists for point in points})
     assert not blinded[0] & blinded[1]
 
 
@@ -198,8 +207,9 @@ def test_points_of_a_hostile_guest_are_refused(
 def test_positions_of_a_hostile_guest_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, matches: tuple[list[int], list[int]]
 ) -> None:
-    claim = {"host": np.array(matches[0], "<u4"), "guest": np.array(matches[1], "<u4")}
-    monkeypatch.setattr(intersection_ecdh, "_matches", lambda *_: claim)
+    real = intersection_ecdh._met
+    claim = tuple(np.array(positions) for positions in matches)
+    monkeypatch.setattr(intersection_ecdh, "_met", lambda own: real(own) and claim)
     with pytest.raises(ProtocolError, match="FED-372"):
         case({GUEST: ["a", "b"], HOST: ["a", "b"]}).run(tmp_path)
 
@@ -211,12 +221,13 @@ def test_a_host_that_returns_another_number_of_points_is_refused(
         box.send(HOST_SIZE, np.array([2], "<u8"))
         box.recv(GUEST_SIZE)
         points = box.recv(GUEST_IDS)
-        box.send(HOST_IDS, {"host": points, "guest": points[:1]})
+        box.send(HOST_IDS, points)
+        box.send(BLINDED_TWICE, points[:1])
         box.recv(MATCHES)
 
     monkeypatch.setitem(INTERSECTION.roles, HOST.role, short)
     with pytest.raises(ProtocolError, match="FED-370"):
-        case({GUEST: ["a", "b"], HOST: ["a"]}).run(tmp_path)
+        case({GUEST: ["a", "b"], HOST: ["a", "b"]}).run(tmp_path)
 
 
 def test_more_ids_than_fit_are_refused_before_anything_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,6 +279,7 @@ def test_component_conforms(tmp_path: Path) -> None:
         for topic, source, destination in [
             ("ecdh_guest_ids", "guest_9999", host),
             ("ecdh_host_ids", host, "guest_9999"),
+            ("ecdh_blinded_twice", host, "guest_9999"),
             ("ecdh_matches", "guest_9999", host),
             ("ecdh_positions", host, "guest_9999"),
             ("common", "guest_9999", host),
