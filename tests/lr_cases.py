@@ -99,7 +99,7 @@ def in_clear(p: LogisticParams, guest: Table, host: Table, start: Floats | None 
     for _ in range(p.max_iter):
         for xb, yb in zip(np.split(x, cuts), np.split(y, cuts), strict=True):
             residual = 1 / (1 + np.exp(-xb @ w)) - yb
-            w = w - p.learning_rate * xb.T @ residual / len(yb) - p.decay * shrinks * w
+            w = w - p.learning_rate * xb.T @ residual / len(yb) - p.shrinkage * shrinks * w
     z = pooled @ w
     return Clear(w, float(np.mean(np.logaddexp(0, z) - positive * z)), 1 / (1 + np.exp(-z)))
 

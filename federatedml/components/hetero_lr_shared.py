@@ -33,7 +33,7 @@ from federatedml.components.linear_model import (
     stacked,
     training_loss,
 )
-from federatedml.components.lr_agreement import AGREEMENT, BETWEEN, SHAPE, agree, dealers_plan, expect
+from federatedml.components.lr_agreement import AGREEMENT, BETWEEN, SHAPE, agree, expect, told_shapes
 from federatedml.components.lr_params import LogisticParams
 from federatedml.components.lr_plan import CORRECTIONS_BYTES, FEATURES_BYTES, training_plan
 from federatedml.components.lr_predict import predicted, send_partial
@@ -170,10 +170,11 @@ def host(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
 
 def arbiter(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     """Deal correlated randomness, epoch by epoch, until the guest says stop; its model holds parameters only."""
-    shapes = box.gather(SHAPE)
-    plan = dealers_plan(p, {member.role: shape for member, shape in shapes.items()})
+    rows, columns = told_shapes(p, box)
+    by_role = {member.role: count for member, count in columns.items()}
+    plan = training_plan(p, rows, by_role[Role.GUEST], by_role[Role.HOST])
     streams = {}
-    for member in shapes:
+    for member in columns:
         seed = new_seed()
         box.send(SEED, np.frombuffer(seed, "|u1"), to=member)
         streams[member.role] = Stream(seed, box.attempt.context())
@@ -194,7 +195,7 @@ def arbiter(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
 
 def _train(p: LogisticParams, box: Box, table: Table, features: Array, labels: Array | None) -> tuple[Array, History]:
     """Own weights (intercept last) and the history; guest and host run the same lines."""
-    peer = agree(p, box, table, features.shape[1])
+    (peer,) = agree(p, box, table, features.shape[1]).values()
     columns = (features.shape[1], peer) if labels is not None else (peer, features.shape[1])
     plan = training_plan(p, len(table), *columns)
     order = batch_order(table.ids)

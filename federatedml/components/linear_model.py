@@ -38,7 +38,7 @@ def _check_column(name: str, values: Column) -> None:
     if not np.isfinite(x).all():
         raise DataError("FED-253", f"column {name!r} holds values that are not finite", "impute them in DataIO")
     _check_scale(name, x)
-    if _telling(x) < MIN_TELLING:
+    if telling(x) < MIN_TELLING:
         raise DataError(
             "FED-254",
             f"column {name!r} singles out fewer than {MIN_TELLING} rows: its weight would show them",
@@ -61,7 +61,7 @@ def _check_scale(name: str, x: Floats) -> None:
         )
 
 
-def _telling(x: Floats) -> int:
+def telling(x: Floats) -> int:
     """How few rows the weight of a column may be about: those that are not zero or, if some but fewer, not usual.
 
     Standardising a column with a single one leaves no zero, and yet its weight is about one row. The usual value, if

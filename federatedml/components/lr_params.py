@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
@@ -32,8 +41,33 @@ class Built:
         return {**handler(core), "enum": list(self.values)}
 
 
+RUNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "shared": {"optimizer": ("sgd",), "penalty": ("L2", "NONE"), "converge_func": ("diff", "abs")},
+    "paillier": {},
+}  # protocol -> field -> those of FATE's values that it can run; all of them, if it says nothing
+
+
 def _penalty(value: Any) -> Any:
     return "NONE" if value is None else value.upper() if isinstance(value, str) else value
+
+
+def _optimizer(value: Any) -> Any:
+    if value in ("sqn", "StochasticQuansiNewton", "StochasticQuasiNewton"):
+        raise ValueError(
+            f"{value!r}: stochastic quasi-Newton needs gradients of all parties in one place, which nobody has here; "
+            "allowed: sgd, rmsprop, adam, adagrad, nesterov_momentum_sgd"
+        )
+    return value
+
+
+def _method(value: Any) -> Any:
+    """FATE's name of Paillier in any case; what is no encryption is refused by name."""
+    known = value.lower() if isinstance(value, str) else ""
+    if "affine" in known:
+        raise ValueError(f"{value!r} is broken: the keys of an affine cipher follow from its ciphertexts; use Paillier")
+    if known in ("plain", "none", "fake"):
+        raise ValueError(f"{value!r} encrypts nothing: the arbiter and the peers would read each row; use Paillier")
+    return "Paillier" if known == "paillier" else value
 
 
 def _batch_size(value: int) -> int:
@@ -56,12 +90,16 @@ class InitParam(Params):
 class EncryptParam(Params):
     """Homomorphic encryption, for protocol 'paillier'."""
 
-    method: Literal["Paillier"] = Field(default="Paillier", description="to set it selects protocol 'paillier'")
-    key_length: int = Field(default=2048, ge=1024, le=4096, description="modulus", json_schema_extra={"unit": "bit"})
+    method: Annotated[Literal["Paillier"], BeforeValidator(_method)] = Field(
+        default="Paillier", description="to set it selects protocol 'paillier'"
+    )
+    key_length: Literal[1024, 2048, 3072, 4096] = Field(
+        default=2048, description="modulus", json_schema_extra={"unit": "bit"}
+    )
 
 
 class EncryptedModeParam(Params):
-    """How FATE reuses ciphertexts; without effect under protocol 'shared'."""
+    """How FATE reuses ciphertexts. Ours are fresh each time, whatever it says: every mode runs as 'strict'."""
 
     mode: Literal["strict", "fast", "balance", "confusion_opt"] = Field(
         default="strict", description="reuse of ciphertexts"
@@ -98,24 +136,46 @@ class OneVsRestParam(Params):
 class LogisticParams(Params):
     """FATE's LogisticParam and the choice of the protocol."""
 
-    penalty: Annotated[Literal["L2", "L1", "NONE"], BeforeValidator(_penalty), Built(("L2", "NONE"))] = Field(
+    protocol: Literal["auto", "shared", "paillier"] = Field(
+        default="auto", description="auto: 'paillier' exactly if encrypt_param.method is set, else 'shared'"
+    )
+    penalty: Annotated[Literal["L2", "L1", "NONE"], BeforeValidator(_penalty)] = Field(
         default="L2",
         description="regularisation: a step also takes off learning_rate * alpha * weight (intercept free)",
     )
     eps: float = Field(default=1e-5, gt=0, description="training stops when converge_func is below it")
     alpha: float = Field(default=0.01, ge=0, le=1000, description="strength of the penalty")
-    optimizer: Annotated[Literal["sgd", "rmsprop", "adam", "adagrad", "nesterov_momentum_sgd"], Built(("sgd",))] = (
-        Field(default="sgd", description="optimiser")
-    )
+    optimizer: Annotated[
+        Literal["sgd", "rmsprop", "adam", "adagrad", "nesterov_momentum_sgd"], BeforeValidator(_optimizer)
+    ] = Field(default="sgd", description="optimiser")
     party_weight: Annotated[float, Built((1,))] = Field(default=1, description="weight of the party's model (HomoLR)")
     batch_size: Annotated[int, AfterValidator(_batch_size)] = Field(
         default=320, ge=-1, description="rows per batch, -1 for all", json_schema_extra={"unit": "rows"}
     )
+    batch_rows_per_column: float = Field(
+        default=10.0,
+        ge=0,
+        le=1000,
+        description="protocol 'paillier': rows that each batch has at least per column of a party, and rows of each "
+        "batch that a column tells of; with fewer a party can solve its gradients for the others' rows",
+        json_schema_extra={"unit": "rows per column"},
+    )
+    feature_bits: int = Field(
+        default=16,
+        ge=8,
+        le=24,
+        description="protocol 'paillier': bits that gradients are computed with of each feature; fewer are faster",
+        json_schema_extra={"unit": "bit"},
+    )
     learning_rate: float = Field(default=0.01, gt=0, le=10, description="step size")
     init_param: InitParam = Field(default=InitParam(), description="first weights")
     max_iter: int = Field(default=100, ge=1, le=10_000, description="most epochs", json_schema_extra={"unit": "epochs"})
-    converge_func: Annotated[Literal["diff", "weight_diff", "abs"], Built(("diff", "abs"))] = Field(
-        default="diff", description="diff: change of the loss; abs: the loss itself"
+    decay: float = Field(
+        default=0.0, ge=0, le=1000, description="the rate of epoch t (from 0) is divided by 1 + decay t"
+    )
+    decay_sqrt: bool = Field(default=True, description="divide by the root of that")
+    converge_func: Literal["diff", "weight_diff", "abs"] = Field(
+        default="diff", description="diff: change of the loss; abs: the loss itself; weight_diff: change of the weights"
     )
     encrypt_param: EncryptParam = Field(default=EncryptParam(), description="homomorphic encryption")
     re_encrypt_batches: int = Field(default=2, ge=1, description="HomoLR: batches between re-encryptions")
@@ -126,9 +186,6 @@ class LogisticParams(Params):
     predict_param: PredictParam = Field(default=PredictParam(), description="prediction")
     cv_param: CvParam = Field(default=CvParam(), description="cross validation")
     one_vs_rest_param: OneVsRestParam = Field(default=OneVsRestParam(), description="more than two classes")
-    protocol: Annotated[Literal["auto", "shared", "paillier"], Built(("auto", "shared"))] = Field(
-        default="auto", description="auto: 'paillier' exactly if encrypt_param.method is set, else 'shared'"
-    )
 
     @model_validator(mode="before")
     @classmethod
@@ -137,12 +194,8 @@ class LogisticParams(Params):
         if not isinstance(given, Mapping) or given.get("protocol", "auto") != "auto":
             return given
         encrypt = given.get("encrypt_param")
-        if isinstance(encrypt, Mapping) and "method" in encrypt:
-            raise ValueError(
-                "encrypt_param.method is set, which selects protocol 'paillier': it is not available yet; "
-                "leave encrypt_param.method out, or set protocol to 'shared'"
-            )
-        return {**given, "protocol": "shared"}
+        chosen = isinstance(encrypt, Mapping) and "method" in encrypt
+        return {**given, "protocol": "paillier" if chosen else "shared"}
 
     @model_validator(mode="after")
     def _contracting(self) -> LogisticParams:
@@ -150,7 +203,25 @@ class LogisticParams(Params):
             raise ValueError("learning_rate * alpha is above 1: every step would turn the weights' sign")
         return self
 
+    @field_validator("optimizer", "penalty", "converge_func")
+    @classmethod
+    def _runs(cls, value: str, info: ValidationInfo) -> str:
+        protocol = info.data.get("protocol", "")  # absent: it is not valid itself
+        allowed = RUNS.get(protocol, {}).get(str(info.field_name), (value,))
+        if value not in allowed:
+            raise ValueError(
+                f"{value!r} is not available under protocol {protocol!r}; allowed: {', '.join(map(repr, allowed))}"
+            )
+        return value
+
+    @field_validator("decay")
+    @classmethod
+    def _decays(cls, value: float, info: ValidationInfo) -> float:
+        if value and info.data.get("protocol") == "shared":
+            raise ValueError("a rate that decays is not available under protocol 'shared'; allowed: 0")
+        return value
+
     @property
-    def decay(self) -> float:
-        """What a step takes off a weight, relative to it."""
+    def shrinkage(self) -> float:
+        """What a step takes off a weight, relative to it, before the rate decays."""
         return self.learning_rate * self.alpha if self.penalty == "L2" else 0.0

@@ -44,13 +44,13 @@ def training_plan(p: LogisticParams, rows: int, guest: int, host: int) -> Plan:
     for role, weights in (("guest", guest), ("host", host)):
         _check_equations(role, weights, rows)
     encoding = choose(p.learning_rate, rows, rows if p.batch_size == -1 else min(p.batch_size, rows), p.max_iter)
-    if 0 < p.decay < 2.0 ** (4 - encoding.gradient_bits):
+    if 0 < p.shrinkage < 2.0 ** (4 - encoding.gradient_bits):
         raise DataError(
             "FED-250",
-            f"learning_rate * alpha of {p.decay:g} is too small a shrinkage for protocol 'shared'",
+            f"learning_rate * alpha of {p.shrinkage:g} is too small a shrinkage for protocol 'shared'",
             f"at least 2^{4 - encoding.gradient_bits}, or penalty NONE",
         )
-    plan = Plan(encoding, guest, host, batch_sizes(rows, p.batch_size), p.learning_rate, p.decay)
+    plan = Plan(encoding, guest, host, batch_sizes(rows, p.batch_size), p.learning_rate, p.shrinkage)
     _check_messages(plan)
     return plan
 

@@ -69,7 +69,7 @@ def test_penalties_are_read_in_any_case(given: str | None, means: str) -> None:
 
 
 def test_numbers_may_be_integers() -> None:
-    assert LogisticParams.model_validate({"learning_rate": 1, "eps": 1, "alpha": 0}).decay == 0
+    assert LogisticParams.model_validate({"learning_rate": 1, "eps": 1, "alpha": 0}).shrinkage == 0
 
 
 def test_auto_is_shared_unless_an_encryption_is_chosen() -> None:
@@ -90,8 +90,8 @@ def test_effective_parameters_are_valid_again() -> None:
 
 def test_the_form_offers_what_can_run() -> None:
     properties = LogisticParams.model_json_schema()["properties"]
-    assert properties["optimizer"]["enum"] == ["sgd"]
-    assert properties["penalty"]["enum"] == ["L2", "NONE"]
+    assert properties["optimizer"]["enum"] == ["sgd", "rmsprop", "adam", "adagrad", "nesterov_momentum_sgd"]
+    assert properties["penalty"]["enum"] == ["L2", "L1", "NONE"]
     assert properties["protocol"] | {"description": ""} == {
         "default": "auto",
         "description": "",
@@ -103,5 +103,5 @@ def test_the_form_offers_what_can_run() -> None:
 
 
 def test_decay_is_rate_times_alpha_under_l2_only() -> None:
-    assert LogisticParams.model_validate({"learning_rate": 0.5, "alpha": 0.1}).decay == 0.05
-    assert LogisticParams.model_validate({"penalty": "NONE", "alpha": 0.1}).decay == 0
+    assert LogisticParams.model_validate({"learning_rate": 0.5, "alpha": 0.1}).shrinkage == 0.05
+    assert LogisticParams.model_validate({"penalty": "NONE", "alpha": 0.1}).shrinkage == 0
