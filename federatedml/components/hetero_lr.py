@@ -19,7 +19,7 @@ from federatedml.component import (
     RoleFunction,
     Scorer,
 )
-from federatedml.components import hetero_lr_shared
+from federatedml.components import hetero_lr_paillier, hetero_lr_shared
 from federatedml.components.linear_model import logistic
 from federatedml.components.lr_agreement import params_digest
 from federatedml.components.lr_params import LogisticParams
@@ -33,7 +33,7 @@ MODELS_ADD_UP = (
     "at least two rows per weight are demanded within one training; the equations of all models that are trained on "
     "the same two tables add up, by components and by jobs, and their sum is not limited"
 )
-PROTOCOLS = {"shared": hetero_lr_shared.ROLES}
+PROTOCOLS = {"shared": hetero_lr_shared.ROLES, "paillier": hetero_lr_paillier.ROLES}
 
 
 def _by_protocol(role: Role) -> RoleFunction:

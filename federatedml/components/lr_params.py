@@ -136,7 +136,7 @@ class OneVsRestParam(Params):
 class LogisticParams(Params):
     """FATE's LogisticParam and the choice of the protocol."""
 
-    protocol: Annotated[Literal["auto", "shared", "paillier"], Built(("auto", "shared"))] = Field(
+    protocol: Literal["auto", "shared", "paillier"] = Field(
         default="auto", description="auto: 'paillier' exactly if encrypt_param.method is set, else 'shared'"
     )
     penalty: Annotated[Literal["L2", "L1", "NONE"], BeforeValidator(_penalty)] = Field(
@@ -194,12 +194,8 @@ class LogisticParams(Params):
         if not isinstance(given, Mapping) or given.get("protocol", "auto") != "auto":
             return given
         encrypt = given.get("encrypt_param")
-        if isinstance(encrypt, Mapping) and "method" in encrypt:
-            raise ValueError(
-                "encrypt_param.method is set, which selects protocol 'paillier': it is not available yet; "
-                "leave encrypt_param.method out, or set protocol to 'shared'"
-            )
-        return {**given, "protocol": "shared"}
+        chosen = isinstance(encrypt, Mapping) and "method" in encrypt
+        return {**given, "protocol": "paillier" if chosen else "shared"}
 
     @model_validator(mode="after")
     def _contracting(self) -> LogisticParams:
