@@ -1,7 +1,7 @@
 """HeteroLR, protocol ``paillier``: FATE's protocol of first-order gradients, each party with its own optimiser.
 
-The guest has labels y (-1, 1) and columns X_g, host i has X_i; each has the weights of its own columns. The arbiter makes
-a key per attempt. For each batch of n rows, [x] a fresh encryption under the arbiter's key:
+The guest has labels y (-1, 1) and columns X_g, host i has X_i; each has the weights of its own columns. The arbiter
+makes a key per attempt. For each batch of n rows, [x] a fresh encryption under that key:
 
     1. host i:   z_i = X_i w_i                        [z_i / 4] -> guest
     2. guest:    d = sum z_i / 4 + z_g / 4 - y / 2    [d] -> hosts
@@ -9,8 +9,8 @@ a key per attempt. For each batch of n rows, [x] a fresh encryption under the ar
     4. arbiter:  opens                                G_j + R_j -> party j
     5. party j:  w_j = step(w_j, G_j / n)
 
-Once an epoch, with one host: [sum z_h^2 / 8 + penalty] -> guest, [L + R] -> arbiter, L + R -> guest, who decides whether
-to stop; or each host tells how far its weights moved.
+Once an epoch, with one host: [sum z_h^2 / 8 + penalty] -> guest, [L + R] -> arbiter, L + R -> guest, who decides
+whether to stop; or each host tells how far its weights moved.
 
 d is the residual of the logistic loss to first order. Its optimum is that of least squares on labels: on skewed data
 AUC is some thousandths lower than of the logistic loss (protocol ``shared``), and probabilities are not calibrated.
@@ -24,7 +24,7 @@ row and column.
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -32,12 +32,11 @@ from federatedml.component import Inputs, Outputs
 from federatedml.components.linear_model import (
     binary_labels,
     checked_features,
-    initial_weights,
     stacked,
     training_loss,
 )
 from federatedml.components.lr_agreement import AGREEMENT, BETWEEN, SHAPE, agree, expect, told_shapes
-from federatedml.components.lr_batches import batches, check_columns
+from federatedml.components.lr_batches import batches, check_columns, cut
 from federatedml.components.lr_encrypted import CipherPlan, GuestSide, HostSide, Side
 from federatedml.components.lr_optimizers import Memory
 from federatedml.components.lr_params import LogisticParams
@@ -47,14 +46,14 @@ from federatedml.crypto.codec import Floats
 from federatedml.crypto.paillier.evaluator import Evaluator, evaluator
 from federatedml.crypto.paillier.keys import PublicKeyCodec, generate
 from federatedml.crypto.paillier.opening import Opener
-from federatedml.crypto.paillier.vectors import Encrypted
 from federatedml.crypto.shared_linear import batch_order
 from federatedml.crypto.vector import Opened, PackedCodec, Reply, Sealed
 from federatedml.data.table import Table
 from federatedml.federation.box import Box
-from federatedml.federation.party import Member, Role
+from federatedml.federation.checkpoint import State
+from federatedml.federation.party import Role
 from federatedml.federation.topic import MIB, Carries, Topic
-from federatedml.federation.wire import Vector
+from federatedml.federation.wire import Array, Vector
 
 CIPHERTEXTS_BYTES = 1024 * MIB
 FRESH = "nothing without the arbiter's key: fresh ciphertexts"
@@ -102,9 +101,7 @@ OPENED = Topic(
     "the gradient of its own weights, batch by batch: as many linear equations in the residuals of the batch's rows as "
     "it has columns, and residuals tell labels and the others' predictors",
 )
-SQUARES = Topic(
-    "encrypted_squares", (Role.HOST,), (Role.GUEST,), PackedCodec(Sealed), Carries.CIPHERTEXT, FRESH, MIB
-)
+SQUARES = Topic("encrypted_squares", (Role.HOST,), (Role.GUEST,), PackedCodec(Sealed), Carries.CIPHERTEXT, FRESH, MIB)
 LOSS = Topic(
     "masked_loss",
     (Role.GUEST,),
@@ -148,15 +145,18 @@ def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     labels, classes = binary_labels(table)
     features = checked_features(table, p.init_param.fit_intercept)
     plan, order = _agreed(p, box, table, features)
-    side = GuestSide(plan, _key(p, box), *_start(p, box, features[order]), labels[order])
-    history = _restored(box, side)
-    hosts = box.peers(PREDICTOR)
+    side = GuestSide(plan, _key(p, box), features[order], labels[order])
+    history, hosts = _restored(box, side), box.peers(PREDICTOR)
     while not history.stopped:
         for batch, use in _uses(side, history):
             z = side.predictor(batch)
             d = side.residual(batch, z, [box.recv(PREDICTOR, use, host) for host in hosts])
             box.send(RESIDUAL, d.seal(), use)
-            _step(box, side, batch, use, d, z)
+            reply, masked = side.masked_gradient(batch, d)
+            box.send(GRADIENT, reply, use)
+            if plan.loss:
+                side.add_loss(batch, z, d)
+            side.step(batch, masked.remove(box.recv(OPENED, use)))
         _judge(p, box, side, history)
         _keep(box, side, history)
     model = fitted(p, table.header, side.weights, history, classes)
@@ -172,12 +172,14 @@ def host(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     table = inputs.one("train_data", "data")
     features = checked_features(table, intercept=False)
     plan, order = _agreed(p, box, table, features)
-    side = HostSide(plan, _key(p, box), *_start(p, box, features[order]))
+    side = HostSide(plan, _key(p, box), features[order])
     history = _restored(box, side)
     while not history.stopped:
         for batch, use in _uses(side, history):
             box.send(PREDICTOR, side.sealed_predictor(batch), use)
-            _step(box, side, batch, use, side.received(box.recv(RESIDUAL, use)))
+            reply, masked = side.masked_gradient(batch, side.received(box.recv(RESIDUAL, use)))
+            box.send(GRADIENT, reply, use)
+            side.step(batch, masked.remove(box.recv(OPENED, use)))
         _report(p, box, side, history)
         _keep(box, side, history)
     model = fitted(p, table.header, side.weights, history)
@@ -213,11 +215,11 @@ def arbiter(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
 ROLES = {Role.GUEST: guest, Role.HOST: host, Role.ARBITER: arbiter}
 
 
-def _agreed(p: LogisticParams, box: Box, table: Table, features: Floats) -> tuple[CipherPlan, np.ndarray]:
+def _agreed(p: LogisticParams, box: Box, table: Table, features: Floats) -> tuple[CipherPlan, Array]:
     """The plan, and the order of the rows, after all parties have compared theirs."""
     columns = {**agree(p, box, table, features.shape[1]), box.me: features.shape[1]}
     plan, order = CipherPlan(p, batches(p, len(table), columns), columns), batch_order(table.ids)
-    check_columns(p, table.header, plan.sizes, features[order])
+    check_columns(p, table.header, cut(features[order], plan.sizes))
     return plan, order
 
 
@@ -226,10 +228,73 @@ def _key(p: LogisticParams, box: Box) -> Evaluator:
     return evaluator(public, box.compute)
 
 
-def _start(p: LogisticParams, box: Box, features: Floats) -> tuple[Floats, bool, Floats]:
-    """Features, whether the last is the intercept, and the first weights."""
-    return (
-        features,
-        box.me.role is Role.GUEST and p.init_param.fit_intercept,
-        initial_weights(p.init_param, features.shape[1], str(box.me.role)),
-    )
+def _uses(side: Side, history: History) -> Iterator[tuple[int, int]]:
+    """The batches of an epoch, and the number of each use."""
+    side.start_epoch(history.epochs)
+    count = len(side.plan.sizes)
+    for batch in range(count):
+        yield batch, history.epochs * count + batch
+
+
+def _judge(p: LogisticParams, box: Box, side: GuestSide, history: History) -> None:
+    """At the guest, after an epoch: whether it was the last."""
+    epoch, value = history.epochs, np.inf
+    if side.plan.loss:
+        reply, mask = side.masked_loss(box.recv(SQUARES, epoch))
+        box.send(LOSS, reply, epoch)
+        loss = side.loss(float(mask.remove(box.recv(OPENED_LOSS, epoch))[0]))
+        value = abs(loss) if p.converge_func == "abs" else abs(loss - (history.losses[-1] if epoch else np.inf))
+        history.losses.append(loss)
+        box.metric("train", "loss", epoch + 1, loss, round=epoch + 1)
+    if p.converge_func == "weight_diff":
+        told = box.gather(MOVED, epoch).values()
+        value = side.change() + sum(float(expect(moved, 1)[0]) for moved in told)
+    _advance(p, box, history, converged=bool(value < p.eps))
+    box.send(VERDICT, np.array([history.stopped, history.converged], np.uint8), epoch)
+
+
+def _report(p: LogisticParams, box: Box, side: HostSide, history: History) -> None:
+    """At a host, after an epoch: what the guest needs for its verdict, and the verdict."""
+    if side.plan.loss:
+        box.send(SQUARES, side.sealed_squares(), history.epochs)
+    if p.converge_func == "weight_diff":
+        box.send(MOVED, np.array([side.change()]), history.epochs)
+    stopped, converged = expect(box.recv(VERDICT, history.epochs), 2).tolist()
+    _advance(p, box, history, bool(converged))
+    history.stopped = bool(stopped)
+
+
+def _advance(p: LogisticParams, box: Box, history: History, converged: bool) -> None:
+    history.epochs += 1
+    history.converged, history.stopped = converged, converged or history.epochs >= p.max_iter
+    box.progress(history.epochs / p.max_iter, f"epoch {history.epochs} of at most {p.max_iter}")
+
+
+def _keep(box: Box, side: Side, history: History) -> None:
+    state: State = {
+        "weights": side.weights,
+        **side.memory.state(),
+        "losses": history.losses,
+        "stopped": int(history.stopped),
+        "converged": int(history.converged),
+    }
+    box.checkpoint(history.epochs, state)
+
+
+def _restored(box: Box, side: Side) -> History:
+    """The history, and with it weights and the optimiser's memory, of the checkpoint; ciphertexts begin anew."""
+    if box.resume is None:
+        return History()
+    state = box.resume.state
+    side.weights, side.memory = np.asarray(state["weights"], np.float64), Memory.of(state)
+    losses = [float(v) for v in np.atleast_1d(np.asarray(state["losses"], np.float64))]
+    return History(box.resume.round, losses, bool(state["stopped"]), bool(state["converged"]))
+
+
+def _summary(side: Side, history: History) -> dict[str, float]:
+    """What is shown beside the component; equations are those of all gradients of batches."""
+    sizes, count = side.plan.sizes, len(side.weights)
+    return summary_of(side.weights, history, sum(sizes)) | {
+        "equations_revealed": count * len(sizes) * history.epochs,
+        "rows_per_equation": round(min(sizes) / count, 2),
+    }

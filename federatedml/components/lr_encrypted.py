@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from federatedml.components.linear_model import initial_weights
 from federatedml.components.lr_batches import cut
 from federatedml.components.lr_optimizers import Memory, penalty_loss, stepped
 from federatedml.components.lr_params import LogisticParams
@@ -71,7 +72,7 @@ class CipherPlan:
     @property
     def gradient_bound(self) -> int:
         """Of the integers of a sum of products of a batch, whatever the data."""
-        return self.residual.limit * max(self.sizes) * 2 ** (self.p.feature_bits - 1)
+        return self.residual.limit * max(self.sizes) << (self.p.feature_bits - 1)
 
     def allowances(self, public: PublicKey, topic: str, loss_topic: str) -> dict[str, Allowance]:
         """What the arbiter opens: a gradient per batch and party, a loss per epoch."""
@@ -86,22 +87,22 @@ class Side:
 
     Args:
         features: (rows, k) in the order of the batches, with the guest's intercept.
-        intercept: whether the last column is one.
     """
 
-    def __init__(
-        self, plan: CipherPlan, evaluator: Evaluator, features: Floats, intercept: bool, weights: Floats
-    ) -> None:
-        self.plan, self.evaluator, self.intercept, self.weights = plan, evaluator, intercept, weights
-        self.parts = cut(features, plan.sizes)
-        self.maps = [evaluator.plan_matvec(part, plan.p.feature_bits) for part in self.parts]
-        self.memory = Memory.blank(len(weights))
-        self.epoch = 0
-        self.start_epoch()
+    role = Role.HOST
 
-    def start_epoch(self) -> None:
-        """Forget the sums of the last epoch."""
-        self.before, self.squares = self.weights, 0.0
+    def __init__(self, plan: CipherPlan, evaluator: Evaluator, features: Floats) -> None:
+        self.plan, self.evaluator, p = plan, evaluator, plan.p
+        self.intercept = self.role is Role.GUEST and p.init_param.fit_intercept
+        self.parts = cut(features, plan.sizes)
+        self.maps = [evaluator.plan_matvec(part, p.feature_bits) for part in self.parts]
+        self.weights = initial_weights(p.init_param, features.shape[1], str(self.role))
+        self.memory = Memory.blank(len(self.weights))
+        self.start_epoch(0)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Forget the sums of the epoch before this one, counted from 0."""
+        self.epoch, self.before, self.squares = epoch, self.weights, 0.0
 
     def predictor(self, batch: int) -> Floats:
         """(n,) own part of z.
@@ -164,21 +165,15 @@ class GuestSide(Side):
         labels: (rows,) zeros and ones in the order of the batches.
     """
 
-    def __init__(
-        self,
-        plan: CipherPlan,
-        evaluator: Evaluator,
-        features: Floats,
-        intercept: bool,
-        weights: Floats,
-        labels: Floats,
-    ) -> None:
-        super().__init__(plan, evaluator, features, intercept, weights)
+    role = Role.GUEST
+
+    def __init__(self, plan: CipherPlan, evaluator: Evaluator, features: Floats, labels: Floats) -> None:
+        super().__init__(plan, evaluator, features)
         self.labels = cut(2 * labels - 1, plan.sizes)
 
-    def start_epoch(self) -> None:
-        """Forget the sums of the last epoch."""
-        super().start_epoch()
+    def start_epoch(self, epoch: int) -> None:
+        """Forget the sums of the epoch before this one."""
+        super().start_epoch(epoch)
         self.clear, self.hidden = 0.0, list[Encrypted]()
 
     def residual(self, batch: int, z: Floats, received: Sequence[Sealed]) -> Encrypted:
