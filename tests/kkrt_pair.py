@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -12,12 +12,19 @@ from federatedml.component import Component, Inputs, Outputs
 from federatedml.components.intersection_kkrt import KKRT
 from federatedml.components.intersection_method import Pair
 from federatedml.components.intersection_params import IntersectParams
+from federatedml.crypto.id_column import IdColumn
 from federatedml.federation.box import Box
 from federatedml.federation.local import StepResult
 from federatedml.federation.party import Member, Role
 from federatedml.federation.topic import Topic
 from tests.conformance import Case
 from tests.members import GUEST, HOST, table
+
+
+def column(ids: Iterable[str]) -> IdColumn:
+    """Ids as the methods take them."""
+    return IdColumn.of(np.array([*ids, None], dtype=object)[:-1])
+
 
 ONE = IntersectParams(min_intersection=1)
 
@@ -49,8 +56,7 @@ def case(ids: Mapping[Member, Sequence[str]], p: IntersectParams = ONE, **replac
 
     def role(p: IntersectParams, box: Box, inputs: Inputs) -> Outputs:
         mine, peer = inputs.one("data"), peers[box.me]
-        encoded = [sample_id.encode() for sample_id in mine.ids]
-        return Outputs(mine.take(runs[box.me.role](Pair(box, peer, p, encoded, len(ids[peer])))))
+        return Outputs(mine.take(runs[box.me.role](Pair(box, peer, p, IdColumn.of(mine.ids), len(ids[peer])))))
 
     component = Component(
         module="Kkrt",

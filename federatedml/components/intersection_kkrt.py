@@ -43,10 +43,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federatedml.components.intersection_method import Method, Pair, Positions
+from federatedml.crypto.id_column import Digests
 from federatedml.crypto.psi import base_ot
 from federatedml.crypto.psi.buckets import Buckets
 from federatedml.crypto.psi.cuckoo import MAX_TURNS
-from federatedml.crypto.psi.digests import Digests, id_digests
 from federatedml.crypto.psi.keyed import SEED_BYTES, Keyed
 from federatedml.crypto.psi.matching import matches
 from federatedml.crypto.psi.oprf import Guest, Host
@@ -110,7 +110,7 @@ MATCHES = Topic(
 
 def guest(pair: Pair) -> Positions:
     """Learn the matches bucket by bucket, then tell the host of its part."""
-    sizes, digests = Sizes.of(len(pair.ids), pair.theirs), _digests(pair)
+    sizes, digests = Sizes.of(len(pair.ids), pair.theirs), pair.ids.digests(_context(pair))
     oprf, buckets = _guest_setup(pair, sizes, digests)
     found, waiting = [], []
     for bucket in range(sizes.buckets + LEAD):
@@ -134,7 +134,7 @@ def guest(pair: Pair) -> Positions:
 
 def host(pair: Pair) -> Positions:
     """Answer bucket by bucket, then learn which of the own ids match."""
-    sizes, digests = Sizes.of(pair.theirs, len(pair.ids)), _digests(pair)
+    sizes, digests = Sizes.of(pair.theirs, len(pair.ids)), pair.ids.digests(_context(pair))
     oprf, buckets = _host_setup(pair, sizes, digests)
     places = []
     for bucket in range(sizes.buckets):
@@ -211,10 +211,6 @@ def _expect(
             raise ProtocolError(
                 "FED-733", f"{topic.name!r} of {pair.peer}: {name!r} has shape {found[name].shape}, expected {shape}"
             )
-
-
-def _digests(pair: Pair) -> Digests:
-    return id_digests(pair.ids, _context(pair))
 
 
 def _context(pair: Pair) -> bytes:

@@ -16,7 +16,6 @@ from federatedml.components.intersection_params import IntersectParams
 from federatedml.crypto.psi import sizes
 from federatedml.errors import DataError, ProtocolError
 from federatedml.federation.local import LocalNetwork
-from tests.conformance import conforms
 from tests.kkrt_pair import case, matches, tampering
 from tests.members import GUEST, HOST
 
@@ -145,7 +144,3 @@ def test_a_match_with_a_row_that_holds_no_id_is_refused(tmp_path: Path, monkeypa
     all_rows = tampering(KKRT.guest, MATCHES, lambda _: np.arange(sizes.capacity(100, 2), dtype="<u4"))
     with pytest.raises(ProtocolError, match=r"FED-733.*names matches"):
         case({GUEST: ids, HOST: ids}, guest=all_rows).run(tmp_path)
-
-
-def test_method_conforms(tmp_path: Path) -> None:
-    conforms(case({GUEST: ["a", "b"], HOST: ["b", "c"]}), tmp_path, kill_every=3)

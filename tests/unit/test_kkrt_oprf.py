@@ -9,17 +9,17 @@ import pytest
 
 from federatedml.crypto.psi import base_ot
 from federatedml.crypto.psi.buckets import Buckets
-from federatedml.crypto.psi.digests import id_digests
 from federatedml.crypto.psi.keyed import Keyed
 from federatedml.crypto.psi.oprf import Guest, Host, Query
 from federatedml.crypto.psi.sizes import Sizes, capacity
 from federatedml.errors import DataError
+from tests.kkrt_pair import column
 
 CONTEXT = b"an attempt"
 
 
 def digests(names: range) -> np.ndarray:
-    return id_digests([f"u{i}".encode() for i in names], CONTEXT)
+    return column(f"u{i}" for i in names).digests(CONTEXT)
 
 
 def transferred(words: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

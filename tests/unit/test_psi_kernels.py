@@ -13,19 +13,19 @@ from hypothesis import strategies as st
 from federatedml.crypto.psi import blake2s
 from federatedml.crypto.psi.buckets import Buckets
 from federatedml.crypto.psi.cuckoo import insert, placed
-from federatedml.crypto.psi.digests import CHUNK, PERSON, id_digests
 from federatedml.crypto.psi.keyed import Keyed
 from federatedml.crypto.psi.matching import matches
 from federatedml.crypto.psi.oprf import Columns
 from federatedml.crypto.psi.sizes import BUCKET_IDS, HASHES, Sizes, capacity, code_words, value_bytes
 from federatedml.crypto.psi.transposition import rows_of
 from federatedml.errors import DataError
+from tests.kkrt_pair import column
 
 SEED = bytes(range(32))
 
 
-def made_up(count: int, name: str = "u") -> list[bytes]:
-    return [f"{name}{i}".encode() for i in range(count)]
+def made_up(count: int) -> np.ndarray:
+    return column(f"u{i}" for i in range(count)).digests(b"")
 
 
 @given(st.lists(st.tuples(st.binary(max_size=64), st.binary(min_size=8, max_size=8)), min_size=1, max_size=300))
@@ -38,22 +38,6 @@ def test_digests_are_blake2s(messages: list[tuple[bytes, bytes]]) -> None:
     for row, (message, salt) in zip(found, messages, strict=True):
         expected = hashlib.blake2s(message, digest_size=16, salt=salt, person=b"purpose!").digest()
         assert row.tobytes() == expected
-
-
-@given(st.lists(st.binary(max_size=150), max_size=40))
-@settings(max_examples=20, deadline=None)
-def test_ids_of_any_length_have_the_digest_of_the_standard_library(ids: list[bytes]) -> None:
-    salt = hashlib.sha256(b"attempt").digest()[:8]
-    expected = [hashlib.blake2s(i, digest_size=16, salt=salt, person=PERSON).digest()[:15] for i in ids]
-    assert [row.tobytes()[:15] for row in id_digests(ids, b"attempt")] == expected
-
-
-def test_digests_of_more_ids_than_a_chunk_and_of_another_attempt() -> None:
-    ids = made_up(CHUNK + 5)
-    found = id_digests(ids, b"attempt")
-    assert (found[CHUNK:] == id_digests(ids[CHUNK:], b"attempt")).all()
-    assert not (found == id_digests(ids, b"another")).any()
-    assert not (found[:, 1] >> np.uint64(56)).any()
 
 
 @pytest.mark.parametrize(("width", "words"), [(64, 1), (448, 35), (512, 2), (448, 64)])
@@ -74,7 +58,7 @@ def test_columns_go_on_where_they_stopped() -> None:
 @pytest.mark.parametrize("count", [1, 2, 50, 300, 2000])
 def test_every_id_stands_in_one_of_its_bins(count: int) -> None:
     keyed, bins = Keyed(SEED), Sizes.of(count, count).bins
-    digests = id_digests(made_up(count), b"")
+    digests = made_up(count)
     turn, table = placed(keyed, digests, 0, bins)
     assert turn == 0
     entries, at = table[table >= 0], np.flatnonzero(table >= 0)
@@ -87,7 +71,7 @@ def test_insertion_does_not_fail() -> None:
     """Of lists of any length, short ones most often: 2,000 seeds each without a failure."""
     for count in (3, 20, 150, 400):
         bins = Sizes.of(count, count).bins
-        digests = id_digests(made_up(count), b"")
+        digests = made_up(count)
         for seed in range(500):
             table = np.full(HASHES * bins, -1, np.int64)
             choices = Keyed(seed.to_bytes(32, "big")).bins(digests, 0, 0, bins)
@@ -96,26 +80,26 @@ def test_insertion_does_not_fail() -> None:
 
 def test_a_failed_insertion_takes_new_hash_functions() -> None:
     """40 ids into 3 x 14 bins go with some functions and not with others."""
-    digests = id_digests(made_up(40), b"")
+    digests = made_up(40)
     turns = {placed(Keyed(seed.to_bytes(32, "big")), digests, 0, 14)[0] for seed in range(20)}
     assert len(turns) > 1
 
 
 def test_ids_that_are_equal_find_no_place() -> None:
-    digests = np.repeat(id_digests([b"a"], b""), 4, axis=0)
+    digests = np.repeat(made_up(1), 4, axis=0)
     with pytest.raises(DataError, match="FED-732"):
         placed(Keyed(SEED), digests, 0, 128)
 
 
 def test_functions_of_buckets_and_turns_are_different() -> None:
-    keyed, digests = Keyed(SEED), id_digests(made_up(50), b"")
+    keyed, digests = Keyed(SEED), made_up(50)
     seen = [keyed.bins(digests, bucket, turn, 2**20).tobytes() for bucket in range(3) for turn in range(3)]
     assert len(set(seen)) == 9
     assert Keyed(bytes(32)).bins(digests, 0, 0, 2**20).tobytes() != seen[0]
 
 
 def test_buckets_hold_every_id_once() -> None:
-    digests = id_digests(made_up(1000), b"")
+    digests = made_up(1000)
     buckets = Buckets.of(Keyed(SEED), digests, 7, capacity(1000, 7))
     assert sorted(np.concatenate([buckets[b] for b in range(7)])) == list(range(1000))
 

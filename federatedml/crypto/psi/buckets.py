@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from federatedml.crypto.psi.digests import Digests
+from federatedml.crypto.id_column import Digests
 from federatedml.crypto.psi.keyed import Keyed
 from federatedml.errors import DataError
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federatedml.compute.kernels import compiled
-from federatedml.crypto.psi.digests import Digests
+from federatedml.crypto.id_column import Digests
 from federatedml.crypto.psi.keyed import Keyed
 from federatedml.crypto.psi.sizes import HASHES
 from federatedml.errors import DataError

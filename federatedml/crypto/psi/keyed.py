@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algori
 from numpy.typing import NDArray
 
 from federatedml.compute.kernels import compiled
-from federatedml.crypto.psi.digests import Digests
+from federatedml.crypto.id_column import Digests
 from federatedml.crypto.psi.sizes import HASHES
 
 SEED_BYTES = 32

@@ -23,10 +23,10 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
 from federatedml.compute.kernels import compiled
+from federatedml.crypto.id_column import Digests
 from federatedml.crypto.psi.base_ot import Bytes
 from federatedml.crypto.psi.blake2s import BLOCK_BYTES, hash_rows
 from federatedml.crypto.psi.cuckoo import placed
-from federatedml.crypto.psi.digests import Digests
 from federatedml.crypto.psi.keyed import CHUNK, I64, Keyed, Words
 from federatedml.crypto.psi.sizes import HASHES, Sizes
 from federatedml.crypto.psi.transposition import WORD, transpose
