@@ -126,8 +126,9 @@ def test_the_model_key_is_in_the_model_id() -> None:
 def test_the_disclosure_is_the_components_own() -> None:
     modules = {"dataio_0": "DataIO", "evaluation_0": "Evaluation", "hetero_lr_0": "HeteroLR"}
     told = disclosure(spec())
+    parts = {name: registry()[module] for name, module in modules.items()}
     assert told == {
-        **{name: registry()[module].disclosure() for name, module in modules.items()},
+        **{name: part.variant(part, part.params()).disclosure() for name, part in parts.items()},
         "intersection_0": registry()["Intersection"].disclosure(),
     }
 
