@@ -138,6 +138,24 @@ VERDICT = Topic(
 )
 TOPICS = (AGREEMENT, SHAPE, KEY, PREDICTOR, RESIDUAL, GRADIENT, OPENED, SQUARES, LOSS, OPENED_LOSS, MOVED, VERDICT)
 
+LEARNS = {
+    Role.GUEST: (
+        "its own weights and the intercept, and the gradients on the way to them: in each batch as many linear "
+        "equations in the hosts' predictors as it has weights",
+        "the hosts' parts of the score of every row that is predicted",
+        "together with the arbiter it could read the hosts' predictors: the two must not collude",
+    ),
+    Role.HOST: (
+        "its own weights, and the gradients on the way to them: in each batch as many linear equations in labels and "
+        "the other parties' predictors as it has columns",
+        "together with the arbiter it could read labels and the other parties' predictors: the two must not collude",
+    ),
+    Role.ARBITER: (
+        "nothing about data, provided that it cannot read what guest and hosts exchange: "
+        "they talk directly, encrypted end to end",
+    ),
+}
+
 
 def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     """Train on the labels; gives predictions of all rows and the guest's part of the model."""

@@ -35,7 +35,7 @@ from federatedml.federation.party import Member, Role
 SCALE = 40  # bits after the point of predictors and residuals
 LARGEST = 2.0**16  # of a quarter of a party's predictor
 PREDICTOR = Codec(SCALE, LARGEST)
-SQUARES = Codec(28, 2.0**33)
+SQUARES = Codec(20, 2.0**41)
 LOSS_BITS = 14  # of the loss' column, besides the sign
 LOSS_SCALE = SCALE + LOSS_BITS  # bits after the point of encrypted losses
 LOSS_BOUND = 2**200  # of their integers, whatever the data
@@ -112,11 +112,7 @@ class Side:
         """
         z: Floats = self.parts[batch] @ self.weights
         if not np.isfinite(z).all() or np.abs(z).max() > 4 * LARGEST:
-            raise DataError(
-                "FED-256",
-                f"training runs away: a party's part of the linear predictor is above {4 * LARGEST:g}",
-                "lower learning_rate, standardise the columns, or start with init_method 'zeros'",
-            )
+            raise _runs_away()
         self.squares += float(z @ z)
         return z
 
@@ -141,6 +137,14 @@ class Side:
         return penalty_loss(self.plan.p, self.weights, self.intercept)
 
 
+def _runs_away() -> DataError:
+    return DataError(
+        "FED-256",
+        f"training runs away: a party's part of the predictor passes {4 * LARGEST:g}, or its squares are too large",
+        "lower learning_rate, standardise the columns, or start with init_method 'zeros'",
+    )
+
+
 class HostSide(Side):
     """With the predictor to encrypt."""
 
@@ -155,6 +159,8 @@ class HostSide(Side):
     def sealed_squares(self) -> Sealed:
         """What the loss of the epoch needs of this host, one number: sum of z^2 / 8, and its penalty per row."""
         total = self.squares / 8 + sum(self.plan.sizes) * self.penalty()
+        if total > SQUARES.magnitude:
+            raise _runs_away()
         return self.evaluator.encrypt(np.array([total]), SQUARES).seal()
 
 

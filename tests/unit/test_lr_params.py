@@ -73,8 +73,7 @@ def test_auto_is_shared_unless_an_encryption_is_chosen() -> None:
     assert (
         LogisticParams.model_validate({"protocol": "auto", "encrypt_param": {"key_length": 1024}}).protocol == "shared"
     )
-    with pytest.raises(ValidationError, match=r"encrypt_param\.method is set"):
-        LogisticParams.model_validate({"encrypt_param": {"method": "Paillier"}})
+    assert LogisticParams.model_validate({"encrypt_param": {"method": "Paillier"}}).protocol == "paillier"
     explicit = {"protocol": "shared", "encrypt_param": {"method": "Paillier"}}
     assert LogisticParams.model_validate(explicit).protocol == "shared"
 
@@ -91,7 +90,7 @@ def test_the_form_offers_what_can_run() -> None:
     assert properties["protocol"] | {"description": ""} == {
         "default": "auto",
         "description": "",
-        "enum": ["auto", "shared"],
+        "enum": ["auto", "shared", "paillier"],
         "title": "Protocol",
         "type": "string",
     }
