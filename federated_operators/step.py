@@ -25,6 +25,7 @@ from federated_operators.tracking.publish import store_views
 from federated_operators.tracking.tracker import StepTracker
 from federated_operators.trained import TrainedModels
 from federatedml.component import Component, Outputs, Params, component
+from federatedml.compute.engine import Compute
 from federatedml.data.catalogue import Catalogue
 from federatedml.errors import AttemptEnded, DslError, FedError, ProtocolError, Skipped
 from federatedml.federation.box import AttemptKey, Box
@@ -152,9 +153,17 @@ class ComponentWork:
     """Runs a component's role function on this member's inputs."""
 
     def __init__(
-        self, seat: Seat, plan: JobPlan, session: WorkerSession, tracker: StepTracker, clock: Clock, on_run: OnRun
+        self,
+        seat: Seat,
+        plan: JobPlan,
+        session: WorkerSession,
+        tracker: StepTracker,
+        clock: Clock,
+        on_run: OnRun,
+        compute: Compute,
     ) -> None:
         self.seat, self.session, self.tracker, self.clock = seat, session, tracker, clock
+        self.engine = compute
         self.plan, self.step = plan, plan.steps[seat.component]
         self.rule = plan.trigger_rules.get(seat.component, ALL_SUCCESS)
         self.on_run: OnRun | None = on_run
@@ -199,6 +208,7 @@ class ComponentWork:
             ),
             checkpoints=checkpoints,
             resume=_resume(start, checkpoints),
+            compute=self.engine,
             on_metric=self.tracker.point,
             on_progress=self._progress,
             on_checkpoint=self._checkpoint,
@@ -236,9 +246,10 @@ def run_component(seat: Seat, on_session: Callable[[WorkerSession], None], on_ru
         tracker = StepTracker(seat.home, plan, step, seat.job_dir)
     session = seat.session(plan, step.version)
     on_session(session)
-    work = ComponentWork(seat, plan, session, tracker, clock, on_run)
     try:
-        committed = until_committed(session, work, seat, clock)
+        with seat.home.compute() as compute:
+            work = ComponentWork(seat, plan, session, tracker, clock, on_run, compute)
+            committed = until_committed(session, work, seat, clock)
         outputs = load_outputs(committed.outputs)
         with clock.part("tracking"):
             tracked = tracker.finish(outputs)

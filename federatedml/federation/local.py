@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from federatedml.component import Component, Inputs, Outputs
+from federatedml.compute.engine import SERIAL, Compute
 from federatedml.errors import AttemptEnded, PeerError
 from federatedml.federation.box import AttemptKey, Box, MessageKey, MetricPoint, Transport
 from federatedml.federation.checkpoint import Checkpoint, CheckpointStore, State
@@ -119,12 +120,19 @@ class LocalNetwork:
     Args:
         folder: where checkpoints go, one sub-folder per member.
         timeout: seconds that a ``recv`` waits before the step is called dead-locked.
+        compute: the machine's cores, once for all members.
     """
 
     def __init__(
-        self, folder: Path, faults: Faults | None = None, timeout: float = 60.0, max_attempts: int = 20
+        self,
+        folder: Path,
+        faults: Faults | None = None,
+        timeout: float = 60.0,
+        max_attempts: int = 20,
+        compute: Compute = SERIAL,
     ) -> None:
         self.folder, self.faults, self.timeout, self.max_attempts = folder, faults or Faults(), timeout, max_attempts
+        self.compute = compute
         self.weather = Weather(self.faults)
         self.sent: list[Sent] = []
         self.reached: list[Reached] = []
@@ -237,6 +245,7 @@ class _Run:
             self.key,
             store,
             resume=store.load(*resume, stored[resume]) if resume else None,
+            compute=self.network.compute,
             on_metric=self.metrics[me].append,
             on_progress=partial(on_progress, me),
             on_checkpoint=lambda c: stored.__setitem__((c.attempt, c.round), c.digest),

@@ -23,14 +23,18 @@ def ciphertexts(public: PublicKey, packed: Packed) -> list[mpz]:
     """
     if packed.scheme != Scheme.PAILLIER or packed.key != public.key_id or packed.width != public.width:
         raise ProtocolError("FED-705", "a vector is not encrypted under the key of this attempt")
-    numbers = unpacked(packed.body, packed.width)
+    return checked(public, unpacked(packed.body, packed.width))
+
+
+def checked(public: PublicKey, numbers: list[mpz]) -> list[mpz]:
+    """The same numbers, if each is a unit modulo n^2 below it; ``ProtocolError`` names the first that is not."""
     n, n2, product = public.n, public.n2, mpz(1)
     for c in numbers:
-        if c >= n2:
+        if not 0 < c < n2:
             break
         product = product * c % n
     else:
         if gmpy2.gcd(product, n) == 1:
             return numbers
-    culprit = next(i for i, c in enumerate(numbers) if c >= n2 or gmpy2.gcd(c, n) != 1)
+    culprit = next(i for i, c in enumerate(numbers) if not 0 < c < n2 or gmpy2.gcd(c, n) != 1)
     raise ProtocolError("FED-706", f"element {culprit} of {len(numbers)} is not a ciphertext")

@@ -1,34 +1,28 @@
 """Products of a matrix in clear and an encrypted vector: X^T v for X (rows, columns), v (rows,).
 
-Columns are scaled to signed integers of a few bits. Per column the product of c_i^x_i is taken by buckets (Pippenger
-1976; Bernstein, Doumen, Lange, Oosterwijk 2012): digits of x in balanced radix 2^w, one bucket per digit and sign, one
-multiplication per row and digit, and two per bucket at the end. Positive and negative digits are kept apart, so that
-one inverse per column is enough.
+Columns are scaled to signed integers of a few bits; per column the product of c_i^x_i encrypts the sum of x_i v_i.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
 
-import gmpy2
 import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from federatedml.compute.engine import Compute
-from federatedml.crypto.codec import Floats, Integers
+from federatedml.crypto.codec import Floats
 from federatedml.crypto.paillier.keys import PublicKey
 from federatedml.crypto.paillier.parts import cut, packed, sizes, unpacked
+from federatedml.crypto.paillier.powers import Powers, product
 from federatedml.crypto.paillier.vectors import Encrypted, Mask, ModularShare
 from federatedml.crypto.vector import Opened, Reply
 from federatedml.errors import ProtocolError
 
 Part = tuple[bytes, NDArray[np.int32], bytes, int]
-MAX_DIGIT = 12
 MIN_ROWS = 4096  # of a part: below, buckets cost more than rows
-WORTH_A_SHIFT = 40  # rows: a power of the sum of all rows costs as much as some 30 multiplications
 
 
 @dataclass(frozen=True)
@@ -139,7 +133,7 @@ class MatVec:
         done, found = iter(self.compute.map(products, parts)), list[mpz]()
         for _ in columns:
             pieces = [unpacked(next(done), public.width) for _ in bodies]
-            found += [_product(piece, public.n2) for piece in zip(*pieces, strict=True)]
+            found += [product(piece, public.n2) for piece in zip(*pieces, strict=True)]
         return found
 
 
@@ -152,109 +146,4 @@ def products(part: Part) -> bytes:
     body, integers, n, bits = part
     public = PublicKey(mpz.from_bytes(n, "little"))
     powers = Powers(unpacked(body, public.width), public.n2)
-    return packed((powers.product(column, bits) for column in integers), public.width)
-
-
-@dataclass(frozen=True)
-class Powers:
-    """Products of powers of the same bases, for many columns of exponents."""
-
-    bases: Sequence[mpz]
-    modulus: mpz
-
-    @cached_property
-    def _total(self) -> mpz:
-        """The product of all bases."""
-        return _product(self.bases, self.modulus)
-
-    def product(self, exponents: NDArray[np.int32], bits: int) -> mpz:
-        """The product of bases[i]^exponents[i].
-
-        Exponents are taken relative to their most frequent value: sum c_i x_i = sum c_i (x_i - s) + s sum c_i, and
-        what is zero then costs nothing. Rows of equal exponents are multiplied first if that halves the rows.
-        """
-        values, order, starts = _grouped(exponents)
-        groups = np.split(order, starts)
-        most = int(np.argmax([len(rows) for rows in groups]))
-        shift = int(values[most]) if len(groups[most]) > WORTH_A_SHIFT else 0
-        rest = [(value - shift, rows) for value, rows in zip(values.tolist(), groups, strict=True) if value != shift]
-        if 2 * len(rest) <= len(exponents):
-            bases = [_product((self.bases[row] for row in rows.tolist()), self.modulus) for _, rows in rest]
-            relative = np.array([value for value, _ in rest], np.int32)
-        else:
-            kept = np.flatnonzero(exponents != shift)
-            bases, relative = [self.bases[row] for row in kept.tolist()], exponents[kept] - np.int32(shift)
-        product = _by_digits(bases, relative, bits, self.modulus) if bases else mpz(1)
-        return product * gmpy2.powmod(self._total, shift, self.modulus) % self.modulus if shift else product
-
-
-def _by_digits(bases: Sequence[mpz], exponents: NDArray[np.int32], bits: int, modulus: mpz) -> mpz:
-    """The product of bases[i]^exponents[i], one multiplication per base and digit."""
-    top, bottom = mpz(1), mpz(1)
-    for width, digits in _digits(exponents, bits):
-        up, down = _bucketed(bases, digits, modulus)
-        shift = mpz(1) << width
-        top = gmpy2.powmod(top, shift, modulus) * up % modulus
-        bottom = gmpy2.powmod(bottom, shift, modulus) * down % modulus
-    return top * gmpy2.invert(bottom, modulus) % modulus
-
-
-@lru_cache(maxsize=256)
-def digit_widths(rows: int, bits: int) -> tuple[int, ...]:
-    """Widths of digits, lowest first, for which rows * digits + 2 * buckets is least."""
-
-    def cost(widths: tuple[int, ...]) -> int:
-        return sum(rows + 2 * 2**width for width in widths)
-
-    choices = [tuple(sizes(bits, digits, 1)) for digits in range(1, bits + 1)]
-    return min((widths for widths in choices if max(widths) <= MAX_DIGIT), key=cost)
-
-
-def _grouped(exponents: NDArray[np.int32]) -> tuple[NDArray[np.int32], Integers, Integers]:
-    """Distinct values, the rows in their order, and where the next value's rows start."""
-    order = np.argsort(exponents, kind="stable")
-    values, starts = np.unique(exponents[order], return_index=True)
-    return values, order, starts[1:]
-
-
-def _digits(exponents: NDArray[np.int32], bits: int) -> Iterator[tuple[int, NDArray[np.int32]]]:
-    """Balanced digits, highest first: up to 2^(width - 1) in size, the highest up to 2^width."""
-    rest, found = exponents, list[tuple[int, NDArray[np.int32]]]()
-    widths = digit_widths(len(exponents), bits)
-    for width in widths[:-1]:
-        half = np.int32(1 << (width - 1))
-        digits = ((rest + half) & np.int32((1 << width) - 1)) - half
-        found.append((width, digits))
-        rest = (rest - digits) >> np.int32(width)
-    found.append((widths[-1], rest))
-    return reversed(found)
-
-
-def _bucketed(bases: Sequence[mpz], digits: NDArray[np.int32], modulus: mpz) -> tuple[mpz, mpz]:
-    """Products of base^digit over positive, and of base^-digit over negative digits."""
-    values, order, starts = _grouped(digits)
-    size = int(np.abs(values).max(initial=0)) + 1
-    up, down = [mpz(1)] * size, [mpz(1)] * size
-    for value, rows in zip(values.tolist(), np.split(order, starts), strict=True):
-        if value:
-            bucket = _product((bases[row] for row in rows.tolist()), modulus)
-            (up if value > 0 else down)[abs(value)] = bucket
-    return _weighted(up, modulus), _weighted(down, modulus)
-
-
-def _weighted(buckets: Sequence[mpz], modulus: mpz) -> mpz:
-    """The product of buckets[d]^d: every bucket is multiplied into all smaller weights at once."""
-    running, total = mpz(1), mpz(1)
-    for bucket in reversed(buckets[1:]):
-        if bucket != 1:
-            running = running * bucket % modulus
-        if running != 1:
-            total = total * running % modulus
-    return total
-
-
-def _product(numbers: Iterable[mpz], modulus: mpz) -> mpz:
-    product = mpz(1)
-    for number in numbers:
-        product = product * number % modulus
-    return product
+    return packed((powers.of(column, bits) for column in integers), public.width)
