@@ -20,6 +20,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from federatedml.component import Params
+from federatedml.crypto.choice import for_linear
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,7 @@ class LogisticParams(Params):
             return given
         encrypt = given.get("encrypt_param")
         chosen = isinstance(encrypt, Mapping) and "method" in encrypt
-        return {**given, "protocol": "paillier" if chosen else "shared"}
+        return {**given, "protocol": for_linear(method_is_set=chosen).value}
 
     @model_validator(mode="after")
     def _known_to_the_protocol(self) -> LogisticParams:

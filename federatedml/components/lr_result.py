@@ -59,20 +59,23 @@ def fitted(
     return {META: meta, PARAM: param}
 
 
-def summary_of(weights: Array, history: History, rows: int, told: int) -> dict[str, float]:
+def summary_of(weights: Array, history: History, rows: int, told: int = 0) -> dict[str, float]:
     """What is shown beside the component.
 
     Args:
-        told: equations that models on these rows have told one party so far, this one included.
+        told: equations that models on these rows have told one party so far, this one included; 0 is not shown.
     """
-    return {
-        "rows": rows,
-        "epochs": history.epochs,
-        "is_converged": float(history.converged),
-        "equations_revealed": len(weights),
-        "rows_per_equation": round(rows / len(weights), 2),
-        "equations_of_all_models": told,
-    } | ({"best_epoch": history.best} if history.best else {})
+    return (
+        {
+            "rows": rows,
+            "epochs": history.epochs,
+            "is_converged": float(history.converged),
+            "equations_revealed": len(weights),
+            "rows_per_equation": round(rows / len(weights), 2),
+        }
+        | ({"equations_of_all_models": told} if told else {})
+        | ({"best_epoch": history.best} if history.best else {})
+    )
 
 
 def warm_start(model: ModelBuffers | None, header: list[str], intercept: bool) -> Array | None:
