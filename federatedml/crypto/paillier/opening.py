@@ -35,10 +35,12 @@ class Opener:
     Args:
         private: this party's key.
         plan: topic name -> what may be opened.
+        threads: in which it decrypts.
     """
 
     private: PrivateKey
     plan: Mapping[str, Allowance]
+    threads: int = 1
     _done: set[tuple[str, int]] = field(default_factory=set)
 
     def values(self, topic: str, round_: int, reply: Reply) -> Floats:
@@ -69,6 +71,6 @@ class Opener:
             self._done.add((topic, round_))
             if reply.count != allowed.count:
                 raise ProtocolError("FED-709", "another length")
-            return self.private.decrypt(ciphertexts(self.private.public, reply))
+            return self.private.decrypt(ciphertexts(self.private.public, reply), self.threads)
         except ProtocolError:
             raise ProtocolError("FED-709", f"the message {topic!r} of round {round_} is not opened") from None
