@@ -45,11 +45,9 @@ class Opener:
 
     def values(self, topic: str, round_: int, reply: Reply) -> Floats:
         """Elements that the holder revealed, (count,)."""
-        numbers, public = self._plaintexts(topic, round_, reply), self.private.public
+        numbers = [self.private.public.signed(m) for m in self._plaintexts(topic, round_, reply)]
         if reply.slot_bits:
-            numbers = [apart(int(m), reply.slot_bits, 1)[0] for m in numbers]
-        else:
-            numbers = [public.signed(m) for m in numbers]
+            numbers = [apart(number, reply.slot_bits, 1)[0] for number in numbers]
         return descale(numbers, reply.scale_bits)
 
     def share(self, topic: str, round_: int, reply: Reply) -> ModularShare:
