@@ -45,10 +45,14 @@ class Opener:
 
     def values(self, topic: str, round_: int, reply: Reply) -> Floats:
         """Elements that the holder revealed, (count,)."""
+        return descale(self.integers(topic, round_, reply), reply.scale_bits)
+
+    def integers(self, topic: str, round_: int, reply: Reply) -> list[int]:
+        """The same as the integers that they stand for; without what floods them."""
         numbers = [self.private.public.signed(m) for m in self._plaintexts(topic, round_, reply)]
         if reply.slot_bits:
-            numbers = [apart(number, reply.slot_bits, 1)[0] for number in numbers]
-        return descale(numbers, reply.scale_bits)
+            return [apart(number, reply.slot_bits, 1)[0] for number in numbers]
+        return numbers
 
     def share(self, topic: str, round_: int, reply: Reply) -> ModularShare:
         """This party's share of elements that the holder masked."""
