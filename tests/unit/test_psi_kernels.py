@@ -25,7 +25,7 @@ SEED = bytes(range(32))
 
 
 def made_up(count: int) -> np.ndarray:
-    return column(f"u{i}" for i in range(count)).digests
+    return column(f"u{i}" for i in range(count)).digests()
 
 
 @given(st.lists(st.tuples(st.binary(max_size=64), st.binary(min_size=8, max_size=8)), min_size=1, max_size=300))
