@@ -25,7 +25,7 @@ from federatedml.component import (
 from federatedml.components import hetero_lr_paillier, hetero_lr_shared, lr_shared_topics
 from federatedml.components.linear_model import logistic
 from federatedml.components.lr_agreement import params_digest
-from federatedml.components.lr_params import LogisticParams
+from federatedml.components.lr_params import ADAPTIVE, LogisticParams
 from federatedml.components.lr_predict import PARTIAL, PREDICTED, partial_of, predicted, send_partial
 from federatedml.components.lr_result import META, PARAM
 from federatedml.crypto.paillier.keys import DEFAULT_BITS
@@ -50,6 +50,7 @@ LEARNS: Mapping[str, Mapping[Role, Sequence[str]]] = {
     "shared": lr_shared_topics.LEARNS,
     "paillier": hetero_lr_paillier.LEARNS,
 }
+NEEDED = "one guest, one arbiter, one host or more"
 
 
 def _by_protocol(role: Role) -> RoleFunction:
@@ -112,7 +113,8 @@ def _variant(component: Component, p: LogisticParams) -> Component:
 
 def _exceptions(role: Role, p: LogisticParams) -> Iterator[str]:
     """What a party learns more easily because the conf asks for less than the default."""
-    if p.protocol != "paillier" or role is Role.ARBITER:
+    opened = p.protocol == "paillier" or p.optimizer in ADAPTIVE
+    if not opened or role is Role.ARBITER:
         return
     usual = LogisticParams().batch_rows_per_column
     if p.batch_rows_per_column < usual:
@@ -120,7 +122,7 @@ def _exceptions(role: Role, p: LogisticParams) -> Iterator[str]:
             f"EXCEPTION: batch_rows_per_column is {p.batch_rows_per_column:g}, not {usual:g}: from batches of so few "
             "rows, or columns that tell of so few, it may solve what is known of single rows"
         )
-    if p.encrypt_param.key_length < DEFAULT_BITS:
+    if p.protocol == "paillier" and p.encrypt_param.key_length < DEFAULT_BITS:
         yield f"EXCEPTION: whoever breaks a key of {p.encrypt_param.key_length} bits reads what is encrypted under it"
 
 

@@ -16,7 +16,7 @@ from federatedml.errors import DataError
 
 def without_weights(table: Table, name: str | None) -> Table:
     """The table without the column that weighs rows, if there is one."""
-    if name is None or name not in table.columns:
+    if name is None or name not in table.columns or name == table.label:
         return table
     return replace(table, columns={key: column for key, column in table.columns.items() if key != name})
 
