@@ -157,6 +157,11 @@ class PartyHome:
         return self.root / "gateway" / "gateway.db"
 
     @property
+    def budgets_db(self) -> Path:
+        """What peers have learned over jobs, durable."""
+        return self.root / "gateway" / "budgets.db"
+
+    @property
     def airflow(self) -> Path:
         """AIRFLOW_HOME."""
         return self.root / "airflow"
