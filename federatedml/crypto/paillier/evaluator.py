@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 from gmpy2 import mpz
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from federatedml.compute.engine import SERIAL, Compute
+from federatedml.crypto.candidates import BinTable
 from federatedml.crypto.codec import Codec, Floats
 from federatedml.crypto.paillier.checks import ciphertexts
+from federatedml.crypto.paillier.histogram import Histogram
 from federatedml.crypto.paillier.keys import PrivateKey, PublicKey
 from federatedml.crypto.paillier.matvec import MatVec, Quantised
 from federatedml.crypto.paillier.noise import BaseNoise, FullNoise, Noise, NoiseKind, OwnerNoise
@@ -56,6 +61,10 @@ class Evaluator:
     def plan_matvec(self, matrix: Floats, bits: int = 16) -> MatVec:
         """The map v -> matrix^T v; columns are scaled to integers of ``bits`` bits."""
         return MatVec(self.compute, Quantised.of(matrix, bits))
+
+    def plan_histogram(self, bins: NDArray[np.unsignedinteger[Any]], n_bins: Sequence[int]) -> Histogram:
+        """Sums per feature and bin; ``Histogram.rows`` takes packed rows."""
+        return Histogram(self.compute, BinTable.of(bins, n_bins))
 
 
 def evaluator(public: PublicKey, compute: Compute = SERIAL, kind: NoiseKind = NoiseKind.SHORT) -> Evaluator:

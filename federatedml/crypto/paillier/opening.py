@@ -43,12 +43,14 @@ class Opener:
 
     def values(self, topic: str, round_: int, reply: Reply) -> Floats:
         """Elements that the holder revealed, (count,)."""
+        return descale(self.integers(topic, round_, reply), reply.scale_bits)
+
+    def integers(self, topic: str, round_: int, reply: Reply) -> list[int]:
+        """The same as the integers that they stand for; without what floods them."""
         numbers, public = self._plaintexts(topic, round_, reply), self.private.public
         if reply.slot_bits:
-            numbers = [apart(int(m), reply.slot_bits, 1)[0] for m in numbers]
-        else:
-            numbers = [public.signed(m) for m in numbers]
-        return descale(numbers, reply.scale_bits)
+            return [apart(int(m), reply.slot_bits, 1)[0] for m in numbers]
+        return [public.signed(m) for m in numbers]
 
     def share(self, topic: str, round_: int, reply: Reply) -> ModularShare:
         """This party's share of elements that the holder masked."""
