@@ -67,9 +67,10 @@ class DhParams(_Part):
 class IntersectParams(Params):
     """FATE's parameters of all versions and ``min_intersection``; what has no effect here says so."""
 
-    intersect_method: Literal["auto", "ecdh", "dh", "rsa", "raw"] = Field(
+    intersect_method: Literal["auto", "ecdh", "kkrt", "dh", "rsa", "raw"] = Field(
         "auto",
-        description="auto: ecdh. dh runs as ecdh. rsa: a host's key signs blinded ids. "
+        description="auto: ecdh for few ids or several hosts, kkrt for one host and many ids. dh runs as ecdh. "
+        "rsa: a host's key signs blinded ids. "
         "raw: hashes of ids, which the joining side can try; a party's policy must allow it",
     )
     min_intersection: int = Field(
