@@ -162,6 +162,11 @@ class PartyHome:
         return self.root / "gateway" / "budgets.db"
 
     @property
+    def vault(self) -> Path:
+        """Keys and lists that outlive a job, until they expire (0700)."""
+        return self.root / "gateway" / "vault"
+
+    @property
     def airflow(self) -> Path:
         """AIRFLOW_HOME."""
         return self.root / "airflow"
