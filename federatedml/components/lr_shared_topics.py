@@ -131,6 +131,29 @@ HELD_OUT_SCORES = Topic(
     ROWS_BYTES,
 )
 
+MODELS_ADD_UP = (
+    "at least two rows per weight are demanded; the weights of all models on exactly these rows are counted over jobs, "
+    "up to one for two rows; models on other rows, a few more or fewer, are counted apart"
+)
+LEARNS = {
+    Role.GUEST: (
+        "the weights of its own columns and the intercept: up to that many equations in the hosts' data per model",
+        MODELS_ADD_UP,
+        "each host's part of the score of every row that is predicted",
+        "together with the arbiter it could unmask the hosts' columns: the two must not collude",
+    ),
+    Role.HOST: (
+        "the weights of its own columns: up to that many equations in the labels and the others' columns per model",
+        MODELS_ADD_UP,
+        "together with the arbiter it could unmask labels and the others' columns: the two must not collude",
+    ),
+    Role.ARBITER: (
+        "nothing about data, provided that it cannot read what guest and hosts exchange: "
+        "they talk directly, encrypted end to end",
+        "a dishonest arbiter can spoil the model unseen: all parties are taken to follow the protocol",
+    ),
+}
+
 _ALWAYS: tuple[Topic[Any], ...] = (
     AGREEMENT,
     SHAPE,
