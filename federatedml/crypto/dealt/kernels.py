@@ -6,6 +6,7 @@ import numpy as np
 
 from federatedml.compute.engine import SERIAL, Compute
 from federatedml.compute.kernels import compiled
+from federatedml.compute.names import lock_free
 from federatedml.crypto.dealt.words import RingWords
 
 TILE = 512  # words of an accumulator's row that stay in the first-level cache beside eight rows of ``right``
@@ -20,6 +21,7 @@ def product(left: RingWords, right: RingWords, compute: Compute = SERIAL) -> Rin
     return np.concatenate(compute.map(_product, parts))
 
 
+@lock_free
 def _product(part: tuple[RingWords, RingWords]) -> RingWords:
     """One part; the wider of the two operands is the inner loop."""
     left, right = (np.require(words, requirements=["C", "W"]) for words in part)  # one compiled form for all
