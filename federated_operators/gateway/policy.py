@@ -31,6 +31,7 @@ floors:
   key_length: 1024            # bits of any homomorphic or RSA key
   paillier_bits: 2048         # bits of a Paillier key
   batch_rows_per_column: 10   # rows of a mini-batch per feature column, where batch gradients can be seen
+raw_ids: false                # Intersection by method raw: tells hashes of ids, from which a peer finds ids by trying
 slots: {slots}                      # steps of jobs that run here at once; the others wait in line
 max_jobs: 100                 # jobs that may run or wait here at once; more are refused
 may_cancel: true              # people of this party may cancel jobs of other initiators
@@ -59,6 +60,7 @@ class Policy(_Model):
     modules: list[str] = ["*"]
     tables: list[str] = ["*"]
     floors: Floors = Floors()
+    raw_ids: bool = False
     slots: int = Field(default=DEFAULT_SLOTS, ge=1, le=1000, description="steps")
     max_jobs: int = Field(default=100, ge=1, description="jobs")
     may_cancel: bool = True
@@ -84,6 +86,8 @@ class Policy(_Model):
         for step in plan.steps.values():
             if not _allowed(step.module, self.modules):
                 raise _refused("modules", f"{step.component}: module {step.module} may not run here")
+            if step.module == INTERSECTION and step.params.get("intersect_method") == "raw" and not self.raw_ids:
+                raise _refused("raw_ids", f"{step.component}: hashes of ids may not be told (method raw)")
             self._check_keys(step)
             self._check_tables(step, catalogue)
         for step in (step for earlier in before for step in earlier.steps.values()):

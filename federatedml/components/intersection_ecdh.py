@@ -34,7 +34,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federatedml.components.intersection_method import MAX_IDS, Method, Pair, Positions, distinct_positions
-from federatedml.crypto.ecdh import POINT_BYTES, Blinding, Points, all_different, checked, equal_pairs, shuffled
+from federatedml.crypto.byte_rows import all_different, equal_pairs, shuffled
+from federatedml.crypto.ecdh import POINT_BYTES, Blinding, Points, checked
 from federatedml.errors import ProtocolError
 from federatedml.federation.party import Role
 from federatedml.federation.topic import Carries, Topic

@@ -27,16 +27,36 @@ def checked_features(table: Table, intercept: bool) -> Floats:
     """
     for name in table.header:
         _check_column(name, table.columns[name])
+    return _with_intercept(table, intercept)
+
+
+def checked_columns(table: Table, intercept: bool) -> Floats:
+    """(n, k) features of rows that are not trained on.
+
+    Raises:
+        DataError: a column is not numeric or not finite; names it.
+    """
+    for name in table.header:
+        _check_values(name, table.columns[name])
+    return _with_intercept(table, intercept)
+
+
+def _with_intercept(table: Table, intercept: bool) -> Floats:
     features = table.features()
     return np.column_stack([features, np.ones(len(table))]) if intercept else features
 
 
-def _check_column(name: str, values: Column) -> None:
+def _check_values(name: str, values: Column) -> Floats:
     if values.dtype.kind not in "fiub":
         raise DataError("FED-253", f"column {name!r} is not numeric", "encode it before HeteroLR")
     x = values.astype(np.float64)
     if not np.isfinite(x).all():
         raise DataError("FED-253", f"column {name!r} holds values that are not finite", "impute them in DataIO")
+    return x
+
+
+def _check_column(name: str, values: Column) -> None:
+    x = _check_values(name, values)
     _check_scale(name, x)
     if telling(x) < MIN_TELLING:
         raise DataError(

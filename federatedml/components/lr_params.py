@@ -43,9 +43,11 @@ class Built:
 
 
 RUNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "shared": {"optimizer": ("sgd",), "penalty": ("L2", "NONE"), "converge_func": ("diff", "abs")},
+    "shared": {},
     "paillier": {},
 }  # protocol -> field -> those of FATE's values that it can run; all of them, if it says nothing
+
+ADAPTIVE = ("rmsprop", "adam", "adagrad")  # they divide by roots of squared gradients
 
 
 def _penalty(value: Any) -> Any:
@@ -178,6 +180,25 @@ class LogisticParams(Params):
     converge_func: Literal["diff", "weight_diff", "abs"] = Field(
         default="diff", description="diff: change of the loss; abs: the loss itself; weight_diff: change of the weights"
     )
+    class_weight: Literal["balanced"] | dict[str, float] | None = Field(
+        default=None,
+        description="weight of the rows of each label value, or 'balanced': rows / (2 * rows of that value)",
+    )
+    sample_weight_name: str | None = Field(
+        default=None, max_length=256, description="column of the guest with the weights of rows; it is no feature"
+    )
+    validation_freqs: int | None = Field(
+        default=None, ge=1, description="look at eval_data every so many epochs", json_schema_extra={"unit": "epochs"}
+    )
+    early_stopping_rounds: int | None = Field(
+        default=None,
+        ge=1,
+        description="stop if a metric on eval_data got no better in so many looks; keep the best model",
+    )
+    metrics: list[Literal["auc", "ks", "loss"]] = Field(
+        default=["auc", "ks"], min_length=1, description="what is looked at on eval_data"
+    )
+    use_first_metric_only: bool = Field(default=False, description="only the first of metrics may stop the training")
     encrypt_param: EncryptParam = Field(default=EncryptParam(), description="homomorphic encryption")
     re_encrypt_batches: int = Field(default=2, ge=1, description="HomoLR: batches between re-encryptions")
     encrypted_mode_calculator_param: EncryptedModeParam = Field(
@@ -199,6 +220,20 @@ class LogisticParams(Params):
         return {**given, "protocol": for_linear(method_is_set=chosen).value}
 
     @model_validator(mode="after")
+    def _known_to_the_protocol(self) -> LogisticParams:
+        if self.protocol == "shared" and self.penalty == "L1" and self.optimizer not in ADAPTIVE:
+            raise ValueError(
+                "penalty 'L1' needs weights in clear at their owner: under protocol 'shared' only with optimizer "
+                + ", ".join(ADAPTIVE)
+            )
+        if self.protocol == "paillier" and (self.weighs_rows or self.validates):
+            raise ValueError(
+                "class_weight, sample_weight_name, validation_freqs and early_stopping_rounds are not available under "
+                "protocol 'paillier'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _contracting(self) -> LogisticParams:
         if self.penalty == "L2" and self.learning_rate * self.alpha > 1:
             raise ValueError("learning_rate * alpha is above 1: every step would turn the weights' sign")
@@ -215,14 +250,17 @@ class LogisticParams(Params):
             )
         return value
 
-    @field_validator("decay")
-    @classmethod
-    def _decays(cls, value: float, info: ValidationInfo) -> float:
-        if value and info.data.get("protocol") == "shared":
-            raise ValueError("a rate that decays is not available under protocol 'shared'; allowed: 0")
-        return value
-
     @property
     def shrinkage(self) -> float:
         """What a step takes off a weight, relative to it, before the rate decays."""
         return self.learning_rate * self.alpha if self.penalty == "L2" else 0.0
+
+    @property
+    def weighs_rows(self) -> bool:
+        """Whether rows have weights."""
+        return self.class_weight is not None or self.sample_weight_name is not None
+
+    @property
+    def validates(self) -> int:
+        """Every how many epochs ``eval_data`` is looked at during training; 0 is never."""
+        return self.validation_freqs or int(self.early_stopping_rounds is not None)

@@ -161,7 +161,7 @@ def topics_of(p: LogisticParams) -> tuple[Topic[Any], ...]:
         found += [*_SHARED, *((RESIDUAL, UPDATE) if motion.exact else (STEP,))]
     found += _WEIGHTED if p.weighs_rows else ()
     found += _SQUARES if p.converge_func == "weight_diff" else ()
-    if p.early_stopping_rounds is not None:
+    if p.validates:
         found += [topic for topic in _VALIDATED if not (motion.opened and topic in _OF_SHARED_WEIGHTS)]
     return tuple(found)
 

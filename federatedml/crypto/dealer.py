@@ -30,6 +30,7 @@ from federatedml.crypto.ring import Words, encode, joined, size, split
 from federatedml.crypto.stream import Stream
 
 GUEST = 0
+TOP = np.uint64(63)
 CLOSER = 1  # the party that gets the corrections
 TRAINING, VALIDATION = "features", "validation features"
 
@@ -124,11 +125,12 @@ class Dealer:
     def _rounding(self, batch: int, drawn: Sequence[Mapping[str, Words]]) -> dict[str, Words]:
         plan = self.plan
         r = _total(d["round"] for d in drawn)
-        found: dict[str, Words] = {"high": r >> plan.encoding.dropped_bits(plan.first_step(batch)), "sign": r >> 63}
+        dropped = np.uint64(plan.encoding.dropped_bits(plan.first_step(batch)))
+        found: dict[str, Words] = {"high": r >> dropped, "sign": r >> TOP}
         if plan.updates:
             u = _total(d["update"] for d in drawn).reshape(plan.updates, plan.width)
-            dropped = np.array(plan.update_bits, np.uint64)[:, None]
-            found |= {"update_high": (u >> dropped).ravel(), "update_sign": (u >> 63).ravel()}
+            bits = np.array(plan.update_bits, np.uint64)[:, None]
+            found |= {"update_high": (u >> bits).ravel(), "update_sign": (u >> TOP).ravel()}
         return found
 
     def deal_validation(self, round: int) -> Words:

@@ -18,7 +18,6 @@ X25519 holds the interpreter lock, so a party gains by processes (``Compute``), 
 from __future__ import annotations
 
 import hashlib
-import os
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -28,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from numpy.typing import NDArray
 
 from federatedml.compute.engine import SERIAL, Compute
+from federatedml.compute.slices import slices
 from federatedml.errors import ProtocolError
 
 PRIME = 2**255 - 19
@@ -68,38 +68,20 @@ class Blinding:
 
     def hashed(self, messages: Sequence[bytes], context: bytes) -> Points:
         """``hash_to_curve`` of every message, times the scalar: (n, 32)."""
-        parts = [(self._secret, context, messages[at]) for at in _shares(len(messages), self._compute.workers)]
+        parts = [(self._secret, context, messages[at]) for at in slices(len(messages), self._compute.workers)]
         return _joined(self._compute.map(_hash_and_multiply, parts))
 
     def apply(self, points: Points) -> Points:
         """Every point times the scalar, (n, 32); ``ProtocolError`` for one of small order, or not on the curve."""
-        parts = [(self._secret, points[at].tobytes()) for at in _shares(len(points), self._compute.workers)]
+        parts = [(self._secret, points[at].tobytes()) for at in slices(len(points), self._compute.workers)]
         return _joined(self._compute.map(_check_and_multiply, parts))
 
 
 def checked(points: Points, count: int) -> Points:
-    """A peer's ``count`` values of 32 bytes; what they hold is checked by ``Blinding.apply`` and ``all_different``."""
+    """A peer's ``count`` values of 32 bytes; what they hold is checked by ``Blinding.apply``."""
     if points.shape != (count, POINT_BYTES):
         raise ProtocolError("FED-370", f"blinded ids of shape {points.shape}, expected ({count}, {POINT_BYTES})")
     return points
-
-
-def all_different(points: Points) -> Points:
-    """A peer's points, if none of them comes twice."""
-    if len(np.unique(_keys(points))) != len(points):
-        raise ProtocolError("FED-370", "a blinded id came twice")
-    return points
-
-
-def equal_pairs(ours: Points, theirs: Points) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Positions in two lists, each of different points, of those that are equal; ordered by the points."""
-    _, at_ours, at_theirs = np.intersect1d(_keys(ours), _keys(theirs), assume_unique=True, return_indices=True)
-    return at_ours, at_theirs
-
-
-def shuffled(count: int) -> NDArray[np.int64]:
-    """A permutation of ``range(count)`` from OS randomness: the ranks of 64-bit random keys."""
-    return np.argsort(np.frombuffer(os.urandom(8 * count), np.uint64), kind="stable")
 
 
 def _hash_and_multiply(part: tuple[bytes, bytes, Sequence[bytes]]) -> bytes:
@@ -126,19 +108,8 @@ def _rows(body: bytes) -> Iterable[bytes]:
     return (body[at : at + POINT_BYTES] for at in range(0, len(body), POINT_BYTES))
 
 
-def _shares(count: int, workers: int) -> list[slice]:
-    """At most ``workers`` slices of nearly the same length that make up ``range(count)``."""
-    size = max(-(-count // workers), 1)
-    return [slice(at, at + size) for at in range(0, count, size)]
-
-
 def _joined(bodies: Sequence[bytes]) -> Points:
     return np.frombuffer(b"".join(bodies), np.uint8).reshape(-1, POINT_BYTES)
-
-
-def _keys(points: Points) -> NDArray[np.bytes_]:
-    """(n,) what NumPy sorts as bytes: of one length, so that none ends before another."""
-    return np.ascontiguousarray(points).view(f"S{POINT_BYTES}").reshape(len(points))
 
 
 def _hash_to_field(message: bytes, domain: bytes) -> int:

@@ -82,7 +82,8 @@ class Encoding:
     def factor_bits(self, step: float) -> int:
         """Fraction bits of the public factors of the residual: at most 2^34, so that a residual is below 2^54.
 
-        With weights of rows 2^25, so that the product with one (2^16) is below 2^61. No logarithm: libraries may differ in its last digit, and then guest and host would in their bits.
+        With weights of rows 2^25, so that the product with one (2^16) is below 2^61. No logarithm: libraries may differ
+        in its last digit, and then guest and host would in their bits.
         """
         mantissa, exponent = math.frexp(step)
         return (25 if self.weighted else 34) - exponent + (mantissa == 0.5)

@@ -59,7 +59,6 @@ class Plan:
     Attributes:
         columns: per party, the guest first, with the intercept's.
         batches: rows of each batch.
-        epochs: at most.
         validation: rows that are looked at during training, 0 for none.
         intercept: whether the guest's last column is the intercept.
         squares: whether the norm of an epoch's change is opened.
@@ -70,7 +69,6 @@ class Plan:
     batches: tuple[int, ...]
     pace: Pace
     motion: Motion
-    epochs: int
     intercept: bool = True
     validation: int = 0
     squares: bool = False

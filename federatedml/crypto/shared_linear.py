@@ -98,7 +98,7 @@ class Side:
     def hidden_features(self, batch: int) -> Words:
         """E = X - A of a batch: uniform to everybody but the dealer. Made once per attempt."""
         X = self.features[batch]
-        return X - feature_mask(self.stream, batch, *X.shape, TRAINING)
+        return X - feature_mask(self.stream, batch, X.shape[0], X.shape[1], TRAINING)
 
     def hidden_signs(self, batch: int) -> Words:
         """At the guest: what the labels multiply less its mask. Made once per attempt."""
@@ -193,8 +193,10 @@ class Side:
     def squared(self, epoch: int, opened: Words, correction: Words | None) -> Words:
         """(1,) share of the sum of squares of the change, of which ``opened`` is all less the masks."""
         share = square_share(self.stream, epoch) if correction is None else correction
-        share = share + 2 * np.atleast_1d(opened @ square_mask(self.stream, epoch, self.plan))
-        return share + np.atleast_1d(opened @ opened) if self.party == GUEST else share
+        cross: Words = np.atleast_1d(opened @ square_mask(self.stream, epoch, self.plan))
+        share = share + cross + cross
+        square: Words = np.atleast_1d(opened @ opened)
+        return share + square if self.party == GUEST else share
 
 
 class HeldOut:
@@ -210,7 +212,8 @@ class HeldOut:
 
     def hidden_features(self) -> Words:
         """The rows less their mask, once an attempt."""
-        return self.features - feature_mask(self.side.stream, 0, *self.features.shape, VALIDATION)
+        rows, columns = self.features.shape
+        return self.features - feature_mask(self.side.stream, 0, rows, columns, VALIDATION)
 
     def hidden_weights(self, weights: Words, round: int) -> Words:
         """(width,) shares less their masks."""
@@ -228,8 +231,8 @@ class HeldOut:
     def opened(self, z: Words) -> Floats:
         """(rows,) real numbers of the sum of all shares, which counts modulo 2^angle_bits."""
         encoding = self.side.plan.encoding
-        extra = 64 - encoding.angle_bits
-        return decode(z << extra, extra + encoding.z_bits)
+        extra = np.uint64(64 - encoding.angle_bits)
+        return decode(z << extra, int(extra) + encoding.z_bits)
 
     def _mask(self, round: int) -> Words:
         return weight_mask(self.side.stream, round, self.side.plan, self.side.party, VALIDATION)

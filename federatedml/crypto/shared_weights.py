@@ -1,7 +1,7 @@
 """Weights in shares, and how a step moves them: one party's side.
 
-Three ways, by ``Motion``: each party keeps a share of every weight and rounds gradients without help (``DirectWeights``)
-or by the dealer's words (``ExactWeights``), or the owner alone has its weights in clear (the component moves them).
+By ``Motion`` each party keeps a share of every weight and rounds gradients alone, or by the dealer's words; or the
+owner alone has its weights in clear, and then nothing of this is used.
 """
 
 from __future__ import annotations

@@ -12,17 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federatedml.compute.engine import SERIAL
-from federatedml.crypto.ecdh import (
-    PRIME,
-    Blinding,
-    Points,
-    all_different,
-    checked,
-    equal_pairs,
-    hash_to_curve,
-    normalised,
-    shuffled,
-)
+from federatedml.crypto.byte_rows import all_different, equal_pairs
+from federatedml.crypto.ecdh import PRIME, Blinding, Points, checked, hash_to_curve, normalised
 from federatedml.errors import ProtocolError
 
 # RFC 9380, appendix J.4.2: curve25519_XMD:SHA-512_ELL2_NU_, message -> Q.x
@@ -127,15 +118,6 @@ def test_half_of_all_coordinates_is_on_the_twist_and_refused() -> None:
         except ProtocolError:
             refused += 1
     assert 60 < refused < 140
-
-
-@pytest.mark.parametrize("count", [0, 1, 1000])
-def test_shuffled_is_a_permutation(count: int) -> None:
-    assert sorted(shuffled(count)) == list(range(count))
-
-
-def test_shuffles_differ() -> None:
-    assert list(shuffled(50)) != list(shuffled(50))
 
 
 def test_ids_are_known_by_one_spelling() -> None:

@@ -82,6 +82,16 @@ def test_a_refusal_names_its_rule(
         policy.check(plan(params), catalogue)
 
 
+def test_hashes_of_ids_leave_only_where_the_policy_says_so(catalogue: Catalogue) -> None:
+    asked = plan({"intersect_method": "raw"}, "Intersection")
+    for party, rules in (("default", {}), ("strict", {"raw_ids": False})):
+        with pytest.raises(PolicyError, match=r"FED-532.*policy raw_ids: lr_0.*method raw") as refused:
+            Policy.model_validate({"initiators": ["9999"], **rules}).check(asked, catalogue)
+        assert refused.value.code == "FED-532", party
+    Policy.model_validate({"initiators": ["9999"], "raw_ids": True}).check(asked, catalogue)
+    Policy(initiators=["9999"]).check(plan({"intersect_method": "ecdh"}, "Intersection"), catalogue)
+
+
 @pytest.mark.parametrize(
     "params",
     [

@@ -6,7 +6,7 @@ Columns are scaled to signed integers of a few bits; per column the product of c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from gmpy2 import mpz
@@ -110,14 +110,12 @@ class MatVec:
         return b""
 
     def apply(self, vector: Encrypted) -> Products:
-        """X^T v; the bound on a product is that of its column's sum of absolute integers."""
+        """X^T v. The bound on a product is of public numbers only: peers see it as the width of a slot."""
         if len(vector) != self.inputs:
             raise ProtocolError("FED-707", f"a vector of {len(vector)} elements for a matrix of {self.inputs} rows")
-        integers, public = self.matrix.integers, vector.public
-        weight = int(np.abs(integers.astype(np.int64)).sum(axis=1).max(initial=1))
-        elements = self._products(vector.elements, public)
-        bound = vector.bound * max(weight, 1)
-        return Products(Encrypted(public, vector.noise, elements, vector.scale_bits, bound), self.matrix.factors)
+        elements = self._products(vector.elements, vector.public)
+        bound = vector.bound * max(self.inputs, 1) << (self.matrix.bits - 1)
+        return Products(replace(vector, elements=elements, bound=bound), self.matrix.factors)
 
     def _products(self, elements: Sequence[mpz], public: PublicKey) -> list[mpz]:
         """Every worker takes all rows of some columns; with more workers than columns, some of the rows."""

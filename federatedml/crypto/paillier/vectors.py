@@ -41,7 +41,8 @@ class Encrypted:
         noise: this party's source of random encryptions of zero.
         elements: ciphertexts, not fresh.
         scale_bits: bits after the point.
-        bound: largest absolute integer that an element stands for if everybody kept to the declared magnitudes.
+        bound: largest absolute integer that an element stands for if everybody kept to the declared magnitudes. Peers
+            see it as the width of a slot: it is made of public numbers, never of data.
     """
 
     public: PublicKey
