@@ -21,6 +21,7 @@ from federatedml.compute.threads import Threads
 from federatedml.crypto.candidates import BinTable
 from federatedml.crypto.dealt.bits import BitHolder, BitOwner, deal_bits
 from federatedml.crypto.dealt.columns import Columns
+from federatedml.crypto.dealt.deal import Deal
 from federatedml.crypto.dealt.dealer import MapDealer
 from federatedml.crypto.dealt.holder import DealtHolder, DealtMap
 from federatedml.crypto.dealt.kernels import add_product
@@ -93,7 +94,7 @@ def _dealt(shape: Shape) -> Iterator[Figure]:
     dealer = MapDealer(plan.deal, to_host, to_guest, compute)
     yield from _offline(shape, plan, asker, dealer)
     yield from _online(shape, plan, asker, dealer, table)
-    yield from _bits(shape, to_host, to_guest)
+    yield from _bits(plan.deal, to_host, to_guest)
     compute.close()
 
 
@@ -127,45 +128,44 @@ def _offline(shape: Shape, plan: DealtMap, asker: DealtAsker, dealer: MapDealer)
 
 
 def _online(shape: Shape, plan: DealtMap, asker: DealtAsker, dealer: MapDealer, table: BinTable) -> Iterator[Figure]:
-    gh, sizes = _gradients(shape.rows), {"guest-host": 0, "arbiter": 0}
+    gh, size = _gradients(shape.rows), 0
     nodes = [np.random.default_rng(level).integers(0, 2**level, shape.rows) for level in range(DEPTH)]
     levels = [
         np.concatenate([gh * (which == q)[:, None] for q in range(f)], 1) for f, which in zip(FRESH, nodes, strict=True)
     ]
-    clock, found = Clock(), []
+    clock, found, columns = Clock(), [], range(VECTORS)
+    correction = dealer.shuffle(columns, 0)
+    shuffle = plan.shuffle(correction, columns, 0)
     for vectors in levels:
         sealed, lifted = asker.seal(vectors), asker.lift()
         result = plan.apply(sealed)
-        correction = dealer.shuffle(result.columns, 0)
-        reply = result.reveal_shuffled(lifted, correction, 0)
+        reply = shuffle.reveal(result, lifted)
         found.append(asker.open(reply))
-        sizes["guest-host"] += len(sealed.body) + len(lifted.body) + len(reply.body)
-        sizes["arbiter"] += len(correction.body)
+        size += len(sealed.body) + len(lifted.body) + len(reply.body)
     seconds = clock.lap()
     expected = [table.candidate_sums(vectors) for vectors in levels]
     plain = clock.lap()
-    order = plan.permutation(0)
-    worst = max(np.abs(a - b[order]).max() for a, b in zip(found, expected, strict=True))
+    worst = max(np.abs(a - b[shuffle.order]).max() for a, b in zip(found, expected, strict=True))
     bincount = _bincount_unit(table, gh[:, 0]) * shape.rows * shape.columns * VECTORS
     yield Figure(
         f"shares, online, all sums of a tree ({VECTORS} vectors)",
         seconds,
         "s CPU",
         f"the same sums in clear {plain:.3g} s, by np.bincount {bincount:.3g} s",
-        f"{sizes['guest-host'] / 1e6:.1f} MB between guest and host, {sizes['arbiter'] / 1e6:.1f} MB dealt; "
+        f"{size / 1e6:.1f} MB between guest and host, {len(correction.body) / 1e6:.1f} MB dealt; "
         f"largest difference {worst:.1g}",
     )
 
 
-def _bits(shape: Shape, to_host: Stream, to_guest: Stream) -> Iterator[Figure]:
+def _bits(deal: Deal, to_host: Stream, to_guest: Stream) -> Iterator[Figure]:
     rng, count = np.random.default_rng(7), 2 ** (DEPTH - 1)
-    which, bits = rng.integers(0, count, shape.rows), rng.random((count, shape.rows)) < 0.5
+    which, bits = rng.integers(0, count, deal.inputs), rng.random((count, deal.inputs)) < 0.5
     sets = np.stack([which == q for q in range(count)])
-    owner, holder = (side(s, shape.rows, Columns(count)) for side, s in ((BitOwner, to_guest), (BitHolder, to_host)))
+    owner, holder = (side(s, deal, Columns(count)) for side, s in ((BitOwner, to_guest), (BitHolder, to_host)))
     clock = Clock()
     masked = owner.ask(sets)
     answer = holder.answer(masked, bits)
-    found = owner.learn(answer, deal_bits(to_host, to_guest, shape.rows, range(count)))
+    found = owner.learn(answer, deal_bits(deal, to_host, to_guest, range(count)))
     seconds = clock.lap()
     assert (found == (sets & bits).any(axis=0)).all()
     size = (masked.nbytes + answer.nbytes) / 1e6

@@ -80,22 +80,22 @@ class OnADealer:
             self.guest.pads.absorb(block)
         for correction in self.dealer.corrections(range(vectors)):
             self.guest.pads.correct(correction)
-        self.asker, self.teller = (
-            BitOwner(to_guest, host.rows, Columns(2**DEPTH)),
-            BitHolder(to_host, host.rows, Columns(2**DEPTH)),
-        )
+        columns = range(vectors)
+        self.shuffle = self.plan.shuffle(self.dealer.shuffle(columns, index=0), columns, index=0)
+        self.asker = BitOwner(to_guest, self.plan.deal, Columns(2**DEPTH))
+        self.teller = BitHolder(to_host, self.plan.deal, Columns(2**DEPTH))
         self.triples = 0
-        self.deal_bits = lambda triples: deal_bits(to_host, to_guest, host.rows, triples)
+        self.deal_bits = lambda triples: deal_bits(self.plan.deal, to_host, to_guest, triples)
 
     def sums(self, nodes: Masks) -> np.ndarray:
         sealed = self.guest.seal(np.concatenate([self.gh * mask[:, None] for mask in nodes], axis=1))
         lifted = self.guest.lift()
         result = self.plan.apply(sealed)
-        found = self.guest.open(result.reveal_shuffled(lifted, self.dealer.shuffle(result.columns, 0), 0))
+        found = self.guest.open(self.shuffle.reveal(result, lifted))
         return found.reshape(-1, len(nodes), 2).swapaxes(0, 1)
 
     def split(self, chosen: Sequence[int], nodes: Masks) -> np.ndarray:
-        order = self.plan.permutation(0)
+        order = self.shuffle.order
         answer = self.teller.answer(
             self.asker.ask(np.stack(nodes)), np.stack([self.host.goes_left(int(order[c])) for c in chosen])
         )

@@ -72,6 +72,24 @@ class Scale:
         return np.ldexp(numbers.astype(np.float64), -self.bits)
 
 
+@dataclass(frozen=True)
+class DealtShare:
+    """One party's additive share of results.
+
+    Attributes:
+        words: (outputs, columns).
+    """
+
+    words: RingWords
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def combined(self, other: DealtShare, scale_bits: int) -> Floats:
+        """(outputs, columns) the results, of both parties' shares of vectors that were sealed with one scale."""
+        return Scale(scale_bits, signed=True).decode(self.words + other.words)
+
+
 def encode(vector: Floats, ring: WordRing, spare_bits: int = 0) -> tuple[RingWords, Scale]:
     """Words of a real vector at its largest safe scale; with 32 bits one bit finer if nothing in it is negative.
 
