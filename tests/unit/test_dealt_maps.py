@@ -87,6 +87,28 @@ def test_sums_of_candidates_come_out_at_the_owner() -> None:
         np.testing.assert_allclose(found, table().candidate_sums(values), atol=1e-3)
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(1, 70),
+    st.lists(st.integers(1, 9), min_size=1, max_size=5),
+    st.integers(1, 3),
+    st.sampled_from([32, 64]),
+)
+def test_any_shape(rows: int, counts: list[int], width: int, bits: int) -> None:
+    rng = np.random.default_rng(rows)
+    bins = BinTable.of(np.stack([rng.integers(0, c, rows) for c in counts]).astype(np.uint8), counts)
+    plan = DealtHolder(HOLDER, width, WordRing(bits)).plan_histogram(bins.bins, counts)
+    asker, _ = attached(plan, width)
+    values = rng.normal(size=(rows, width))
+    found = asker.open(plan.apply(asker.seal(values)).reveal()).reshape(plan.outputs, width)
+    np.testing.assert_allclose(found, bins.flat(bins.sums(values)), atol=1e-5)
+
+
+def test_a_table_without_candidates_has_no_map() -> None:
+    with pytest.raises(ProtocolError, match="FED-711"):
+        DealtHolder(HOLDER, 1).plan_splits(BinTable.of(np.zeros((2, 5), np.uint8), [1, 1]))
+
+
 def test_one_hot_histograms() -> None:
     bins = table()
     plan = DealtHolder(HOLDER, 1).plan_histogram(bins.bins, bins.counts)
