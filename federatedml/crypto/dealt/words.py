@@ -33,7 +33,7 @@ class WordRing:
 
     def __post_init__(self) -> None:
         if self.bits not in (32, 64):
-            raise ProtocolError("FED-710", f"a ring of {self.bits} bits, allowed are 32 and 64")
+            raise ProtocolError("FED-711", f"a ring of {self.bits} bits, allowed are 32 and 64")
 
     @property
     def dtype(self) -> np.dtype[np.unsignedinteger[Any]]:
