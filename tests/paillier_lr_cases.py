@@ -60,7 +60,7 @@ class Clear:
     gradients: Sequence[Mapping[Member, Floats]]
 
 
-def in_clear(p: LogisticParams, data: Mapping[Member, Table]) -> Clear:
+def in_clear(p: LogisticParams, data: Mapping[Member, Table], row_weights: Floats | None = None) -> Clear:
     """FATE's first-order steps, written out for all columns at once, from zeros."""
     guest = data[GUEST]
     y = np.where(guest.labels() == guest.labels().max(), 1.0, -1.0)
@@ -70,6 +70,7 @@ def in_clear(p: LogisticParams, data: Mapping[Member, Table]) -> Clear:
     free = np.flatnonzero(owner == list(blocks).index(GUEST))[-1]  # the intercept
     w, m, v = np.zeros((3, x.shape[1]))
     sizes = batches(p, len(y), {member: b.shape[1] for member, b in blocks.items()})
+    of_rows = np.ones(len(y)) if row_weights is None else row_weights
     t, losses, gradients = 0, [], []
     for epoch in range(p.max_iter):
         rate = p.learning_rate / np.sqrt(1 + p.decay * epoch) ** (1 if p.decay_sqrt else 2)
@@ -77,7 +78,7 @@ def in_clear(p: LogisticParams, data: Mapping[Member, Table]) -> Clear:
         for rows in np.split(order, np.cumsum(sizes)[:-1]):
             z = x[rows] @ w
             total += float(np.sum(np.log(2) - y[rows] * z / 2 + z * z / 8))
-            g = x[rows].T @ (z / 4 - y[rows] / 2) / len(rows)
+            g = x[rows].T @ (of_rows[rows] * (z / 4 - y[rows] / 2)) / len(rows)
             t += 1
             move, m, v = _move(p.optimizer, rate, g, m, v, t)
             shrink = np.full(len(w), rate * p.alpha)

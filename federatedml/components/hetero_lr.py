@@ -6,9 +6,9 @@ The declaration. Who does what is in one module per protocol.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 from airfed_proto.v1 import model_pb2
 from federatedml.component import (
@@ -22,30 +22,34 @@ from federatedml.component import (
     RoleFunction,
     Scorer,
 )
-from federatedml.components import hetero_lr_paillier, hetero_lr_shared
+from federatedml.components import hetero_lr_paillier, hetero_lr_shared, lr_shared_topics
 from federatedml.components.linear_model import logistic
 from federatedml.components.lr_agreement import params_digest
 from federatedml.components.lr_params import ADAPTIVE, LogisticParams
 from federatedml.components.lr_predict import PARTIAL, PREDICTED, partial_of, predicted, send_partial
 from federatedml.components.lr_result import META, PARAM
-from federatedml.components.lr_shared_topics import LEARNS as SHARED_LEARNS
-from federatedml.components.lr_shared_topics import TOPICS as SHARED_TOPICS
-from federatedml.components.lr_shared_topics import topics_of
 from federatedml.crypto.paillier.keys import DEFAULT_BITS
 from federatedml.errors import DslError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Role
+from federatedml.federation.topic import Topic
 
 PROTOCOLS: Mapping[str, Mapping[Role, RoleFunction]] = {
     "shared": hetero_lr_shared.ROLES,
     "paillier": hetero_lr_paillier.ROLES,
 }
-TOPICS = {"shared": SHARED_TOPICS, "paillier": hetero_lr_paillier.TOPICS}
+TOPICS: Mapping[str, Sequence[Topic[Any]]] = {
+    "shared": lr_shared_topics.TOPICS,
+    "paillier": hetero_lr_paillier.TOPICS,
+}
+SENT: Mapping[str, Callable[[LogisticParams], Sequence[Topic[Any]]]] = {
+    "shared": lr_shared_topics.topics_of,
+    "paillier": hetero_lr_paillier.topics_of,
+}
 LEARNS: Mapping[str, Mapping[Role, Sequence[str]]] = {
-    "shared": SHARED_LEARNS,
+    "shared": lr_shared_topics.LEARNS,
     "paillier": hetero_lr_paillier.LEARNS,
 }
-NEEDED = "one guest, one arbiter, one host or more"
 
 
 def _by_protocol(role: Role) -> RoleFunction:
@@ -83,7 +87,7 @@ def _settle(submitted: MemberParams) -> MemberParams:
     roles = Counter(member.role for member in submitted)
     if roles[Role.GUEST] != 1 or roles[Role.ARBITER] != 1 or not roles[Role.HOST]:
         found = ", ".join(str(member.role) for member in sorted(submitted))
-        raise DslError("FED-181", f"HeteroLR with protocol {p.protocol!r} runs with {found}", NEEDED)
+        raise DslError("FED-181", f"HeteroLR runs with {found}", "one guest, one arbiter, one host or more")
     arbiter = next(member.party for member in submitted if member.role is Role.ARBITER)
     if any(member.party == arbiter for member in submitted if member.role is not Role.ARBITER):
         raise DslError("FED-182", f"HeteroLR: party {arbiter} is the arbiter and more", "the arbiter is a party apart")
@@ -103,8 +107,7 @@ def _variant(component: Component, p: LogisticParams) -> Component:
     if component.prediction is not None and component.topics is component.prediction.topics:
         return component
     learns = {role: [*texts, *_exceptions(role, p)] for role, texts in LEARNS[p.protocol].items()}
-    topics = topics_of(p) if p.protocol == "shared" else TOPICS[p.protocol]
-    return replace(component, topics=(*topics, PREDICTED, PARTIAL), learns=learns)
+    return replace(component, topics=(*SENT[p.protocol](p), PREDICTED, PARTIAL), learns=learns)
 
 
 def _exceptions(role: Role, p: LogisticParams) -> Iterator[str]:

@@ -32,7 +32,7 @@ def row_weights(p: LogisticParams, table: Table, labels: Floats) -> Floats:
     """
     weights = _of_column(p.sample_weight_name, table) * _of_classes(p.class_weight, table, labels)
     if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.max(initial=0) <= MAX_SCALE):
-        raise DataError("FED-721", "weights of rows are not what protocol 'shared' takes", f"0 to {MAX_SCALE}")
+        raise DataError("FED-721", "weights of rows are not what HeteroLR takes", f"0 to {MAX_SCALE}")
     if not 0 < weights.mean() <= MEAN_SCALE:
         raise DataError("FED-721", "the mean weight of a row is too large, or nothing", f"at most {MEAN_SCALE}")
     return weights

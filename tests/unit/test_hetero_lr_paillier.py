@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from federatedml.component import Outputs
 from federatedml.components.hetero_lr import HETERO_LR
-from federatedml.components.lr_encrypted import PREDICTOR, CipherPlan, GuestSide
+from federatedml.components.lr_encrypted import CipherPlan, GuestSide
 from federatedml.crypto.paillier.evaluator import evaluator
 from federatedml.crypto.paillier.keys import generate
 from federatedml.errors import DataError, DslError, ProtocolError
@@ -22,7 +23,6 @@ from tests.lr_cases import param, same_model
 from tests.members import ARBITER, GUEST, HOST, OTHER_HOST
 from tests.paillier_lr_cases import PAIR, TOLERANCE, Clear, encrypted, in_clear, tables, training
 
-ONE_HOST_ONLY = {"weight_change"}
 THREE = {GUEST: 2, HOST: 2, OTHER_HOST: 1}
 SEVERAL = {"converge_func": "weight_diff", "batch_size": -1}
 
@@ -54,6 +54,26 @@ def test_several_hosts_train_as_if_their_columns_were_pooled(tmp_path: Path) -> 
     assert between == {(HOST, GUEST), (OTHER_HOST, GUEST)}
 
 
+@pytest.mark.parametrize("given", [{"class_weight": {"0": 0.5, "1": 3.0}}, {"sample_weight_name": "w"}])
+def test_rows_count_by_their_weight_in_gradients_and_once_in_the_loss(given: dict[str, Any], tmp_path: Path) -> None:
+    p, data = encrypted(**given), tables(PAIR)
+    weights = np.where(data[GUEST].labels() == 1, 3.0, 0.5)
+    clear = in_clear(p, data, weights)
+    if "sample_weight_name" in given:
+        data[GUEST] = replace(data[GUEST], columns={**data[GUEST].columns, "w": weights})
+    outputs = training(p, data).run(tmp_path).outputs
+    same_weights(clear, outputs)
+    assert list(param(outputs[GUEST]).loss_history) == pytest.approx(clear.losses, abs=TOLERANCE)
+
+
+def test_a_training_may_start_from_another_model(tmp_path: Path) -> None:
+    first = training(encrypted(max_iter=1)).run(tmp_path / "one").outputs
+    second = training(encrypted(max_iter=1))
+    inputs = {m: replace(given, isometric_model=first[m].model) for m, given in second.inputs.items()}
+    outputs = replace(second, inputs=inputs).run(tmp_path / "two").outputs
+    same_weights(in_clear(encrypted(max_iter=2), tables(PAIR)), outputs)
+
+
 def test_predictions_of_several_hosts_add_up(tmp_path: Path) -> None:
     data = tables(THREE)
     outputs = training(encrypted(**SEVERAL), data).run(tmp_path).outputs
@@ -69,7 +89,7 @@ def test_predictions_of_several_hosts_add_up(tmp_path: Path) -> None:
 def test_the_contract_of_components_is_kept(columns: Mapping[Member, int], tmp_path: Path) -> None:
     one = len(columns) == 2
     p = encrypted(max_iter=2, **({} if one else SEVERAL))
-    unused = ONE_HOST_ONLY if one else {"encrypted_squares", "masked_loss", "opened_loss"}
+    unused = set() if one else {"encrypted_squares", "masked_loss", "decrypted_loss"}
     conforms(training(p, tables(columns)), tmp_path, unused=unused, kill_every=31, same=same_model)
 
 
@@ -135,8 +155,8 @@ def test_a_vector_of_another_length_is_refused(rows: int) -> None:
     data, public = tables(PAIR), generate(1024).public
     side_plan = CipherPlan(encrypted(), (30, 30), {GUEST: 3, HOST: 2})
     x = np.c_[data[GUEST].features(), np.ones(60)]
-    side = GuestSide(side_plan, evaluator(public), x, np.zeros(60))
-    sealed = evaluator(public).encrypt(np.zeros(rows), PREDICTOR).seal()
+    side = GuestSide(side_plan, evaluator(public), x, np.zeros(3), np.zeros(60), np.ones(60))
+    sealed = evaluator(public).encrypt(np.zeros(rows), side_plan.predictor).seal()
     with pytest.raises(ProtocolError, match="FED-707"):
         side.residual(0, np.zeros(30), [sealed])
 
