@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from federatedml.component import Inputs
 from federatedml.components.data_io import DATA_IO, DataIOParams
@@ -15,6 +16,7 @@ from federatedml.components.intersection import INTERSECTION
 from federatedml.components.intersection_params import IntersectParams
 from federatedml.components.secure_add import SECURE_ADD, SecureAddParams
 from federatedml.data.table import Kind
+from federatedml.federation.party import Member
 from tests.conformance import Case, Same
 from tests.lr_cases import case as lr_case
 from tests.lr_cases import params as lr_params
@@ -41,12 +43,18 @@ def data_io() -> Mapping[str, Small]:
 def intersection() -> Mapping[str, Small]:
     ids = {GUEST: ["a", "b", "c", "d"], HOST: ["d", "c", "b", "x"], OTHER_HOST: ["c", "y", "b"]}
     inputs = {member: Inputs({"data": [table(names, x=list(range(len(names))))]}) for member, names in ids.items()}
-    p = IntersectParams(min_intersection=1)
+
+    def small(hosts: Sequence[Member], **values: Any) -> Small:
+        p = IntersectParams.model_validate({"min_intersection": 1, **values})
+        members = (GUEST, *hosts)
+        return Small(Case(INTERSECTION, dict.fromkeys(members, p), {m: inputs[m] for m in members}, "match_0"))
+
     return {
-        f"{len(hosts)} hosts": Small(
-            Case(INTERSECTION, dict.fromkeys((GUEST, *hosts), p), {m: inputs[m] for m in (GUEST, *hosts)}, "match_0")
-        )
-        for hosts in ([HOST], [HOST, OTHER_HOST])
+        "1 hosts": small([HOST]),
+        "2 hosts": small([HOST, OTHER_HOST]),
+        "count": small([HOST, OTHER_HOST], cardinality_only=True),
+        "rsa": small([HOST], intersect_method="rsa", rsa_params={"key_length": 1024}),
+        "raw": small([HOST], intersect_method="raw"),
     }
 
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import httpx
 
 from federated_operators.gateway.names import CONCLUDE
+from federated_operators.gateway.nudge import nudge
 from federated_operators.gateway.runs import NOT_IMPORTED, Run, RunState, TaskState, Touched
 from federatedml.errors import DslError, PeerError
 from federatedml.federation.home import PartyHome
@@ -190,7 +191,10 @@ class AirflowClient:
             answer = await self._http.post("/auth/token", json={"username": USER, "password": password})
             self._token, self._token_at = _body(answer)["access_token"], time.monotonic()
         headers = {"Authorization": f"Bearer {self._token}"}
-        return await self._http.request(method, path, json=body, headers=headers)
+        answer = await self._http.request(method, path, json=body, headers=headers)
+        if method != "GET":
+            nudge(self._home)
+        return answer
 
 
 def _path(run: Run) -> str:

@@ -5,7 +5,8 @@ The declaration. Who does what is in one module per protocol.
 
 from __future__ import annotations
 
-from typing import cast
+from dataclasses import replace
+from typing import Any, cast
 
 from airfed_proto.v1 import model_pb2
 from federatedml.component import (
@@ -19,12 +20,13 @@ from federatedml.component import (
     RoleFunction,
     Scorer,
 )
-from federatedml.components import hetero_lr_shared
+from federatedml.components import hetero_lr_paillier, hetero_lr_shared
 from federatedml.components.linear_model import logistic
 from federatedml.components.lr_agreement import params_digest
 from federatedml.components.lr_params import LogisticParams
 from federatedml.components.lr_predict import PARTIAL, PREDICTED, partial_of, predicted, send_partial
 from federatedml.components.lr_result import META, PARAM
+from federatedml.components.lr_shared_topics import TOPICS, topics_of
 from federatedml.errors import DslError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Role
@@ -33,7 +35,7 @@ MODELS_ADD_UP = (
     "at least two rows per weight are demanded within one training; the equations of all models that are trained on "
     "the same two tables add up, by components and by jobs, and their sum is not limited"
 )
-PROTOCOLS = {"shared": hetero_lr_shared.ROLES}
+PROTOCOLS = {"shared": hetero_lr_shared.ROLES, "paillier": hetero_lr_paillier.ROLES}
 
 
 def _by_protocol(role: Role) -> RoleFunction:
@@ -63,14 +65,16 @@ def _predict(role: Role, box: Box, inputs: Inputs, model: ModelBuffers) -> Outpu
 
 
 def _settle(submitted: MemberParams) -> MemberParams:
-    """``DslError`` unless one guest, one host and one arbiter have the same parameters (``predict_param`` aside).
+    """``DslError`` unless one guest, hosts and one arbiter have the same parameters (``predict_param`` aside).
 
-    A dealer that is also the guest or the host could unmask the other one, whatever the topics say: refused.
+    A dealer that is also the guest or a host could unmask the others, whatever the topics say: refused.
     """
     roles = sorted(member.role for member in submitted)
-    if roles != sorted(Role):
+    if roles.count(Role.GUEST) != 1 or roles.count(Role.ARBITER) != 1 or Role.HOST not in roles:
         raise DslError(
-            "FED-181", f"HeteroLR with protocol 'shared' runs with {', '.join(map(str, roles))}", "one of each role"
+            "FED-181",
+            f"HeteroLR with protocol 'shared' runs with {', '.join(map(str, roles))}",
+            "one guest, one arbiter, one host or more",
         )
     dealer = next(member.party for member in submitted if member.role is Role.ARBITER)
     if any(member.party == dealer for member in submitted if member.role is not Role.ARBITER):
@@ -80,12 +84,17 @@ def _settle(submitted: MemberParams) -> MemberParams:
     return submitted
 
 
+def _variant(component: Component, params: Any) -> Component:
+    """With the messages of the chosen optimiser and options only."""
+    return replace(component, topics=(*topics_of(params), PREDICTED, PARTIAL))
+
+
 HETERO_LR = Component(
     module="HeteroLR",
     title="Logistic regression over the columns of guest and host",
     params=LogisticParams,
     roles={role: _by_protocol(role) for role in Role},
-    topics=(*hetero_lr_shared.TOPICS, PREDICTED, PARTIAL),
+    topics=(*TOPICS, PREDICTED, PARTIAL),
     learns={
         Role.GUEST: (
             "the weights of its own columns and the intercept: up to that many equations in the host's data per model",
@@ -118,4 +127,5 @@ HETERO_LR = Component(
     ),
     reproducible=2.0**-10,
     settle=_settle,
+    variant=_variant,
 )

@@ -10,28 +10,34 @@ budgets, not mathematics, bound, and results of two runs on changed tables tell 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from federatedml.component import Component, Inputs, Outputs
-from federatedml.components.intersection_ecdh import ECDH
+from federatedml.component import Component, Inputs, MemberParams, Outputs
+from federatedml.components.intersection_ecdh import COUNTING, ECDH, count_as_guest, count_as_host
 from federatedml.components.intersection_method import MAX_IDS, Method, Pair, Positions, distinct_positions
 from federatedml.components.intersection_params import IntersectParams
+from federatedml.components.intersection_raw import AT_GUEST, AT_HOST
+from federatedml.components.intersection_rsa import RSA
 from federatedml.crypto.ecdh import normalised
 from federatedml.data.table import Table
-from federatedml.errors import DataError, ProtocolError
+from federatedml.errors import DataError, DslError, ProtocolError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Member, Role
 from federatedml.federation.topic import Carries, Topic
-from federatedml.federation.wire import Vector
+from federatedml.federation.wire import Array, Vector
 from federatedml.views import Grid
 
-AGAIN = "from several runs on changed tables: which ids came or went; the number of runs is not limited"
-METHODS: Mapping[str, Method] = {method.name: method for method in (ECDH,)}
+AGAIN = "from several runs on changed tables: which ids came or went; each party's budget psi_ids bounds the ids of all"
+SPENT = "psi_ids"
+LARGE = 10_000  # ids of both parties from which the fixed cost of kkrt is worth while
 
 GUEST_SIZE = Topic(
     "guest_size",
@@ -66,7 +72,9 @@ def guest(p: IntersectParams, box: Box, inputs: Inputs) -> Outputs:
     """Find the matches with every host, keep what all have, tell each host."""
     own = _Own.of(inputs.one("data", "train_data", "eval_data"), p, box)
     hosts = box.peers(HOST_SIZE)
-    pairs = {host: own.pair(host, _told(box, GUEST_SIZE, HOST_SIZE, len(own.ids), host)) for host in hosts}
+    pairs = {host: own.pair(host, _told(box, (GUEST_SIZE, HOST_SIZE), len(own.ids), host)) for host in hosts}
+    if p.cardinality_only:
+        return _counts(own, {host: count_as_guest(pair) for host, pair in pairs.items()})
     method = chosen(p, [(len(own.ids), pair.theirs) for pair in pairs.values()])
     found = {host: method.guest(pair) for host, pair in pairs.items()}
     if len(hosts) == 1:
@@ -82,7 +90,9 @@ def host(p: IntersectParams, box: Box, inputs: Inputs) -> Outputs:
     """Find the matches with the guest, learn which of them all hosts have."""
     own = _Own.of(inputs.one("data", "train_data", "eval_data"), p, box)
     (guest,) = box.peers(GUEST_SIZE)
-    pair = own.pair(guest, _told(box, HOST_SIZE, GUEST_SIZE, len(own.ids), guest))
+    pair = own.pair(guest, _told(box, (HOST_SIZE, GUEST_SIZE), len(own.ids), guest))
+    if p.cardinality_only:
+        return _counts(own, {guest: count_as_host(pair)})
     hosts = sum(member.role == Role.HOST for member in box.members)
     found = chosen(p, [(pair.theirs, len(own.ids))] * hosts).host(pair)
     if hosts == 1:
@@ -92,9 +102,51 @@ def host(p: IntersectParams, box: Box, inputs: Inputs) -> Outputs:
     return _result(own, common)
 
 
-def chosen(p: IntersectParams, sizes: list[tuple[int, int]]) -> Method:
-    """The method for these numbers of ids (guest, host), one pair per host: what both sides can compute."""
-    return METHODS["ecdh" if p.intersect_method == "auto" else p.intersect_method]
+def chosen(p: IntersectParams, sizes: Sequence[tuple[int, int]]) -> Method:
+    """The method for these numbers of ids (guest, host), one pair for each host: what all members compute alike."""
+    candidates = _candidates(p)
+    return candidates[-1] if len(sizes) == 1 and sum(sizes[0]) >= LARGE else candidates[0]
+
+
+def _candidates(p: IntersectParams) -> Sequence[Method]:
+    """The methods that ``p`` leaves open: for few ids, for many ids."""
+    if p.intersect_method == "raw":
+        return [AT_GUEST if p.joins_at_guest else AT_HOST]
+    return {"auto": [ECDH], "ecdh": [ECDH], "dh": [ECDH], "rsa": [RSA]}[p.intersect_method]
+
+
+def settle(submitted: MemberParams) -> MemberParams:
+    """Have all members use one method, and decide ``auto`` as far as the members alone decide it."""
+    given = cast(Mapping[Member, IntersectParams], submitted)
+    if len({_agreed(p) for p in given.values()}) > 1:
+        problem = (
+            "intersect_method, cardinality_only, rsa's key_length or raw's hash and join_role differ between parties"
+        )
+        raise DslError("FED-746", problem, "give them under algorithm_parameters")
+    several = sum(member.role == Role.HOST for member in given) > 1
+    return {
+        m: p.model_copy(update={"intersect_method": "ecdh"}) if several and p.intersect_method == "auto" else p
+        for m, p in given.items()
+    }
+
+
+def _agreed(p: IntersectParams) -> tuple[object, ...]:
+    own = {"raw": (p.raw_hash, p.joins_at_guest), "rsa": (p.rsa_params.key_length,)}
+    return p.intersect_method, p.cardinality_only, own.get(p.intersect_method)
+
+
+def variant(declared: Component, p: IntersectParams) -> Component:
+    """Messages and lessons of the methods that ``p`` leaves open."""
+    if p.cardinality_only:
+        learns = {role: ["how many of its ids the other party has", AGAIN] for role in declared.roles}
+        return replace(declared, topics=(GUEST_SIZE, HOST_SIZE, *COUNTING), learns=learns)
+    open_methods = _candidates(p)
+    topics = (GUEST_SIZE, HOST_SIZE, *(topic for method in open_methods for topic in method.topics), COMMON)
+    learns = {
+        role: [*LEARNS[role], *dict.fromkeys(text for method in open_methods for text in method.learns[role]), AGAIN]
+        for role in declared.roles
+    }
+    return replace(declared, topics=topics, learns=learns)
 
 
 @dataclass(frozen=True)
@@ -116,16 +168,21 @@ class _Own:
         return cls(p, box, table, np.array(names, dtype=object))
 
     def pair(self, peer: Member, theirs: int) -> Pair:
-        """The step with one peer, if either list is long enough to tell anything of it."""
+        """The step with one peer, if both lists are long enough, and the peer may still test so many ids."""
         pair = Pair(self.box, peer, self.p, [sample_id.encode() for sample_id in self.ids], theirs)
         pair.enough(min(theirs, len(self.ids)))
+        self.box.budget.spend(SPENT, peer.party, self.subject(), theirs)
         return pair
 
+    def subject(self) -> str:
+        """What the budget is about: the stored tables, so that a changed one is no new account; else the ids."""
+        about = sorted(self.box.tables) or ["ids", *sorted(self.ids)]
+        return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 
-def _told(
-    box: Box, mine: Topic[NDArray[np.uint64]], theirs: Topic[NDArray[np.uint64]], count: int, peer: Member
-) -> int:
-    """The number of the peer's ids, for the number of mine."""
+
+def _told(box: Box, topics: tuple[Topic[Array], Topic[Array]], count: int, peer: Member) -> int:
+    """The number of the peer's ids, for the number of mine, by the two topics."""
+    mine, theirs = topics
     box.send(mine, np.array([count], "<u8"), to=peer)
     told = box.recv(theirs, source=peer)
     if told.shape != (1,) or told[0] > MAX_IDS:
@@ -146,25 +203,40 @@ def _result(own: _Own, positions: Positions) -> Outputs:
     if own.p.only_output_key:
         found = replace(found, columns={}, label=None)
     summary = {"intersect_count": float(len(found)), "intersect_rate": len(found) / len(own.table)}
+    if own.p.intersect_method == "rsa":
+        summary["blinding_bits"] = float(own.p.rsa_params.key_length)
+    return Outputs(found, views=[_shown(own, summary)], summary=summary)
+
+
+def _counts(own: _Own, counts: Mapping[Member, int]) -> Outputs:
+    """The number of common ids with every peer; no data."""
+    summary = {}
+    for peer, count in counts.items():
+        of = "" if len(counts) == 1 else f"_{peer}"
+        summary[f"intersect_count{of}"] = float(count)
+        summary[f"intersect_rate{of}"] = count / len(own.table)
+    return Outputs(views=[_shown(own, summary)], summary=summary)
+
+
+def _shown(own: _Own, summary: Mapping[str, float]) -> Grid:
     for name, value in summary.items():
         own.box.metric("train", name, 0, value)
-    view = Grid("intersection", "Intersection", list(summary), [list(summary.values())], metric_type="INTERSECTION")
-    return Outputs(found, views=[view], summary=summary)
+    return Grid("intersection", "Intersection", list(summary), [list(summary.values())], metric_type="INTERSECTION")
 
 
+LEARNS: Mapping[Role, Sequence[str]] = {
+    Role.GUEST: ["which of its ids every host has, and with several hosts which of them each single host has"],
+    Role.HOST: ["which of its ids all parties have"],
+}
+_EVERY = [ECDH, RSA, AT_GUEST, AT_HOST]
 INTERSECTION = Component(
     module="Intersection",
     title="Find the sample ids that all parties have, without telling the others",
     params=IntersectParams,
     roles={Role.GUEST: guest, Role.HOST: host},
-    topics=(GUEST_SIZE, HOST_SIZE, *(topic for method in METHODS.values() for topic in method.topics), COMMON),
-    learns={
-        Role.GUEST: [
-            "which of its ids every host has, and with several hosts which of them each single host has",
-            AGAIN,
-        ],
-        Role.HOST: ["which of its ids all parties have", AGAIN],
-    },
+    topics=(GUEST_SIZE, HOST_SIZE, *(topic for method in _EVERY for topic in method.topics), COUNTING[-1], COMMON),
+    learns={role: [*texts, "what its method tells besides", AGAIN] for role, texts in LEARNS.items()},
     inputs=("data", "train_data", "eval_data"),
-    settle=lambda submitted: {m: p.model_copy(update={"intersect_method": "ecdh"}) for m, p in submitted.items()},
+    settle=settle,
+    variant=variant,
 )

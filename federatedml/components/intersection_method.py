@@ -54,10 +54,11 @@ class Pair:
                 "check that the parties' tables hold the same kind of ids",
             )
 
-    def expect(self, count: int) -> None:
-        """Refuse a list of the peer that is not as long as it said."""
-        if count != self.theirs:
-            raise ProtocolError("FED-740", f"{self.peer} sent {count} blinded ids and said that it has {self.theirs}")
+    def expect(self, shape: tuple[int, ...], width: int, count: int | None = None) -> None:
+        """Refuse a list of the peer that does not have ``count`` entries (default: all it said) of ``width`` bytes."""
+        wanted = (self.theirs if count is None else count, width)
+        if shape != wanted:
+            raise ProtocolError("FED-740", f"{self.peer} sent a list of shape {shape}, expected {wanted}")
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 
 import numpy as np
 
 from federatedml.components.lr_params import LogisticParams
-from federatedml.components.lr_plan import training_plan
-from federatedml.crypto.dealer import Plan
 from federatedml.crypto.shared_linear import ids_digest
 from federatedml.data.table import Table
 from federatedml.errors import DataError, DslError, ProtocolError
 from federatedml.federation.box import Box
-from federatedml.federation.party import Role
+from federatedml.federation.party import Member, Role
 from federatedml.federation.topic import Carries, Topic
 from federatedml.federation.wire import Array, Tensors
 
@@ -39,36 +36,40 @@ SHAPE = Topic(
 )
 
 
-def agree(p: LogisticParams, box: Box, table: Table, columns: int) -> int:
-    """Check that guest and host hold the same rows and parameters; tell the dealer the shape. The peer's columns."""
+def agree(p: LogisticParams, box: Box, table: Table, columns: int) -> dict[Member, int]:
+    """Check that all hold the same rows and parameters; tell the arbiter the shape.
+
+    Returns:
+        number of columns of each other party.
+    """
     mine = {
         "ids": np.frombuffer(ids_digest(table.ids), "|u1"),
         "params": params_digest(p),
         "shape": np.array([len(table), columns], np.int64),
     }
     box.send(AGREEMENT, mine)
-    theirs = box.recv(AGREEMENT)
-    if not np.array_equal(mine["params"], theirs["params"]):
-        raise DslError("FED-180", "parameters of HeteroLR differ between guest and host", "only predict_param may")
-    if not np.array_equal(mine["ids"], theirs["ids"]):
-        raise DataError(
-            "FED-251", "guest and host do not hold the same samples in the same order", "run Intersection before"
-        )
-    peer = int(expect(theirs["shape"], 2)[1])
+    peers = {}
+    for member, theirs in box.gather(AGREEMENT).items():
+        if not np.array_equal(mine["params"], theirs["params"]):
+            raise DslError("FED-180", "parameters of HeteroLR differ between guest and host", "only predict_param may")
+        if not np.array_equal(mine["ids"], theirs["ids"]):
+            raise DataError(
+                "FED-251", "guest and host do not hold the same samples in the same order", "run Intersection before"
+            )
+        peers[member] = int(expect(theirs["shape"], 2)[1])
     box.send(SHAPE, {"params": mine["params"], "shape": mine["shape"]})
-    return peer
+    return peers
 
 
-def dealers_plan(p: LogisticParams, shapes: Mapping[Role, Mapping[str, Array]]) -> Plan:
-    """At the arbiter: the plan of the shapes that guest and host tell."""
-    (rows, guest_columns), (others, host_columns) = (
-        map(int, expect(shapes[role]["shape"], 2)) for role in (Role.GUEST, Role.HOST)
-    )
-    if any(not np.array_equal(s["params"], params_digest(p)) for s in shapes.values()):
+def told_shapes(p: LogisticParams, box: Box) -> tuple[int, dict[Member, int]]:
+    """At the arbiter: rows, and columns of each of the others, who must have its parameters and the same rows."""
+    told = box.gather(SHAPE)
+    if any(not np.array_equal(shape["params"], params_digest(p)) for shape in told.values()):
         raise DslError("FED-180", "parameters of HeteroLR differ between the arbiter and the others")
-    if rows != others:
-        raise ProtocolError("FED-382", f"guest and host name {rows} and {others} rows")
-    return training_plan(p, rows, guest_columns, host_columns)
+    rows = {int(expect(shape["shape"], 2)[0]) for shape in told.values()}
+    if len(rows) > 1:
+        raise ProtocolError("FED-382", f"guest and host name {' and '.join(map(str, sorted(rows)))} rows")
+    return rows.pop(), {member: int(shape["shape"][1]) for member, shape in told.items()}
 
 
 def params_digest(p: LogisticParams) -> Array:

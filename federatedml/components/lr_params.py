@@ -20,6 +20,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from federatedml.component import Params
+from federatedml.crypto.choice import for_linear
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,11 @@ class Built:
 
 
 RUNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "shared": {"optimizer": ("sgd",), "penalty": ("L2", "NONE"), "converge_func": ("diff", "abs")},
+    "shared": {},
     "paillier": {},
 }  # protocol -> field -> those of FATE's values that it can run; all of them, if it says nothing
+
+ADAPTIVE = ("rmsprop", "adam", "adagrad")  # they divide by roots of squared gradients
 
 
 def _penalty(value: Any) -> Any:
@@ -93,7 +96,9 @@ class EncryptParam(Params):
     method: Annotated[Literal["Paillier"], BeforeValidator(_method)] = Field(
         default="Paillier", description="to set it selects protocol 'paillier'"
     )
-    key_length: int = Field(default=2048, ge=1024, le=4096, description="modulus", json_schema_extra={"unit": "bit"})
+    key_length: Literal[1024, 2048, 3072, 4096] = Field(
+        default=2048, description="modulus", json_schema_extra={"unit": "bit"}
+    )
 
 
 class EncryptedModeParam(Params):
@@ -134,7 +139,7 @@ class OneVsRestParam(Params):
 class LogisticParams(Params):
     """FATE's LogisticParam and the choice of the protocol."""
 
-    protocol: Annotated[Literal["auto", "shared", "paillier"], Built(("auto", "shared"))] = Field(
+    protocol: Literal["auto", "shared", "paillier"] = Field(
         default="auto", description="auto: 'paillier' exactly if encrypt_param.method is set, else 'shared'"
     )
     penalty: Annotated[Literal["L2", "L1", "NONE"], BeforeValidator(_penalty)] = Field(
@@ -150,6 +155,21 @@ class LogisticParams(Params):
     batch_size: Annotated[int, AfterValidator(_batch_size)] = Field(
         default=320, ge=-1, description="rows per batch, -1 for all", json_schema_extra={"unit": "rows"}
     )
+    batch_rows_per_column: float = Field(
+        default=10.0,
+        ge=0,
+        le=1000,
+        description="protocol 'paillier': rows that each batch has at least per column of a party, and rows of each "
+        "batch that a column tells of; with fewer a party can solve its gradients for the others' rows",
+        json_schema_extra={"unit": "rows per column"},
+    )
+    feature_bits: int = Field(
+        default=16,
+        ge=8,
+        le=24,
+        description="protocol 'paillier': bits that gradients are computed with of each feature; fewer are faster",
+        json_schema_extra={"unit": "bit"},
+    )
     learning_rate: float = Field(default=0.01, gt=0, le=10, description="step size")
     init_param: InitParam = Field(default=InitParam(), description="first weights")
     max_iter: int = Field(default=100, ge=1, le=10_000, description="most epochs", json_schema_extra={"unit": "epochs"})
@@ -160,6 +180,25 @@ class LogisticParams(Params):
     converge_func: Literal["diff", "weight_diff", "abs"] = Field(
         default="diff", description="diff: change of the loss; abs: the loss itself; weight_diff: change of the weights"
     )
+    class_weight: Literal["balanced"] | dict[str, float] | None = Field(
+        default=None,
+        description="weight of the rows of each label value, or 'balanced': rows / (2 * rows of that value)",
+    )
+    sample_weight_name: str | None = Field(
+        default=None, max_length=256, description="column of the guest with the weights of rows; it is no feature"
+    )
+    validation_freqs: int | None = Field(
+        default=None, ge=1, description="look at eval_data every so many epochs", json_schema_extra={"unit": "epochs"}
+    )
+    early_stopping_rounds: int | None = Field(
+        default=None,
+        ge=1,
+        description="stop if a metric on eval_data got no better in so many looks; keep the best model",
+    )
+    metrics: list[Literal["auc", "ks", "loss"]] = Field(
+        default=["auc", "ks"], min_length=1, description="what is looked at on eval_data"
+    )
+    use_first_metric_only: bool = Field(default=False, description="only the first of metrics may stop the training")
     encrypt_param: EncryptParam = Field(default=EncryptParam(), description="homomorphic encryption")
     re_encrypt_batches: int = Field(default=2, ge=1, description="HomoLR: batches between re-encryptions")
     encrypted_mode_calculator_param: EncryptedModeParam = Field(
@@ -177,12 +216,22 @@ class LogisticParams(Params):
         if not isinstance(given, Mapping) or given.get("protocol", "auto") != "auto":
             return given
         encrypt = given.get("encrypt_param")
-        if isinstance(encrypt, Mapping) and "method" in encrypt:
+        chosen = isinstance(encrypt, Mapping) and "method" in encrypt
+        return {**given, "protocol": for_linear(method_is_set=chosen).value}
+
+    @model_validator(mode="after")
+    def _known_to_the_protocol(self) -> LogisticParams:
+        if self.protocol == "shared" and self.penalty == "L1" and self.optimizer not in ADAPTIVE:
             raise ValueError(
-                "encrypt_param.method is set, which selects protocol 'paillier': it is not available yet; "
-                "leave encrypt_param.method out, or set protocol to 'shared'"
+                "penalty 'L1' needs weights in clear at their owner: under protocol 'shared' only with optimizer "
+                + ", ".join(ADAPTIVE)
             )
-        return {**given, "protocol": "shared"}
+        if self.protocol == "paillier" and (self.weighs_rows or self.validates):
+            raise ValueError(
+                "class_weight, sample_weight_name, validation_freqs and early_stopping_rounds are not available under "
+                "protocol 'paillier'"
+            )
+        return self
 
     @model_validator(mode="after")
     def _contracting(self) -> LogisticParams:
@@ -201,14 +250,17 @@ class LogisticParams(Params):
             )
         return value
 
-    @field_validator("decay")
-    @classmethod
-    def _decays(cls, value: float, info: ValidationInfo) -> float:
-        if value and info.data.get("protocol") == "shared":
-            raise ValueError("a rate that decays is not available under protocol 'shared'; allowed: 0")
-        return value
-
     @property
     def shrinkage(self) -> float:
         """What a step takes off a weight, relative to it, before the rate decays."""
         return self.learning_rate * self.alpha if self.penalty == "L2" else 0.0
+
+    @property
+    def weighs_rows(self) -> bool:
+        """Whether rows have weights."""
+        return self.class_weight is not None or self.sample_weight_name is not None
+
+    @property
+    def validates(self) -> int:
+        """Every how many epochs ``eval_data`` is looked at during training; 0 is never."""
+        return self.validation_freqs or int(self.early_stopping_rounds is not None)

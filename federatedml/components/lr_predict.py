@@ -40,10 +40,10 @@ PREDICTED = Topic(
 
 
 def predicted(box: Box, model: ModelBuffers, table: Table, round: int, kind: str) -> Table:
-    """At the guest: predictions of all rows, from its own part and the host's."""
+    """At the guest: predictions of all rows, from its own part and the hosts'."""
     _same_rows(box, table, round)
-    theirs = expect(box.recv(PARTIAL, round), len(table))
-    scores = logistic(model, partial_of(model, table), [theirs])
+    theirs = [expect(part, len(table)) for _, part in sorted(box.gather(PARTIAL, round).items())]
+    scores = logistic(model, partial_of(model, table), theirs)
     meta, param = cast(model_pb2.LRModelMeta, model[META]), cast(model_pb2.LRModelParam, model[PARAM])
     return predictions(table, scores, param.classes, meta.threshold, kind, box.attempt.component)
 
@@ -57,7 +57,7 @@ def send_partial(box: Box, model: ModelBuffers, table: Table, round: int) -> Non
 def _same_rows(box: Box, table: Table, round: int) -> None:
     digest = ids_digest(table.ids)
     box.send(PREDICTED, np.frombuffer(digest, "|u1"), round)
-    if box.recv(PREDICTED, round).tobytes() != digest:
+    if any(told.tobytes() != digest for told in box.gather(PREDICTED, round).values()):
         raise DataError("FED-251", "guest and host do not predict the same samples in the same order")
 
 

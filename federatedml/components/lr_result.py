@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
+
+import numpy as np
 
 from airfed_proto.v1 import model_pb2
 from federatedml.component import ModelBuffers
@@ -22,6 +25,7 @@ class History:
     losses: list[float] = field(default_factory=list)
     stopped: bool = False
     converged: bool = False
+    best: int = 0  # epoch of the weights that are kept, 0: the last one
 
 
 def fitted(
@@ -55,15 +59,32 @@ def fitted(
     return {META: meta, PARAM: param}
 
 
-def summary_of(weights: Array, history: History, rows: int) -> dict[str, float]:
-    """What is shown beside the component."""
-    return {
-        "rows": rows,
-        "epochs": history.epochs,
-        "is_converged": float(history.converged),
-        "equations_revealed": len(weights),
-        "rows_per_equation": round(rows / len(weights), 2),
-    }
+def summary_of(weights: Array, history: History, rows: int, told: int = 0) -> dict[str, float]:
+    """What is shown beside the component.
+
+    Args:
+        told: equations that models on these rows have told one party so far, this one included; 0 is not shown.
+    """
+    return (
+        {
+            "rows": rows,
+            "epochs": history.epochs,
+            "is_converged": float(history.converged),
+            "equations_revealed": len(weights),
+            "rows_per_equation": round(rows / len(weights), 2),
+        }
+        | ({"equations_of_all_models": told} if told else {})
+        | ({"best_epoch": history.best} if history.best else {})
+    )
+
+
+def warm_start(model: ModelBuffers | None, header: list[str], intercept: bool) -> Array | None:
+    """(k,) weights of another HeteroLR's model (the DSL's ``isometric_model``) by column; 0 where it has none."""
+    if model is None or PARAM not in model:
+        return None
+    before = cast(model_pb2.LRModelParam, model[PARAM])
+    weights = [before.weight.get(name, 0.0) for name in header]
+    return np.array([*weights, before.intercept] if intercept else weights)
 
 
 def loss_curve(history: History) -> Curve:

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from federatedml.crypto.codec import Codec, Floats
 from federatedml.errors import ProtocolError
 
-HEADER = struct.Struct("<4sBBH16sQIi")  # magic, scheme, kind, zero, key, count, width, scale
+HEADER = struct.Struct("<4sBBH16sQIi")  # magic, scheme, kind, slot, key, count, width, scale
 MAGIC = b"afv1"
 MAX_COUNT = 2**32
 MAX_WIDTH = 2**16
@@ -54,6 +54,7 @@ class Packed:
         width: bytes of an element.
         scale_bits: bits after the point of what is hidden; public, the same for all elements.
         body: count * width bytes. Elements are checked by the scheme, not here.
+        slot_bits: what is hidden is read modulo 2^slot_bits, around zero; 0 if it is read as it is.
     """
 
     kind: ClassVar[int] = 0
@@ -64,12 +65,12 @@ class Packed:
     width: int
     scale_bits: int
     body: bytes
+    slot_bits: int = 0
 
     def to_bytes(self) -> bytes:
         """Header and body."""
-        return (
-            HEADER.pack(MAGIC, self.scheme, self.kind, 0, self.key, self.count, self.width, self.scale_bits) + self.body
-        )
+        numbers = (self.scheme, self.kind, self.slot_bits, self.key, self.count, self.width, self.scale_bits)
+        return HEADER.pack(MAGIC, *numbers) + self.body
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -80,8 +81,8 @@ class Packed:
         """
         if len(data) < HEADER.size:
             raise ProtocolError("FED-702", f"a packed vector of {len(data)} bytes has no header")
-        magic, scheme, kind, zero, key, count, width, scale = HEADER.unpack_from(data)
-        if magic != MAGIC or kind != cls.kind or zero or scheme not in Scheme:
+        magic, scheme, kind, slot, key, count, width, scale = HEADER.unpack_from(data)
+        if magic != MAGIC or kind != cls.kind or scheme not in set(Scheme):
             raise ProtocolError("FED-702", f"not a packed vector of the kind {cls.__name__}")
         if count > MAX_COUNT or not 0 < width <= MAX_WIDTH or abs(scale) > MAX_SCALE:
             raise ProtocolError("FED-702", f"a packed vector of {count} elements of {width} bytes is not allowed")
@@ -89,7 +90,7 @@ class Packed:
             raise ProtocolError(
                 "FED-702", f"a packed vector has {len(data) - HEADER.size} bytes, its header says {count * width}"
             )
-        return cls(Scheme(scheme), key, count, width, scale, bytes(data[HEADER.size :]))
+        return cls(Scheme(scheme), key, count, width, scale, bytes(data[HEADER.size :]), slot)
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,7 @@ class Box:
     resume: Checkpoint | None = None
     compute: Compute = SERIAL
     budget: Budget = UNLIMITED
+    tables: Sequence[str] = ()  # this party's stored tables that the step's data come from; empty: it is not known
     on_metric: Callable[[MetricPoint], None] = lambda _: None
     on_progress: Callable[[float, str], None] = lambda *_: None
     on_checkpoint: Callable[[Checkpoint], None] = lambda _: None

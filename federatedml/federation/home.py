@@ -194,7 +194,15 @@ class PartyHome:
     @property
     def socket(self) -> Path:
         """The gateway's Unix socket for this party's own processes."""
-        path = self.run / "gateway.sock"
+        return self._socket("gateway.sock")
+
+    @property
+    def scheduler_socket(self) -> Path:
+        """Where the embedded scheduler takes nudges."""
+        return self._socket("scheduler.sock")
+
+    def _socket(self, name: str) -> Path:
+        path = self.run / name
         if len(str(path).encode()) > MAX_SOCKET_PATH:
             raise PolicyError(
                 "FED-512", f"{path} is longer than the {MAX_SOCKET_PATH} bytes of a socket's path", "use a shorter home"

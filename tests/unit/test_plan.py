@@ -13,6 +13,7 @@ from dags_generator.plan import disclosure, job_plan
 from dags_generator.roleplan import role_plans
 from federated_operators.gateway.plan import DataRef, ModelRef, dump_plan, load_plan
 from federatedml.component import registry
+from federatedml.components.intersection import INTERSECTION
 from federatedml.data.catalogue import TableName
 from tests.members import ARBITER, GUEST, HOST
 from tests.pipeline_example import JOB_ID, spec
@@ -128,7 +129,7 @@ def test_the_disclosure_is_the_components_own() -> None:
     told = disclosure(spec())
     assert told == {
         **{name: registry()[module].disclosure() for name, module in modules.items()},
-        "intersection_0": registry()["Intersection"].disclosure(),
+        "intersection_0": INTERSECTION.variant(INTERSECTION, INTERSECTION.defaults()).disclosure(),
     }
 
 

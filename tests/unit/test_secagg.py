@@ -302,7 +302,7 @@ def test_who_replaces_keys_on_the_way_reads_all_without_confirmation_and_is_foun
     with pytest.raises(ProtocolError, match=r"FED-764.*host_10000, host_10002 did not confirm"):
         agreed[GUEST].confirm({member: agreed[member].digest for member in (HOST, OTHER_HOST)})
 
-    careless = Client(GUEST, agreed[GUEST].roster, newcomers[GUEST]._secrets)
+    careless = Client(GUEST, agreed[GUEST].roster, newcomers[GUEST]._secrets, least=3)
     values, fixed = np.array([0.25, -0.75]), FixedPoint(20, 1.0, 3)
     words = careless.mask(values, fixed, "t", 0)
     secrets = {

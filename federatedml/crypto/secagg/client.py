@@ -46,7 +46,7 @@ class Newcomer:
         if me not in contributors or len(set(contributors)) < max(least, 2):
             text = f"a secure sum of {len(set(contributors))} contributors, at least {max(least, 2)} are needed"
             raise PolicyError("FED-763", text)
-        self.me, self.attempt, self._secrets = me, attempt, Secrets()
+        self.me, self.attempt, self.least, self._secrets = me, attempt, max(least, 2), Secrets()
         self.others = tuple(sorted(set(contributors) - {me}))
 
     @property
@@ -58,14 +58,14 @@ class Newcomer:
         """Take the others' keys; ``ProtocolError`` (``FED-762``) if they are not exactly theirs."""
         if set(keys) != set(self.others):
             raise ProtocolError("FED-762", "keys came from others than the contributors")
-        return Agreed(self.me, Roster(self.attempt, {**keys, self.me: self.keys}), self._secrets)
+        return Agreed(self.me, Roster(self.attempt, {**keys, self.me: self.keys}), self._secrets, self.least)
 
 
 class Agreed:
     """A contributor that has all keys, and does not know yet whether all others have the same."""
 
-    def __init__(self, me: Member, roster: Roster, secrets: Secrets) -> None:
-        self.me, self.roster, self._secrets = me, roster, secrets
+    def __init__(self, me: Member, roster: Roster, secrets: Secrets, least: int) -> None:
+        self.me, self.roster, self.least, self._secrets = me, roster, least, secrets
 
     @property
     def digest(self) -> bytes:
@@ -79,14 +79,15 @@ class Agreed:
         if differing or set(digests) != others:
             text = f"{', '.join(differing) or 'a stranger'} did not confirm the keys of all contributors"
             raise ProtocolError("FED-764", text, "somebody between the parties replaces keys, or a contributor lies")
-        return Client(self.me, self.roster, self._secrets)
+        return Client(self.me, self.roster, self._secrets, self.least)
 
 
 class Client:
     """A contributor that masks."""
 
-    def __init__(self, me: Member, roster: Roster, secrets: Secrets) -> None:
-        self.me, self.roster, self.secrets, self._used = me, roster, secrets, set[tuple[str, int]]()
+    def __init__(self, me: Member, roster: Roster, secrets: Secrets, least: int) -> None:
+        self.me, self.roster, self.secrets, self.least = me, roster, secrets, least
+        self._used = set[tuple[str, int]]()
         self._pairs = {
             other: pair_secret(secrets.exchange, other, roster.keys[other].exchange, roster.digest())
             for other in roster.members
@@ -112,15 +113,15 @@ class Client:
             ProtocolError: ``FED-765``, a second vector for this topic and round; their difference would be open.
         """
         self.once(topic, round)
-        if fixed.contributors < len(self.roster.members):
-            raise ProtocolError(
-                "FED-760", f"a scale for {fixed.contributors} of {len(self.roster.members)} contributors"
-            )
-        return masked_numbers(values, fixed, weight, self.masks(topic, round), compute)
+        self.check_scale(fixed)
+        masks = [pair_mask(self.me, other, secret, topic, round) for other, secret in self._pairs.items()]
+        return masked_numbers(values, fixed, weight, masks, compute)
 
-    def masks(self, topic: str, round: int) -> list[Mask]:
-        """This contributor's masks of a round, one per other contributor."""
-        return [pair_mask(self.me, other, secret, topic, round) for other, secret in self._pairs.items()]
+    def check_scale(self, fixed: FixedPoint) -> None:
+        """``ProtocolError`` (``FED-760``) unless a scale is made for all contributors."""
+        if fixed.contributors < len(self.roster.members):
+            text = f"a scale for {fixed.contributors} of {len(self.roster.members)} contributors"
+            raise ProtocolError("FED-760", text)
 
     def once(self, topic: str, round: int) -> None:
         """Note that the masks of a topic and round are taken."""

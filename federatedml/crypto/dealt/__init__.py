@@ -1,0 +1,1 @@
+"""Linear maps on shares, with a dealer of correlated randomness."""

@@ -1,0 +1,197 @@
+"""The owner's side: vectors under masks, and its share of each product.
+
+Sees: E, uniform; of the outputs what the holder tells. Before the first vector it adds up E^T b of all dealt columns
+from the holder's blocks, one at a time, and keeps (outputs, columns) words of it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from federatedml.compute.engine import SERIAL, Compute
+from federatedml.crypto.codec import Codec
+from federatedml.crypto.dealt.columns import Columns
+from federatedml.crypto.dealt.deal import STRIPE, Deal
+from federatedml.crypto.dealt.kernels import product
+from federatedml.crypto.dealt.messages import Block, Correction, Lifted, pack, unpack
+from federatedml.crypto.dealt.words import Floats, RingWords, Scale, encode
+from federatedml.crypto.stream import Stream
+from federatedml.crypto.vector import Opened, Reply, Sealed
+from federatedml.errors import DataError, ProtocolError
+
+
+class Pads:
+    """The owner's share of what hides the outputs of some columns: E^T b + (A^T b - c), made before the vectors."""
+
+    def __init__(self, deal: Deal, stream: Stream, columns: range, compute: Compute) -> None:
+        self.deal, self.columns = deal, columns
+        self._stream, self._compute = stream, compute
+        self._words = np.zeros((deal.outputs, len(columns)), deal.ring.dtype)
+        self._stripe = -1
+        self._masks: RingWords = np.zeros((0, 0), deal.ring.dtype)
+        self._blocks = 0
+        self._corrected = columns.start
+
+    def absorb(self, block: Block) -> None:
+        """Add a block's part; blocks come in their order, each once.
+
+        Raises:
+            ProtocolError: FED-715 for any other block.
+        """
+        rows = self.deal.rows(self._blocks)
+        E = unpack(block, self.deal, range(rows.start, rows.stop), self.deal.outputs)
+        first = rows.start // STRIPE * STRIPE
+        if first != self._stripe:
+            stripe = slice(first, min(first + STRIPE, self.deal.inputs))
+            self._stripe, self._masks = first, self.deal.vector_masks(self._stream, self.columns, stripe)
+        self._words += product(E, self._masks[rows.start - first : rows.stop - first], self._compute)
+        self._blocks += 1
+
+    def correct(self, correction: Correction) -> None:
+        """Add the dealer's words for the next columns; how many follows from the length of the message."""
+        start = self._corrected
+        columns = range(start, start + correction.count // self.deal.outputs)
+        words = unpack(correction, self.deal, columns, self.deal.outputs)
+        if columns.stop > self.columns.stop:
+            raise ProtocolError("FED-715", "corrections for columns that were not dealt")
+        self._words[:, start - self.columns.start : columns.stop - self.columns.start] += words
+        self._corrected = columns.stop
+
+    def share(self, columns: range) -> RingWords:
+        """(outputs, columns) the owner's share of the outputs of some columns.
+
+        Raises:
+            ProtocolError: FED-717 if these columns are not ready.
+        """
+        if self._blocks < self.deal.blocks or self._corrected < columns.stop or columns.start < self.columns.start:
+            raise ProtocolError("FED-717", "the masked matrix and the dealer's corrections have not all come")
+        self._masks = np.zeros((0, 0), self.deal.ring.dtype)
+        return self._words[:, columns.start - self.columns.start : columns.stop - self.columns.start]
+
+
+class DealtOwner:
+    """Attaches to the holder's maps.
+
+    Args:
+        stream: of the seed that the dealer gave the owner.
+        used, store: see ``Columns``; only a seed that outlives the attempt needs them.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        compute: Compute = SERIAL,
+        used: int = 0,
+        store: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._stream, self._compute, self._used, self._store = stream, compute, used, store
+
+    def attach(self, inputs: int, outputs: int, vectors: int, setup: bytes) -> DealtAsker:
+        """See ``vector.Owner``."""
+        deal = Deal.from_bytes(setup, inputs, outputs)
+        return DealtAsker(deal, self._stream, Columns(vectors, self._used, self._store), self._compute)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Columns that were sealed and not yet opened, with the scale of each."""
+
+    columns: range
+    scales: tuple[Scale, ...]
+    lifted: bool = False
+
+
+class DealtAsker:
+    """The owner's side of one map; see ``vector.Asker``. First all of ``pads``, then vectors."""
+
+    def __init__(self, deal: Deal, stream: Stream, columns: Columns, compute: Compute) -> None:
+        self.deal = deal
+        self._stream, self._columns, self._compute = stream, columns, compute
+        self._asked: deque[Asked] = deque()
+        self.pads = Pads(deal, stream, range(columns.used, columns.planned), compute)
+
+    def deal_next(self, count: int) -> Pads:
+        """Deal the next ``count`` unused columns only: less memory, but the blocks must come again for the others."""
+        stop = self._columns.used + count
+        if stop > self._columns.planned:
+            raise ProtocolError("FED-714", f"columns up to {stop}, planned are {self._columns.planned}")
+        self.pads = Pads(self.deal, self._stream, range(self._columns.used, stop), self._compute)
+        return self.pads
+
+    def seal(self, values: Floats, codec: Codec | None = None) -> Sealed:
+        """See ``vector.Asker``; ``values`` (inputs,), or (inputs, columns) for several vectors in one message.
+
+        Args:
+            codec: a scale that the holder knows too, for results that stay shared or are told to the holder; without
+                it each vector has its own best scale, which nobody is told.
+
+        Raises:
+            DataError: FED-712, not finite, or too large for the scale.
+        """
+        vectors = np.asarray(values, np.float64).reshape(self.deal.inputs, -1)
+        words, scales = zip(*(self._encoded(vector, codec) for vector in vectors.T), strict=True)
+        ready = range(self._columns.used, self._columns.used + len(words))
+        self.pads.share(ready)
+        columns = self._columns.take(len(words))
+        d = np.stack(words, axis=1)
+        for start in range(0, self.deal.inputs, STRIPE):
+            rows = slice(start, min(start + STRIPE, self.deal.inputs))
+            d[rows] -= self.deal.vector_masks(self._stream, columns, rows)
+        self._asked.append(Asked(columns, scales))
+        return pack(Sealed, self.deal, columns, d)
+
+    def lift(self) -> Lifted:
+        """My share of the columns that were sealed last, for ``DealtResult.reveal_shuffled``; goes with them."""
+        asked = self._asked.pop()
+        if asked.lifted:
+            raise ProtocolError("FED-717", "a share is lifted once")
+        self._asked.append(Asked(asked.columns, asked.scales, lifted=True))
+        words = self.pads.share(asked.columns) + self.deal.lift_mask(self._stream, asked.columns)
+        return pack(Lifted, self.deal, asked.columns, words)
+
+    def open(self, reply: Reply) -> Floats:
+        """See ``vector.Asker``: (outputs,) or (outputs, columns) of the oldest vectors that are not open yet.
+
+        A lifted share opens to shuffled outputs. Entries of a matrix of numbers are integers: the holder knows their
+        scale.
+        """
+        asked = self._oldest()
+        words = unpack(reply, self.deal, asked.columns, self.deal.outputs)
+        if asked.lifted:
+            words = words - self.deal.shuffle_mask(self._stream, asked.columns)
+        else:
+            words = words + self.pads.share(asked.columns)
+        self._asked.popleft()
+        numbers = [scale.decode(np.ascontiguousarray(words[:, q])) for q, scale in enumerate(asked.scales)]
+        return numbers[0] if len(numbers) == 1 else np.stack(numbers, axis=1)
+
+    def keep(self) -> RingWords:
+        """My share of the oldest vectors that are not open yet, (outputs, columns): the result stays shared."""
+        asked = self._oldest()
+        if asked.lifted:
+            raise ProtocolError("FED-717", "a lifted share is the holder's to shuffle, it opens to its owner only")
+        self._asked.popleft()
+        return self.pads.share(asked.columns)
+
+    def tell(self) -> Opened:
+        """My share for the holder, who learns the outputs (``DealtResult.read``)."""
+        columns = self._oldest().columns
+        return pack(Opened, self.deal, columns, self.keep())
+
+    def _oldest(self) -> Asked:
+        if not self._asked:
+            raise ProtocolError("FED-717", "no vector was sealed whose result is missing")
+        return self._asked[0]
+
+    def _encoded(self, vector: Floats, codec: Codec | None) -> tuple[RingWords, Scale]:
+        ring = self.deal.ring
+        if codec is None:
+            return encode(vector, ring, self.deal.entry_bits)
+        integers = codec.encode(vector)
+        if np.abs(integers).sum(dtype=np.float64) > ring.limit(True) >> self.deal.entry_bits:
+            raise DataError("FED-712", f"the sum of a vector passes words of {ring.bits} bits at its declared scale")
+        return integers.astype(ring.dtype), Scale(codec.scale_bits, True)
