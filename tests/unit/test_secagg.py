@@ -7,7 +7,7 @@ import hmac
 import itertools
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,27 +39,14 @@ from federatedml.crypto.secagg.steps import (
     take_sum,
 )
 from federatedml.errors import DataError, PolicyError, ProtocolError
-from federatedml.federation.box import AttemptKey, Box
+from federatedml.federation.box import Box
 from federatedml.federation.party import Member, Role
 from tests.conformance import Case, conforms
 from tests.members import ARBITER, GUEST, HOST, OTHER_HOST
+from tests.secagg_rounds import ATTEMPT, clients, parties
 
-ATTEMPT = AttemptKey("9999", "202601010000000000001", "homo_lr_0", 1, 1)
 PINNED = ["0x55916b2fac5e82bb", "0xf4649111e08f0ce4"]
 THREE = [GUEST, HOST, OTHER_HOST]
-
-
-def parties(number: int) -> list[Member]:
-    return [GUEST, *(Member(Role.HOST, str(10_000 + index)) for index in range(number - 1))]
-
-
-def clients(members: Sequence[Member], attempt: AttemptKey = ATTEMPT) -> dict[Member, Client]:
-    """Contributors that exchanged and confirmed their keys."""
-    newcomers = {member: Newcomer(member, members, attempt, least=2) for member in members}
-    agreed = {
-        me: mine.agree({m: other.keys for m, other in newcomers.items() if m != me}) for me, mine in newcomers.items()
-    }
-    return {me: mine.confirm({m: a.digest for m, a in agreed.items() if m != me}) for me, mine in agreed.items()}
 
 
 def total(contributions: Mapping[Member, Words]) -> Sum:
