@@ -8,7 +8,7 @@ import sys
 
 from benchmarks.figure import record
 
-NAMES = ("job", "overhead", "lr", "dsl", "pickup", "chain", "queue", "chaos", "secagg")
+NAMES = ("job", "overhead", "lr", "dsl", "pickup", "chain", "queue", "chaos", "crypto", "secagg")
 
 
 def main() -> int:

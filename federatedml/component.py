@@ -136,6 +136,7 @@ class Component:
             as they will run, with every ``auto`` decided. Pure; ``DslError`` if they do not fit together.
         variant: (component, settled parameters of any member) -> the component as it runs with them: with the messages
             and the lessons of the chosen method only. Pure, and the same for every member of a job.
+        notes: settled parameters of any member -> what people should know about them before it runs.
     """
 
     module: str
@@ -157,6 +158,7 @@ class Component:
     version: str = "1"
     settle: Callable[[MemberParams], MemberParams] = lambda submitted: submitted
     variant: Callable[[Component, Any], Component] = lambda component, params: component
+    notes: Callable[[Any], Sequence[str]] = lambda params: ()
 
     def topic_table(self) -> dict[str, Topic[Any]]:
         """Topics by name."""

@@ -5,6 +5,8 @@ The declaration. Who does what is in one module per protocol.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -20,22 +22,35 @@ from federatedml.component import (
     RoleFunction,
     Scorer,
 )
-from federatedml.components import hetero_lr_paillier, hetero_lr_shared
+from federatedml.components import hetero_lr_paillier, hetero_lr_shared, lr_shared_topics
 from federatedml.components.linear_model import logistic
 from federatedml.components.lr_agreement import params_digest
-from federatedml.components.lr_params import LogisticParams
+from federatedml.components.lr_params import ADAPTIVE, LogisticParams
 from federatedml.components.lr_predict import PARTIAL, PREDICTED, partial_of, predicted, send_partial
 from federatedml.components.lr_result import META, PARAM
-from federatedml.components.lr_shared_topics import TOPICS, topics_of
+from federatedml.crypto.paillier.keys import DEFAULT_BITS
 from federatedml.errors import DslError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Role
+from federatedml.federation.topic import Topic
 
-MODELS_ADD_UP = (
-    "at least two rows per weight are demanded within one training; the equations of all models that are trained on "
-    "the same two tables add up, by components and by jobs, and their sum is not limited"
-)
-PROTOCOLS = {"shared": hetero_lr_shared.ROLES, "paillier": hetero_lr_paillier.ROLES}
+PROTOCOLS: Mapping[str, Mapping[Role, RoleFunction]] = {
+    "shared": hetero_lr_shared.ROLES,
+    "paillier": hetero_lr_paillier.ROLES,
+}
+TOPICS: Mapping[str, Sequence[Topic[Any]]] = {
+    "shared": lr_shared_topics.TOPICS,
+    "paillier": hetero_lr_paillier.TOPICS,
+}
+SENT: Mapping[str, Callable[[LogisticParams], Sequence[Topic[Any]]]] = {
+    "shared": lr_shared_topics.topics_of,
+    "paillier": hetero_lr_paillier.topics_of,
+}
+LEARNS: Mapping[str, Mapping[Role, Sequence[str]]] = {
+    "shared": lr_shared_topics.LEARNS,
+    "paillier": hetero_lr_paillier.LEARNS,
+}
+NEEDED = "one guest, one arbiter, one host or more"
 
 
 def _by_protocol(role: Role) -> RoleFunction:
@@ -65,28 +80,60 @@ def _predict(role: Role, box: Box, inputs: Inputs, model: ModelBuffers) -> Outpu
 
 
 def _settle(submitted: MemberParams) -> MemberParams:
-    """``DslError`` unless one guest, hosts and one arbiter have the same parameters (``predict_param`` aside).
+    """``DslError`` unless the roles fit the protocol and all have the same parameters (``predict_param`` aside).
 
-    A dealer that is also the guest or a host could unmask the others, whatever the topics say: refused.
+    An arbiter that is also the guest or a host could unmask the other ones, whatever the topics say: refused.
     """
-    roles = sorted(member.role for member in submitted)
-    if roles.count(Role.GUEST) != 1 or roles.count(Role.ARBITER) != 1 or Role.HOST not in roles:
-        raise DslError(
-            "FED-181",
-            f"HeteroLR with protocol 'shared' runs with {', '.join(map(str, roles))}",
-            "one guest, one arbiter, one host or more",
-        )
-    dealer = next(member.party for member in submitted if member.role is Role.ARBITER)
-    if any(member.party == dealer for member in submitted if member.role is not Role.ARBITER):
-        raise DslError("FED-182", f"HeteroLR: party {dealer} is the arbiter and more", "the arbiter is a party apart")
+    p = cast(LogisticParams, next(iter(submitted.values())))
+    roles = Counter(member.role for member in submitted)
+    if roles[Role.GUEST] != 1 or roles[Role.ARBITER] != 1 or not roles[Role.HOST]:
+        found = ", ".join(str(member.role) for member in sorted(submitted))
+        raise DslError("FED-181", f"HeteroLR runs with {found}", "one guest, one arbiter, one host or more")
+    arbiter = next(member.party for member in submitted if member.role is Role.ARBITER)
+    if any(member.party == arbiter for member in submitted if member.role is not Role.ARBITER):
+        raise DslError("FED-182", f"HeteroLR: party {arbiter} is the arbiter and more", "the arbiter is a party apart")
     if len({params_digest(cast(LogisticParams, p)).tobytes() for p in submitted.values()}) > 1:
         raise DslError("FED-180", "parameters of HeteroLR differ between parties", "only predict_param may")
+    if p.protocol == "paillier" and roles[Role.HOST] > 1 and p.converge_func != "weight_diff":
+        raise DslError(
+            "FED-727",
+            f"HeteroLR: converge_func {p.converge_func!r} needs a loss: 'paillier' has none for several hosts",
+            "converge_func 'weight_diff', or protocol 'shared'",
+        )
     return submitted
 
 
-def _variant(component: Component, params: Any) -> Component:
-    """With the messages of the chosen optimiser and options only."""
-    return replace(component, topics=(*topics_of(params), PREDICTED, PARTIAL))
+def _variant(component: Component, p: LogisticParams) -> Component:
+    """With the messages of the protocol that the parameters name; a prediction is the same under all."""
+    if component.prediction is not None and component.topics is component.prediction.topics:
+        return component
+    learns = {role: [*texts, *_exceptions(role, p)] for role, texts in LEARNS[p.protocol].items()}
+    return replace(component, topics=(*SENT[p.protocol](p), PREDICTED, PARTIAL), learns=learns)
+
+
+def _exceptions(role: Role, p: LogisticParams) -> Iterator[str]:
+    """What a party learns more easily because the conf asks for less than the default."""
+    opened = p.protocol == "paillier" or p.optimizer in ADAPTIVE
+    if not opened or role is Role.ARBITER:
+        return
+    usual = LogisticParams().batch_rows_per_column
+    if p.batch_rows_per_column < usual:
+        yield (
+            f"EXCEPTION: batch_rows_per_column is {p.batch_rows_per_column:g}, not {usual:g}: from batches of so few "
+            "rows, or columns that tell of so few, it may solve what is known of single rows"
+        )
+    if p.protocol == "paillier" and p.encrypt_param.key_length < DEFAULT_BITS:
+        yield f"EXCEPTION: whoever breaks a key of {p.encrypt_param.key_length} bits reads what is encrypted under it"
+
+
+def _notes(p: LogisticParams) -> Iterator[str]:
+    if p.protocol != "paillier":
+        return
+    mode = p.encrypted_mode_calculator_param.mode
+    if mode != "strict":
+        yield f"encrypted_mode_calculator_param.mode {mode!r} runs as 'strict': no ciphertext is used again"
+    if p.encrypt_param.key_length < DEFAULT_BITS:
+        yield f"encrypt_param.key_length {p.encrypt_param.key_length} is short: {DEFAULT_BITS} is the least to rely on"
 
 
 HETERO_LR = Component(
@@ -94,24 +141,10 @@ HETERO_LR = Component(
     title="Logistic regression over the columns of guest and host",
     params=LogisticParams,
     roles={role: _by_protocol(role) for role in Role},
-    topics=(*TOPICS, PREDICTED, PARTIAL),
+    topics=(*{topic.name: topic for topics in TOPICS.values() for topic in topics}.values(), PREDICTED, PARTIAL),
     learns={
-        Role.GUEST: (
-            "the weights of its own columns and the intercept: up to that many equations in the host's data per model",
-            MODELS_ADD_UP,
-            "the host's part of the score of every row that is predicted",
-            "together with the arbiter it could unmask the host's columns: the two must not collude",
-        ),
-        Role.HOST: (
-            "the weights of its own columns: up to that many equations in the labels and the guest's columns per model",
-            MODELS_ADD_UP,
-            "together with the arbiter it could unmask labels and the guest's columns: the two must not collude",
-        ),
-        Role.ARBITER: (
-            "nothing about data, provided that it cannot read what guest and host exchange: "
-            "they talk directly, encrypted end to end",
-            "a dishonest arbiter can spoil the model unseen: all parties are taken to follow the protocol",
-        ),
+        role: [f"protocol {name!r}: {text}" for name, learns in LEARNS.items() for text in learns[role]]
+        for role in Role
     },
     has_model=True,
     model=ModelSpec({META: model_pb2.LRModelMeta, PARAM: model_pb2.LRModelParam}),
@@ -128,4 +161,5 @@ HETERO_LR = Component(
     reproducible=2.0**-10,
     settle=_settle,
     variant=_variant,
+    notes=lambda p: list(_notes(p)),
 )

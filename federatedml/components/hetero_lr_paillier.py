@@ -24,7 +24,9 @@ row and column.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +34,7 @@ from federatedml.component import Inputs, Outputs
 from federatedml.components.linear_model import (
     binary_labels,
     checked_features,
+    initial_weights,
     stacked,
     training_loss,
 )
@@ -41,7 +44,9 @@ from federatedml.components.lr_encrypted import CipherPlan, GuestSide, HostSide,
 from federatedml.components.lr_optimizers import Memory
 from federatedml.components.lr_params import LogisticParams
 from federatedml.components.lr_predict import predicted, send_partial
-from federatedml.components.lr_result import History, fitted, loss_curve, summary_of
+from federatedml.components.lr_release import count_weights
+from federatedml.components.lr_result import History, fitted, loss_curve, summary_of, warm_start
+from federatedml.components.lr_row_weights import row_weights, without_weights
 from federatedml.crypto.codec import Floats
 from federatedml.crypto.paillier.evaluator import Evaluator, evaluator
 from federatedml.crypto.paillier.keys import PublicKeyCodec, generate
@@ -93,7 +98,7 @@ GRADIENT = Topic(
     "nothing: decrypts to numbers that are uniform modulo the key",
 )
 OPENED = Topic(
-    "opened_gradient",
+    "decrypted_gradient",
     (Role.ARBITER,),
     BETWEEN,
     PackedCodec(Opened),
@@ -112,7 +117,7 @@ LOSS = Topic(
     MIB,
 )
 OPENED_LOSS = Topic(
-    "opened_loss",
+    "decrypted_loss",
     (Role.ARBITER,),
     (Role.GUEST,),
     PackedCodec(Opened),
@@ -136,26 +141,51 @@ VERDICT = Topic(
     Carries.CONTROL,
     "once an epoch, whether training stops and whether it converged",
 )
-TOPICS = (AGREEMENT, SHAPE, KEY, PREDICTOR, RESIDUAL, GRADIENT, OPENED, SQUARES, LOSS, OPENED_LOSS, MOVED, VERDICT)
+_LOSS = (SQUARES, LOSS, OPENED_LOSS)
+TOPICS = (AGREEMENT, SHAPE, KEY, PREDICTOR, RESIDUAL, GRADIENT, OPENED, *_LOSS, MOVED, VERDICT)
+
+LEARNS = {
+    Role.GUEST: (
+        "its own weights and the intercept, and the gradients on the way to them: in each batch as many linear "
+        "equations in the hosts' predictors as it has weights",
+        "the hosts' parts of the score of every row that is predicted",
+        "together with the arbiter it could read the hosts' predictors: the two must not collude",
+    ),
+    Role.HOST: (
+        "its own weights, and the gradients on the way to them: in each batch as many linear equations in labels and "
+        "the other parties' predictors as it has columns",
+        "together with the arbiter it could read labels and the other parties' predictors: the two must not collude",
+    ),
+    Role.ARBITER: (
+        "nothing about data, provided that it cannot read what guest and hosts exchange: "
+        "they talk directly, encrypted end to end",
+    ),
+}
+
+
+def topics_of(p: LogisticParams) -> Sequence[Topic[Any]]:
+    """Those that a training with these parameters may send."""
+    return [topic for topic in TOPICS if topic is not MOVED or p.converge_func == "weight_diff"]
 
 
 def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     """Train on the labels; gives predictions of all rows and the guest's part of the model."""
-    table = inputs.one("train_data", "data")
+    table = without_weights(inputs.one("train_data", "data"), p.sample_weight_name)
     labels, classes = binary_labels(table)
-    features = checked_features(table, p.init_param.fit_intercept)
-    plan, order = _agreed(p, box, table, features)
-    side = GuestSide(plan, _key(p, box), features[order], labels[order])
+    data = _agreed(p, box, inputs, table)
+    of_rows = row_weights(p, inputs.one("train_data", "data"), labels)
+    side = GuestSide(*data.side(p, box), labels[data.order], of_rows[data.order])
     history, hosts = _restored(box, side), box.peers(PREDICTOR)
     while not history.stopped:
         for batch, use in _uses(side, history):
             z = side.predictor(batch)
-            d = side.residual(batch, z, [box.recv(PREDICTOR, use, host) for host in hosts])
+            unweighted = side.residual(batch, z, [box.recv(PREDICTOR, use, host) for host in hosts])
+            d = side.weighted(batch, unweighted)
             box.send(RESIDUAL, d.seal(), use)
             reply, masked = side.masked_gradient(batch, d)
             box.send(GRADIENT, reply, use)
-            if plan.loss:
-                side.add_loss(batch, z, d)
+            if side.plan.loss:
+                side.add_loss(batch, z, unweighted)
             side.step(batch, masked.remove(box.recv(OPENED, use)))
         _judge(p, box, side, history)
         _keep(box, side, history)
@@ -163,16 +193,16 @@ def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     parts = [predicted(box, model, table, 0, "train")]
     if inputs.data.get("eval_data"):
         parts.append(predicted(box, model, inputs.one("eval_data"), 1, "validate"))
-    curves = [loss_curve(history)] if plan.loss else []
-    return Outputs(stacked(parts), model, curves, _summary(side, history) | {"loss": training_loss(parts[0])})
+    curves = [loss_curve(history)] if side.plan.loss else []
+    summary = _summary(side, history, data.told) | {"loss": training_loss(parts[0])}
+    return Outputs(stacked(parts), model, curves, summary)
 
 
 def host(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     """Train; gives the host's part of the model."""
     table = inputs.one("train_data", "data")
-    features = checked_features(table, intercept=False)
-    plan, order = _agreed(p, box, table, features)
-    side = HostSide(plan, _key(p, box), features[order])
+    data = _agreed(p, box, inputs, table)
+    side = HostSide(*data.side(p, box))
     history = _restored(box, side)
     while not history.stopped:
         for batch, use in _uses(side, history):
@@ -186,7 +216,7 @@ def host(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     send_partial(box, model, table, 0)
     if inputs.data.get("eval_data"):
         send_partial(box, model, inputs.one("eval_data"), 1)
-    return Outputs(None, model, [], _summary(side, history))
+    return Outputs(None, model, [], _summary(side, history, data.told))
 
 
 def arbiter(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
@@ -215,17 +245,41 @@ def arbiter(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
 ROLES = {Role.GUEST: guest, Role.HOST: host, Role.ARBITER: arbiter}
 
 
-def _agreed(p: LogisticParams, box: Box, table: Table, features: Floats) -> tuple[CipherPlan, Array]:
-    """The plan, and the order of the rows, after all parties have compared theirs."""
-    columns = {**agree(p, box, table, features.shape[1]), box.me: features.shape[1]}
-    plan, order = CipherPlan(p, batches(p, len(table), columns), columns), batch_order(table.ids)
+@dataclass(frozen=True)
+class _Data:
+    """What a party starts with, after all have compared rows and parameters.
+
+    Attributes:
+        features: (rows, k) in the order of the batches.
+        start: (k,) first weights.
+        order: of the rows of the table.
+        told: equations that models on these rows have told one party so far, the weights of this one included.
+    """
+
+    plan: CipherPlan
+    features: Floats
+    start: Floats
+    order: Array
+    told: int
+
+    def side(self, p: LogisticParams, box: Box) -> tuple[CipherPlan, Evaluator, Floats, Floats]:
+        """What a side is made of, with the key of this attempt."""
+        public = PublicKeyCodec(p.encrypt_param.key_length).decode(box.recv(KEY).tobytes())
+        return self.plan, evaluator(public, box.compute), self.features, self.start
+
+
+def _agreed(p: LogisticParams, box: Box, inputs: Inputs, table: Table) -> _Data:
+    intercept = box.me.role is Role.GUEST and p.init_param.fit_intercept
+    features, order = checked_features(table, intercept), batch_order(table.ids)
+    count = features.shape[1]
+    columns = {**agree(p, box, table, count), box.me: count}
+    plan = CipherPlan(p, batches(p, len(table), columns), columns)
     check_columns(p, table.header, cut(features[order], plan.sizes))
-    return plan, order
-
-
-def _key(p: LogisticParams, box: Box) -> Evaluator:
-    public = PublicKeyCodec(p.encrypt_param.key_length).decode(box.recv(KEY).tobytes())
-    return evaluator(public, box.compute)
+    told = count_weights(box, table, columns)
+    start = warm_start(inputs.isometric_model, table.header, intercept)
+    if start is None:
+        start = initial_weights(p.init_param, count, str(box.me.role))
+    return _Data(plan, features[order], start, order, told)
 
 
 def _uses(side: Side, history: History) -> Iterator[tuple[int, int]]:
@@ -291,10 +345,10 @@ def _restored(box: Box, side: Side) -> History:
     return History(box.resume.round, losses, bool(state["stopped"]), bool(state["converged"]))
 
 
-def _summary(side: Side, history: History) -> dict[str, float]:
+def _summary(side: Side, history: History, told: int) -> dict[str, float]:
     """What is shown beside the component; equations are those of all gradients of batches."""
     sizes, count = side.plan.sizes, len(side.weights)
-    return summary_of(side.weights, history, sum(sizes)) | {
+    return summary_of(side.weights, history, sum(sizes), told) | {
         "equations_revealed": count * len(sizes) * history.epochs,
         "rows_per_equation": round(min(sizes) / count, 2),
     }

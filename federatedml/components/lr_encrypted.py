@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from federatedml.components.linear_model import initial_weights
 from federatedml.components.lr_batches import cut
 from federatedml.components.lr_optimizers import Memory, penalty_loss, stepped
 from federatedml.components.lr_params import LogisticParams
 from federatedml.crypto.codec import Codec, Floats
+from federatedml.crypto.encoding import MAX_SCALE
 from federatedml.crypto.paillier.evaluator import Evaluator
 from federatedml.crypto.paillier.keys import PublicKey
 from federatedml.crypto.paillier.matvec import MaskedProducts, MatVec, Quantised
@@ -32,12 +32,10 @@ from federatedml.crypto.vector import Reply, Sealed
 from federatedml.errors import DataError
 from federatedml.federation.party import Member, Role
 
-SCALE = 40  # bits after the point of predictors and residuals
 LARGEST = 2.0**16  # of a quarter of a party's predictor
-PREDICTOR = Codec(SCALE, LARGEST)
-SQUARES = Codec(28, 2.0**33)
+ROW_WEIGHT = Codec(12, float(MAX_SCALE))
+SQUARES = Codec(20, 2.0**41)
 LOSS_BITS = 14  # of the loss' column, besides the sign
-LOSS_SCALE = SCALE + LOSS_BITS  # bits after the point of encrypted losses
 LOSS_BOUND = 2**200  # of their integers, whatever the data
 
 
@@ -65,9 +63,20 @@ class CipherPlan:
         return self.hosts == 1
 
     @property
+    def predictor(self) -> Codec:
+        """Of a quarter of a host's part of z; weights of rows take some of the bits."""
+        return Codec(24 if self.p.weighs_rows else 40, LARGEST)
+
+    @property
     def residual(self) -> Codec:
-        """Of d."""
-        return Codec(SCALE, (self.hosts + 1) * LARGEST + 1)
+        """Of d, weighted."""
+        bits, most = (ROW_WEIGHT.scale_bits, ROW_WEIGHT.magnitude) if self.p.weighs_rows else (0, 1.0)
+        return Codec(self.predictor.scale_bits + bits, ((self.hosts + 1) * LARGEST + 1) * most)
+
+    @property
+    def loss_scale(self) -> int:
+        """Bits after the point of encrypted losses."""
+        return self.predictor.scale_bits + LOSS_BITS
 
     @property
     def gradient_bound(self) -> int:
@@ -87,17 +96,17 @@ class Side:
 
     Args:
         features: (rows, k) in the order of the batches, with the guest's intercept.
+        start: (k,) first weights.
     """
 
     role = Role.HOST
 
-    def __init__(self, plan: CipherPlan, evaluator: Evaluator, features: Floats) -> None:
+    def __init__(self, plan: CipherPlan, evaluator: Evaluator, features: Floats, start: Floats) -> None:
         self.plan, self.evaluator, p = plan, evaluator, plan.p
         self.intercept = self.role is Role.GUEST and p.init_param.fit_intercept
         self.parts = cut(features, plan.sizes)
         self.maps = [evaluator.plan_matvec(part, p.feature_bits) for part in self.parts]
-        self.weights = initial_weights(p.init_param, features.shape[1], str(self.role))
-        self.memory = Memory.blank(len(self.weights))
+        self.weights, self.memory = start, Memory.blank(len(start))
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
@@ -112,11 +121,7 @@ class Side:
         """
         z: Floats = self.parts[batch] @ self.weights
         if not np.isfinite(z).all() or np.abs(z).max() > 4 * LARGEST:
-            raise DataError(
-                "FED-256",
-                f"training runs away: a party's part of the linear predictor is above {4 * LARGEST:g}",
-                "lower learning_rate, standardise the columns, or start with init_method 'zeros'",
-            )
+            raise _runs_away()
         self.squares += float(z @ z)
         return z
 
@@ -141,12 +146,20 @@ class Side:
         return penalty_loss(self.plan.p, self.weights, self.intercept)
 
 
+def _runs_away() -> DataError:
+    return DataError(
+        "FED-256",
+        f"training runs away: a party's part of the linear predictor passes {4 * LARGEST:g} (or its squares, in sum)",
+        "lower learning_rate, standardise the columns, or start with init_method 'zeros'",
+    )
+
+
 class HostSide(Side):
     """With the predictor to encrypt."""
 
     def sealed_predictor(self, batch: int) -> Sealed:
         """A quarter of the own part of z, fresh."""
-        return self.evaluator.encrypt(self.predictor(batch) / 4, PREDICTOR).seal()
+        return self.evaluator.encrypt(self.predictor(batch) / 4, self.plan.predictor).seal()
 
     def received(self, sealed: Sealed) -> Encrypted:
         """The guest's residuals."""
@@ -155,6 +168,8 @@ class HostSide(Side):
     def sealed_squares(self) -> Sealed:
         """What the loss of the epoch needs of this host, one number: sum of z^2 / 8, and its penalty per row."""
         total = self.squares / 8 + sum(self.plan.sizes) * self.penalty()
+        if total > SQUARES.magnitude:
+            raise _runs_away()
         return self.evaluator.encrypt(np.array([total]), SQUARES).seal()
 
 
@@ -163,13 +178,22 @@ class GuestSide(Side):
 
     Args:
         labels: (rows,) zeros and ones in the order of the batches.
+        row_weights: (rows,).
     """
 
     role = Role.GUEST
 
-    def __init__(self, plan: CipherPlan, evaluator: Evaluator, features: Floats, labels: Floats) -> None:
-        super().__init__(plan, evaluator, features)
-        self.labels = cut(2 * labels - 1, plan.sizes)
+    def __init__(
+        self,
+        plan: CipherPlan,
+        evaluator: Evaluator,
+        features: Floats,
+        start: Floats,
+        labels: Floats,
+        row_weights: Floats,
+    ) -> None:
+        super().__init__(plan, evaluator, features, start)
+        self.labels, self.row_weights = cut(2 * labels - 1, plan.sizes), cut(row_weights, plan.sizes)
 
     def start_epoch(self, epoch: int) -> None:
         """Forget the sums of the epoch before this one."""
@@ -178,10 +202,15 @@ class GuestSide(Side):
 
     def residual(self, batch: int, z: Floats, received: Sequence[Sealed]) -> Encrypted:
         """d of a batch, of the own part of z and the hosts' sealed quarters."""
-        first, *others = (self.evaluator.receive(sealed, PREDICTOR) for sealed in received)
+        first, *others = (self.evaluator.receive(sealed, self.plan.predictor) for sealed in received)
         for other in others:
             first = first.add(other)
-        d = first.add_plain(z / 4 - self.labels[batch] / 2, LARGEST + 1)
+        return first.add_plain(z / 4 - self.labels[batch] / 2, LARGEST + 1)
+
+    def weighted(self, batch: int, d: Encrypted) -> Encrypted:
+        """What gradients are made of: d, each row by its weight."""
+        if self.plan.p.weighs_rows:
+            d = d.times_plain(self.row_weights[batch], ROW_WEIGHT)
         return replace(d, bound=self.plan.residual.limit)
 
     def add_loss(self, batch: int, z: Floats, d: Encrypted) -> None:
@@ -192,16 +221,16 @@ class GuestSide(Side):
         exponent = max(0, int(np.ceil(np.log2(np.abs(column).max()))))
         integers = np.rint(column * 2.0 ** (LOSS_BITS - exponent)).astype(np.int32)[None]
         product = MatVec(self.evaluator.compute, Quantised(integers, np.ones(1), LOSS_BITS + 2)).apply(d)
-        self.hidden.append(replace(product.vector.times(2**exponent), scale_bits=LOSS_SCALE))
+        self.hidden.append(replace(product.vector.times(2**exponent), scale_bits=self.plan.loss_scale))
 
     def masked_loss(self, squares: Sealed) -> tuple[Reply, Mask]:
         """What of the epoch's loss is encrypted, under a mask, and what takes it off again."""
-        theirs = self.evaluator.receive(squares, SQUARES).times(2 ** (LOSS_SCALE - SQUARES.scale_bits))
-        total = replace(theirs, scale_bits=LOSS_SCALE)
+        theirs = self.evaluator.receive(squares, SQUARES).times(2 ** (self.plan.loss_scale - SQUARES.scale_bits))
+        total = replace(theirs, scale_bits=self.plan.loss_scale)
         for part in self.hidden:
             total = total.add(part)
         return replace(total, bound=LOSS_BOUND).mask()
 
     def loss(self, opened: float) -> float:
-        """Mean loss of the epoch with penalties, each batch with the weights that it met."""
+        """Mean loss of the epoch with penalties: each batch with the weights that it met, each row once."""
         return float(np.log(2) + (self.clear + opened) / sum(self.plan.sizes) + self.penalty())

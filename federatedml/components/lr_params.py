@@ -226,11 +226,8 @@ class LogisticParams(Params):
                 "penalty 'L1' needs weights in clear at their owner: under protocol 'shared' only with optimizer "
                 + ", ".join(ADAPTIVE)
             )
-        if self.protocol == "paillier" and (self.weighs_rows or self.validates):
-            raise ValueError(
-                "class_weight, sample_weight_name, validation_freqs and early_stopping_rounds are not available under "
-                "protocol 'paillier'"
-            )
+        if self.protocol == "paillier" and self.validates:
+            raise ValueError("validation_freqs and early_stopping_rounds are not available under protocol 'paillier'")
         return self
 
     @model_validator(mode="after")

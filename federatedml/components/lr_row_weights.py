@@ -16,7 +16,7 @@ from federatedml.errors import DataError
 
 def without_weights(table: Table, name: str | None) -> Table:
     """The table without the column that weighs rows, if there is one."""
-    if name is None or name not in table.columns:
+    if name is None or name not in table.columns or name == table.label:
         return table
     return replace(table, columns={key: column for key, column in table.columns.items() if key != name})
 
@@ -32,7 +32,7 @@ def row_weights(p: LogisticParams, table: Table, labels: Floats) -> Floats:
     """
     weights = _of_column(p.sample_weight_name, table) * _of_classes(p.class_weight, table, labels)
     if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.max(initial=0) <= MAX_SCALE):
-        raise DataError("FED-721", "weights of rows are not what protocol 'shared' takes", f"0 to {MAX_SCALE}")
+        raise DataError("FED-721", "weights of rows are not what HeteroLR takes", f"0 to {MAX_SCALE}")
     if not 0 < weights.mean() <= MEAN_SCALE:
         raise DataError("FED-721", "the mean weight of a row is too large, or nothing", f"at most {MEAN_SCALE}")
     return weights

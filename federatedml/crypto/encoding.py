@@ -13,9 +13,10 @@ WEIGHT_BITS = 18  # fraction bits of weights
 SINE_BITS = 20  # of dealt sines and cosines
 GUARD = 1024  # half-period of the guard
 RANGE_BITS = 11  # the longest period is 2 * GUARD = 2^11
-MAX_ROWS = 2**24  # sums over an epoch keep at least 11 bits of fraction (with weights of rows 2^20, and 3)
+MAX_ROWS = 2**24  # sums over an epoch keep at least 11 bits of fraction (with weights of rows 2^20, and 5)
 WEIGHTED_ROWS = 2**20
-SCALE_BITS = 10  # of fraction of weights of rows
+SCALE_BITS = 14  # of fraction of weights of rows
+LOSS_SCALE_BITS = 8  # of the same in the loss
 MAX_SCALE = 64  # a weight of a row
 MEAN_SCALE = 4  # of the weights of all rows, at most
 
@@ -66,13 +67,18 @@ class Encoding:
     @property
     def loss_bits(self) -> int:
         """Fraction bits of the public factors of the loss: a sum over all rows stays below 2^62."""
-        scale = SCALE_BITS + MEAN_SCALE.bit_length() - 1 if self.weighted else 0
-        return 62 - SINE_BITS - 7 - (self.rows - 1).bit_length() - scale
+        scale = MEAN_SCALE.bit_length() - 1 if self.weighted else 0
+        return 62 - SINE_BITS - 7 - (self.rows - 1).bit_length() - scale - self.label_bits
 
     @property
     def guard_bits(self) -> int:
         """Fraction bits of the public factors of the guard's cosines, the sum of which stays below 2^62 too."""
         return min(20, 62 - SINE_BITS - (self.rows - 1).bit_length())
+
+    @property
+    def label_bits(self) -> int:
+        """Fraction bits of what the labels are in the loss: 1 - 2 y, times the weight of the row if there is one."""
+        return LOSS_SCALE_BITS if self.weighted else 0
 
     @property
     def scale_bits(self) -> int:
@@ -82,11 +88,11 @@ class Encoding:
     def factor_bits(self, step: float) -> int:
         """Fraction bits of the public factors of the residual: at most 2^34, so that a residual is below 2^54.
 
-        With weights of rows 2^25, so that the product with one (2^16) is below 2^61. No logarithm: libraries may differ
+        With weights of rows 2^21, so that the product with one (2^20) is below 2^61. No logarithm: libraries may differ
         in its last digit, and then guest and host would in their bits.
         """
         mantissa, exponent = math.frexp(step)
-        return (25 if self.weighted else 34) - exponent + (mantissa == 0.5)
+        return (21 if self.weighted else 34) - exponent + (mantissa == 0.5)
 
     def dropped_bits(self, step: float) -> int:
         """Bits that a residual drops after the multiplication by dealt sines."""

@@ -77,10 +77,11 @@ class Side:
         self.centred = np.split(0.5 - answers.labels, cuts)
         bits = self.plan.encoding.scale_bits
         self.scales = np.split(encode(answers.scales, bits), cuts)
-        signs = np.split(encode(answers.scales * (1 - 2 * answers.labels), bits), cuts)
+        bits = self.plan.encoding.label_bits
+        self.signs = np.split(encode(answers.scales * (1 - 2 * answers.labels), bits), cuts)
         if self.plan.encoding.weighted:
-            signs = [np.concatenate(pair) for pair in zip(signs, self.scales, strict=True)]
-        self.signs = signs
+            even = np.split(encode(answers.scales, bits), cuts)
+            self.signs = [np.concatenate(pair) for pair in zip(self.signs, even, strict=True)]
 
     def start_epoch(self) -> None:
         """Forget the sums of the last epoch: shares of the loss less its constant, and of the guard's cosines."""
@@ -245,7 +246,7 @@ def mean_loss(plan: Plan, opened: Words, scales: float) -> float:
         scales: mean weight of a row.
     """
     encoding = plan.encoding
-    bits = encoding.loss_bits + SINE_BITS + encoding.scale_bits
+    bits = encoding.loss_bits + SINE_BITS + encoding.label_bits
     return encoding.series.constant * scales + float(decode(opened, bits)[0]) / encoding.rows
 
 

@@ -12,6 +12,8 @@ import pytest
 from airfed_proto.v1 import common_pb2 as pb
 from federated_operators.gateway import mailbox
 from federatedml.component import registry
+from federatedml.components import hetero_lr_paillier
+from federatedml.crypto.paillier.keys import PrivateKey, generate
 from federatedml.errors import ProtocolError
 from federatedml.federation.local import LocalNetwork, StepResult
 from federatedml.federation.party import Member
@@ -23,6 +25,17 @@ CHUNK_BYTES = 100  # so that small messages have many chunks
 BAD_WAY = {"drop": 0.05, "duplicate": 0.2, "truncate": 0.05, "reorder": 0.5}
 SEEDS = range(8)
 Undisturbed = Callable[[str, str], StepResult]
+
+
+@pytest.fixture(autouse=True)
+def _ready_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of runs: making a key for each would take most of the time."""
+    monkeypatch.setattr(hetero_lr_paillier, "generate", ready_key)
+
+
+@cache
+def ready_key(bits: int) -> PrivateKey:
+    return generate(bits)
 
 
 @pytest.fixture(autouse=True)

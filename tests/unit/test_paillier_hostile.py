@@ -92,6 +92,14 @@ def test_honest_sums_pass_the_flooding() -> None:
         assert opener.values("bins", round_, vector.reveal()).tolist() == values.tolist()
 
 
+@pytest.mark.parametrize("spare", [3, 4, 10, 100])
+def test_sums_that_nearly_fill_the_key_pass_the_flooding(spare: int) -> None:
+    for sign in (1, -1):
+        vector = GUEST.encrypt([1.0], Codec(0, 1.0)).times(sign << (PUBLIC.bits - spare))
+        opened = Opener(KEY, {"t": Allowance(1, 1)}).values("t", 0, vector.reveal())
+        assert opened.tolist() == [sign * 2.0 ** (PUBLIC.bits - spare)]
+
+
 def test_a_short_exponent_does_not_hide_sums_from_the_owner_a_long_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """Decision: long exponents for the owner.
 

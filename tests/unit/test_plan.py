@@ -13,7 +13,6 @@ from dags_generator.plan import disclosure, job_plan
 from dags_generator.roleplan import role_plans
 from federated_operators.gateway.plan import DataRef, ModelRef, dump_plan, load_plan
 from federatedml.component import registry
-from federatedml.components.intersection import INTERSECTION
 from federatedml.data.catalogue import TableName
 from tests.members import ARBITER, GUEST, HOST
 from tests.pipeline_example import JOB_ID, spec
@@ -125,12 +124,15 @@ def test_the_model_key_is_in_the_model_id() -> None:
 
 
 def test_the_disclosure_is_the_components_own() -> None:
-    modules = {"dataio_0": "DataIO", "evaluation_0": "Evaluation", "hetero_lr_0": "HeteroLR"}
-    told = disclosure(spec())
-    assert told == {
-        **{name: registry()[module].disclosure() for name, module in modules.items()},
-        "intersection_0": INTERSECTION.variant(INTERSECTION, INTERSECTION.defaults()).disclosure(),
+    modules = {
+        "dataio_0": "DataIO",
+        "evaluation_0": "Evaluation",
+        "hetero_lr_0": "HeteroLR",
+        "intersection_0": "Intersection",
     }
+    told = disclosure(spec())
+    parts = {name: registry()[module] for name, module in modules.items()}
+    assert told == {name: part.variant(part, part.defaults()).disclosure() for name, part in parts.items()}
 
 
 def test_all_members_store_the_same_predict_dsl() -> None:

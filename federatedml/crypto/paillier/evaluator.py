@@ -14,12 +14,13 @@ from federatedml.compute.engine import SERIAL, Compute
 from federatedml.crypto.candidates import BinTable
 from federatedml.crypto.codec import Codec, Floats
 from federatedml.crypto.paillier.checks import ciphertexts
+from federatedml.crypto.paillier.costs import capabilities
 from federatedml.crypto.paillier.histogram import Histogram
 from federatedml.crypto.paillier.keys import PrivateKey, PublicKey
 from federatedml.crypto.paillier.matvec import MatVec, Quantised
 from federatedml.crypto.paillier.noise import BaseNoise, FullNoise, Noise, NoiseKind, OwnerNoise
 from federatedml.crypto.paillier.vectors import Encrypted
-from federatedml.crypto.vector import Sealed
+from federatedml.crypto.vector import Capabilities, Sealed
 from federatedml.errors import ProtocolError
 
 
@@ -36,6 +37,11 @@ class Evaluator:
     public: PublicKey
     compute: Compute
     noise: Noise
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this scheme can do, and its unit costs."""
+        return capabilities(self.public)
 
     def encrypt(self, values: ArrayLike, codec: Codec) -> Encrypted:
         """A vector (n,) of one's own, without noise until it is sealed."""

@@ -38,11 +38,12 @@ def from_numbers(own: Evaluator, numbers: Sequence[tuple[int, int]], magnitude: 
         magnitude: declared bound of the values.
 
     Raises:
-        ProtocolError: not ciphertexts under the key, or exponents further apart than the key has room for.
+        ProtocolError: not ciphertexts under the key, an exponent that no number up to the
+            magnitude has, or exponents further apart than the key has room for.
     """
     exponents = [exponent for _, exponent in numbers]
     finest, coarsest = min(exponents, default=0), max(exponents, default=0)
-    if max(abs(finest), abs(coarsest)) * BASE_BITS > MAX_SCALE:
+    if abs(finest) * BASE_BITS > MAX_SCALE or 16.0 ** min(coarsest, 200) > max(magnitude, 1.0):
         raise ProtocolError("FED-705", f"exponents from {finest} to {coarsest} to the base 16 are not allowed")
     scale = -finest * BASE_BITS
     bound = math.ceil(Fraction(magnitude) * Fraction(2) ** scale)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -130,14 +131,25 @@ class PrivateKey:
         hq = gmpy2.invert((gmpy2.powmod(1 + n, self.q - 1, self.q2) - 1) // self.q, self.q)
         return hp, hq, gmpy2.invert(self.p, self.q), gmpy2.invert(self.p2, self.q2)
 
-    def decrypt(self, ciphertexts: Sequence[mpz]) -> list[mpz]:
-        """Plaintexts in [0, n) of valid ciphertexts."""
+    def decrypt(self, ciphertexts: Sequence[mpz], threads: int = 1) -> list[mpz]:
+        """Plaintexts in [0, n) of valid ciphertexts, in threads of this process: the key goes nowhere else."""
+        if threads == 1 or len(ciphertexts) < 2 * threads:
+            return self._decrypted(ciphertexts)
+        parts = [ciphertexts[first::threads] for first in range(threads)]
+        plain = [mpz(0)] * len(ciphertexts)
+        with ThreadPoolExecutor(threads) as pool:
+            for first, part in enumerate(pool.map(self._decrypted, parts)):
+                plain[first::threads] = part
+        return plain
+
+    def _decrypted(self, ciphertexts: Sequence[mpz]) -> list[mpz]:
         hp, hq, p_inverse, _ = self._inverses
         p, q, plain = self.p, self.q, []
-        for c in ciphertexts:
-            mp = (gmpy2.powmod(c % self.p2, p - 1, self.p2) - 1) // p * hp % p
-            mq = (gmpy2.powmod(c % self.q2, q - 1, self.q2) - 1) // q * hq % q
-            plain.append(mp + p * ((mq - mp) * p_inverse % q))
+        with gmpy2.context(gmpy2.get_context(), allow_release_gil=True):
+            for c in ciphertexts:
+                mp = (gmpy2.powmod(c % self.p2, p - 1, self.p2) - 1) // p * hp % p
+                mq = (gmpy2.powmod(c % self.q2, q - 1, self.q2) - 1) // q * hq % q
+                plain.append(mp + p * ((mq - mp) * p_inverse % q))
         return plain
 
     def joined(self, mod_p2: mpz, mod_q2: mpz) -> mpz:

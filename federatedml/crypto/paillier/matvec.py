@@ -120,6 +120,9 @@ class MatVec:
     def _products(self, elements: Sequence[mpz], public: PublicKey) -> list[mpz]:
         """Every worker takes all rows of some columns; with more workers than columns, some of the rows."""
         workers, integers, n = self.compute.workers, self.matrix.integers, public.to_bytes()
+        if workers == 1:
+            powers = Powers(elements, public.n2)
+            return [powers.of(column, self.matrix.bits) for column in integers]
         columns = np.split(integers, np.cumsum(sizes(self.outputs, workers, 1))[:-1])
         bodies = cut(elements, public.width, workers // len(columns), MIN_ROWS)
         rows = np.cumsum([len(body) // public.width for body in bodies])[:-1]

@@ -92,7 +92,7 @@ class FixedBase:
             return self._rows[:count]
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _table(base: bytes, modulus: mpz, window: int) -> FixedBase:
     """A worker's table; rebuilt by every worker, never sent."""
     return FixedBase(mpz.from_bytes(base, "little"), modulus, window)

@@ -35,10 +35,12 @@ class Opener:
     Args:
         private: this party's key.
         plan: topic name -> what may be opened.
+        threads: in which it decrypts.
     """
 
     private: PrivateKey
     plan: Mapping[str, Allowance]
+    threads: int = 1
     _done: set[tuple[str, int]] = field(default_factory=set)
 
     def values(self, topic: str, round_: int, reply: Reply) -> Floats:
@@ -47,10 +49,10 @@ class Opener:
 
     def integers(self, topic: str, round_: int, reply: Reply) -> list[int]:
         """The same as the integers that they stand for; without what floods them."""
-        numbers, public = self._plaintexts(topic, round_, reply), self.private.public
+        numbers = [self.private.public.signed(m) for m in self._plaintexts(topic, round_, reply)]
         if reply.slot_bits:
-            return [apart(int(m), reply.slot_bits, 1)[0] for m in numbers]
-        return [public.signed(m) for m in numbers]
+            return [apart(number, reply.slot_bits, 1)[0] for number in numbers]
+        return numbers
 
     def share(self, topic: str, round_: int, reply: Reply) -> ModularShare:
         """This party's share of elements that the holder masked."""
@@ -71,6 +73,6 @@ class Opener:
             self._done.add((topic, round_))
             if reply.count != allowed.count:
                 raise ProtocolError("FED-709", "another length")
-            return self.private.decrypt(ciphertexts(self.private.public, reply))
+            return self.private.decrypt(ciphertexts(self.private.public, reply), self.threads)
         except ProtocolError:
             raise ProtocolError("FED-709", f"the message {topic!r} of round {round_} is not opened") from None

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import gmpy2
 import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
-from federatedml.crypto.codec import Integers
 from federatedml.crypto.paillier.parts import sizes
 
 MAX_DIGIT = 12
@@ -41,17 +41,14 @@ class Powers:
         Exponents are taken relative to their most frequent value: sum c_i x_i = sum c_i (x_i - s) + s sum c_i, and
         what is zero then costs nothing. Rows of equal exponents are multiplied first if that halves the rows.
         """
-        values, order, starts = _grouped(exponents)
-        groups = np.split(order, starts)
-        most = int(np.argmax([len(rows) for rows in groups]))
-        shift = int(values[most]) if len(groups[most]) > WORTH_A_SHIFT else 0
-        rest = [(value - shift, rows) for value, rows in zip(values.tolist(), groups, strict=True) if value != shift]
-        if 2 * len(rest) <= len(exponents):
-            bases = [product((self.bases[row] for row in rows.tolist()), self.modulus) for _, rows in rest]
-            relative = np.array([value for value, _ in rest], np.int32)
-        else:
-            kept = np.flatnonzero(exponents != shift)
-            bases, relative = [self.bases[row] for row in kept.tolist()], exponents[kept] - np.int32(shift)
+        values, groups, counts = np.unique(exponents, return_inverse=True, return_counts=True)
+        most = int(np.argmax(counts))
+        shift = int(values[most]) if counts[most] > WORTH_A_SHIFT else 0
+        kept = np.flatnonzero(exponents != shift)
+        bases, relative = [self.bases[row] for row in kept.tolist()], exponents[kept]
+        if 2 * len(values) <= len(kept):
+            bases, relative = _gathered(bases, groups[kept] + 1, len(values) + 1, self.modulus)[1:], values
+        relative = relative - np.int32(shift)
         result = _by_digits(bases, relative, bits, self.modulus) if bases else mpz(1)
         return result * gmpy2.powmod(self._total, shift, self.modulus) % self.modulus if shift else result
 
@@ -78,13 +75,6 @@ def digit_widths(rows: int, bits: int) -> tuple[int, ...]:
     return min((widths for widths in choices if max(widths) <= MAX_DIGIT), key=cost)
 
 
-def _grouped(exponents: NDArray[np.int32]) -> tuple[NDArray[np.int32], Integers, Integers]:
-    """Distinct values, the rows in their order, and where the next value's rows start."""
-    order = np.argsort(exponents, kind="stable")
-    values, starts = np.unique(exponents[order], return_index=True)
-    return values, order, starts[1:]
-
-
 def _digits(exponents: NDArray[np.int32], bits: int) -> Iterator[tuple[int, NDArray[np.int32]]]:
     """Balanced digits, highest first: up to 2^(width - 1) in size, the highest up to 2^width."""
     rest, found = exponents, list[tuple[int, NDArray[np.int32]]]()
@@ -100,20 +90,24 @@ def _digits(exponents: NDArray[np.int32], bits: int) -> Iterator[tuple[int, NDAr
 
 def _bucketed(bases: Sequence[mpz], digits: NDArray[np.int32], modulus: mpz) -> tuple[mpz, mpz]:
     """Products of base^digit over positive, and of base^-digit over negative digits."""
-    values, order, starts = _grouped(digits)
-    size = int(np.abs(values).max(initial=0)) + 1
-    up, down = [mpz(1)] * size, [mpz(1)] * size
-    for value, rows in zip(values.tolist(), np.split(order, starts), strict=True):
-        if value:
-            bucket = product((bases[row] for row in rows.tolist()), modulus)
-            (up if value > 0 else down)[abs(value)] = bucket
-    return _weighted(up, modulus), _weighted(down, modulus)
+    top = int(np.abs(digits).max(initial=0))
+    buckets = _gathered(bases, digits, 2 * top + 1, modulus)  # that of a negative digit is counted from the end
+    return _weighted(buckets[1 : top + 1], modulus), _weighted(buckets[:top:-1], modulus)
+
+
+def _gathered(bases: Sequence[mpz], at: NDArray[np.integer[Any]], size: int, modulus: mpz) -> list[mpz]:
+    """Products of the bases of each bucket but number 0, in the order of the rows: memory is read in a line."""
+    buckets = [mpz(1)] * size
+    for base, bucket in zip(bases, at.tolist(), strict=True):
+        if bucket:
+            buckets[bucket] = buckets[bucket] * base % modulus
+    return buckets
 
 
 def _weighted(buckets: Sequence[mpz], modulus: mpz) -> mpz:
-    """The product of buckets[d]^d: every bucket is multiplied into all smaller weights at once."""
+    """The product of buckets[d]^(d + 1): every bucket is multiplied into all smaller weights at once."""
     running, total = mpz(1), mpz(1)
-    for bucket in reversed(buckets[1:]):
+    for bucket in reversed(buckets):
         if bucket != 1:
             running = running * bucket % modulus
         if running != 1:

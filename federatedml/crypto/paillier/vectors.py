@@ -121,7 +121,8 @@ class Encrypted:
         slot, the owner learns one bit at most: whether it passes n / 2.
         """
         bits, n, n2 = self.slot_bits, self.public.n, self.public.n2
-        floods = [secrets.randbelow(int(n >> (bits + 1))) << bits for _ in self.elements]
+        room = max(int(n >> (bits + 1)), 1)
+        floods = [secrets.randbelow(room) << bits for _ in self.elements]
         flooded = [c * (1 + n * r) % n2 for c, r in zip(self.elements, floods, strict=True)]
         return self._hidden(Reply, self.noise.for_owner(flooded), bits)
 
