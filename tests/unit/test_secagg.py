@@ -24,7 +24,7 @@ from federatedml.compute.threads import Threads
 from federatedml.crypto.ecdh import PRIME
 from federatedml.crypto.ring import Words
 from federatedml.crypto.secagg.aggregator import Sum
-from federatedml.crypto.secagg.client import Agreed, Client, Newcomer, pair_mask
+from federatedml.crypto.secagg.client import MIN_CONTRIBUTORS, Agreed, Client, Newcomer, pair_mask
 from federatedml.crypto.secagg.fixed import FixedPoint
 from federatedml.crypto.secagg.masks import BLOCK, Mask, masked_words
 from federatedml.crypto.secagg.roster import Keys, Roster, Secrets, packed, pair_secret
@@ -32,11 +32,16 @@ from federatedml.crypto.secagg.steps import (
     KEYS,
     LEARNS_OF_TWO,
     ROSTER,
-    counts,
+    ROWS,
+    SECURE_SUM,
+    TOTAL,
+    MinContributors,
     join,
     send_sum,
     sum_topic,
     take_sum,
+    take_weights,
+    weigh,
 )
 from federatedml.errors import DataError, PolicyError, ProtocolError
 from federatedml.federation.box import Box
@@ -322,24 +327,27 @@ def test_an_aggregator_takes_each_contributor_once() -> None:
 # In role functions
 
 
-ROWS, LOSS, UPDATE = sum_topic("rows", "numbers of rows"), sum_topic("loss", "losses"), sum_topic("update", "weights")
+LOSS, UPDATE = sum_topic("loss", "losses"), sum_topic("update", "weights")
 MEAN = FixedPoint.finest(1000.0, 8)
 
 
-def contributor(params: Params, box: Box, inputs: Inputs) -> Outputs:
+class Averaged(Params):
+    min_contributors: MinContributors = MIN_CONTRIBUTORS
+
+
+def contributor(params: Averaged, box: Box, inputs: Inputs) -> Outputs:
     """Averages a made-up vector, weighted by rows, twice."""
     number = float(box.me.party)
-    client = join(box, least=2)
-    send_sum(box, client, ROWS, np.array([number]), counts(box))
-    share = number / sum(float(member.party) for member in box.members if member.role is not Role.ARBITER)
+    client = join(box, params.min_contributors)
+    share = weigh(box, client, int(number))
     for round in (1, 2):
         send_sum(box, client, UPDATE, np.array([round, number / 100]), MEAN, round, share)
         send_sum(box, client, LOSS, np.array([0.5]), MEAN, round, share)
     return Outputs()
 
 
-def arbiter(params: Params, box: Box, inputs: Inputs) -> Outputs:
-    rows = take_sum(box, ROWS, 1, counts(box))[0]
+def arbiter(params: Averaged, box: Box, inputs: Inputs) -> Outputs:
+    rows = take_weights(box)
     means = [(take_sum(box, UPDATE, 2, MEAN, round), take_sum(box, LOSS, 1, MEAN, round)) for round in (1, 2)]
     summary = {"rows": rows, "first": means[1][0][0], "second": means[0][0][1], "loss": means[0][1][0]}
     return Outputs(summary={name: float(value) for name, value in summary.items()})
@@ -348,9 +356,9 @@ def arbiter(params: Params, box: Box, inputs: Inputs) -> Outputs:
 AVERAGE = Component(
     "Average",
     "weighted means of made-up vectors",
-    Params,
+    Averaged,
     {Role.GUEST: contributor, Role.HOST: contributor, Role.ARBITER: arbiter},
-    (KEYS, ROSTER, ROWS, UPDATE, LOSS),
+    (*SECURE_SUM, UPDATE, LOSS),
     {Role.ARBITER: [LEARNS_OF_TWO]},
     has_data=False,
     reproducible=1e-12,
@@ -360,7 +368,9 @@ AVERAGE = Component(
 @pytest.mark.parametrize("hosts", [[HOST], [HOST, OTHER_HOST]], ids=len)
 def test_a_component_averages_by_a_secure_sum(hosts: list[Member], tmp_path: Path) -> None:
     members = [ARBITER, GUEST, *hosts]
-    case = Case(AVERAGE, dict.fromkeys(members, Params()), dict.fromkeys(members, Inputs()), "average_0")
+    case = Case(
+        AVERAGE, dict.fromkeys(members, Averaged(min_contributors=2)), dict.fromkeys(members, Inputs()), "average_0"
+    )
     result = conforms(case, tmp_path, kill_every=3)
     weights = np.array([float(member.party) for member in members[1:]])
     found = result.outputs[ARBITER].summary
@@ -370,10 +380,55 @@ def test_a_component_averages_by_a_secure_sum(hosts: list[Member], tmp_path: Pat
         pytest.approx((weights**2 / 100).sum() / weights.sum()),
     )
     aggregator = [message for message in result.sent if ARBITER in (message.key.source, message.key.destination)]
-    assert {message.key.topic for message in aggregator} == {"rows", "update", "loss"}, "no key passes by the arbiter"
+    assert {message.key.topic for message in aggregator} == {"secagg_rows", "secagg_total", "update", "loss"}, (
+        "no key passes by the arbiter"
+    )
 
 
 def test_topics_say_who_learns_what() -> None:
     assert UPDATE.disclosure()["learns"].startswith("the sum of all contributors' weights")
     assert UPDATE.to == (Role.ARBITER,)
     assert Role.ARBITER not in (*KEYS.to, *KEYS.source, *ROSTER.to, *ROSTER.source)
+
+
+def test_a_party_takes_no_part_in_a_sum_of_fewer_than_it_asks_for(tmp_path: Path) -> None:
+    members = [ARBITER, GUEST, HOST]
+    case = Case(AVERAGE, dict.fromkeys(members, Averaged()), dict.fromkeys(members, Inputs()), "average_0")
+    with pytest.raises(PolicyError, match=r"FED-763.*2 contributors, at least 3"):
+        case.run(tmp_path)
+    with pytest.raises(ValueError, match="min_contributors"):
+        Averaged(min_contributors=1)
+
+
+def lying_about_rows(totals: Mapping[Member, list[float]]) -> Case:
+    """The arbiter tells each contributor a total of its own."""
+
+    def lying(params: Averaged, box: Box, inputs: Inputs) -> Outputs:
+        take_sum(box, ROWS, 1, FixedPoint(0, 1e9, 2))
+        for member, total in totals.items():
+            box.send(TOTAL, np.array(total), to=member)
+        return Outputs(summary={"read": float(take_sum(box, UPDATE, 2, MEAN, 1)[1])})
+
+    members = [ARBITER, *totals]
+    component = replace(AVERAGE, roles={**AVERAGE.roles, Role.ARBITER: lying})
+    return Case(component, dict.fromkeys(members, Averaged(min_contributors=2)), dict.fromkeys(members, Inputs()))
+
+
+@pytest.mark.parametrize("total", [[], [1.0, 2.0], [0.0], [-1.0], [9998.0], [2.0**63]])
+def test_a_total_that_cannot_be_is_refused(total: list[float], tmp_path: Path) -> None:
+    with pytest.raises(ProtocolError, match=r"FED-757.*secagg_total"):
+        lying_about_rows({GUEST: total, HOST: total}).run(tmp_path)
+
+
+def test_totals_that_single_one_out_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    attack = lying_about_rows({GUEST: [9999.0], HOST: [2.0**40]})
+    with pytest.raises(ProtocolError, match=r"FED-757.*was told another number"):
+        attack.run(tmp_path / "found")
+
+    def believing(box: Box, client: Client, rows: int) -> float:  # without the control
+        send_sum(box, client, ROWS, np.array([float(rows)]), FixedPoint(0, 1e9, 2))
+        return rows / float(box.recv(TOTAL)[0])
+
+    monkeypatch.setitem(globals(), "weigh", believing)
+    read = attack.run(tmp_path / "open").outputs[ARBITER].summary["read"]
+    assert read == pytest.approx(99.99, abs=1e-4), "the guest's own value"

@@ -1,11 +1,12 @@
 """Secure sums in a role function: topics that a component declares, and what its roles call.
 
-    TOPICS = (KEYS, ROSTER, COUNT := sum_topic("rows", ...), UPDATE := sum_topic("update", ...))
+    min_contributors: MinContributors = MIN_CONTRIBUTORS   # a parameter of this name; floors.contributors looks at it
+    TOPICS = (*SECURE_SUM, UPDATE := sum_topic("update", "weighted updates"))
 
-    contributor                                       aggregator
-    client = join(box, p.least)
-    send_sum(box, client, COUNT, rows, COUNTS)        total = take_sum(box, COUNT, 1, COUNTS)
-    send_sum(box, client, UPDATE, x, fixed, round, w) mean = take_sum(box, UPDATE, n, fixed, round)
+    contributor                                                 aggregator
+    client = join(box, p.min_contributors)
+    share = weigh(box, client, rows)                            take_weights(box)
+    send_sum(box, client, UPDATE, x, fixed, round, share)       mean = take_sum(box, UPDATE, n, fixed, round)
 
 Contributors hand each other their keys over their own channels, which prove certificates; the aggregator sees none of
 it. All of a box's guests and hosts contribute, its arbiter aggregates. A party that goes away ends the attempt.
@@ -13,15 +14,17 @@ it. All of a box's guests and hosts contribute, its arbiter aggregates. A party 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from federatedml.crypto.ring import Floats
 from federatedml.crypto.secagg.aggregator import Sum
 from federatedml.crypto.secagg.client import MIN_CONTRIBUTORS, Client, Newcomer
 from federatedml.crypto.secagg.fixed import FixedPoint
 from federatedml.crypto.secagg.roster import Keys
+from federatedml.errors import ProtocolError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Member, Role
 from federatedml.federation.topic import MIB, Carries, Topic
@@ -48,6 +51,14 @@ ROSTER = Topic(
 )
 MAX_ROWS = 2.0**40
 LEARNS_OF_TWO = "with two contributors, each learns the other's values from the sum"
+MinContributors = Annotated[
+    int,
+    Field(
+        ge=2,
+        description="contributors of a secure sum, at least: of two, each learns the other's values from the sum",
+        json_schema_extra={"unit": "parties"},
+    ),
+]
 
 
 def sum_topic(name: str, of: str, max_bytes: int = 64 * MIB) -> Topic[Array]:
@@ -60,14 +71,31 @@ def sum_topic(name: str, of: str, max_bytes: int = 64 * MIB) -> Topic[Array]:
     return Topic(name, CONTRIBUTORS, AGGREGATOR, Vector("<u8"), Carries.MASKED, learns, max_bytes)
 
 
+ROWS = sum_topic("secagg_rows", "numbers of rows", max_bytes=1024)
+TOTAL = Topic(
+    "secagg_total",
+    AGGREGATOR,
+    CONTRIBUTORS,
+    Vector("<f8"),
+    Carries.AGGREGATE,
+    "the number of rows of all contributors together; of two, each learns the other's",
+    max_bytes=1024,
+)
+TOLD = Topic(
+    "secagg_told",
+    CONTRIBUTORS,
+    CONTRIBUTORS,
+    Vector("<f8"),
+    Carries.AGGREGATE,
+    "nothing: the number of all rows, as the aggregator told it",
+    max_bytes=1024,
+)
+SECURE_SUM = (KEYS, ROSTER, ROWS, TOTAL, TOLD)
+
+
 def contributors(box: Box) -> list[Member]:
     """Members whose values are summed."""
     return [member for member in box.members if member.role in CONTRIBUTORS]
-
-
-def counts(box: Box) -> FixedPoint:
-    """Scale of whole numbers below 2^40, such as rows; sums are exact."""
-    return FixedPoint(0, MAX_ROWS, len(contributors(box)))
 
 
 def join(box: Box, least: int = MIN_CONTRIBUTORS) -> Client:
@@ -84,6 +112,33 @@ def join(box: Box, least: int = MIN_CONTRIBUTORS) -> Client:
     agreed = newcomer.agree({member: _keys(found) for member, found in box.gather(KEYS).items()})
     box.send(ROSTER, _array(agreed.digest))
     return agreed.confirm({member: found.tobytes() for member, found in box.gather(ROSTER).items()})
+
+
+def weigh(box: Box, client: Client, rows: int) -> float:
+    """This contributor's part of all rows, its weight in a mean.
+
+    Contributors tell each other which total they were told: an aggregator that gives all but one a huge total makes
+    their weights vanish, and the sum is that one's values.
+
+    Raises:
+        ProtocolError: ``FED-757``, the total is no number of rows, or another contributor was told another one.
+    """
+    send_sum(box, client, ROWS, np.array([float(rows)]), _counts(box))
+    total = box.recv(TOTAL)
+    if total.shape != (1,) or not max(rows, 1) <= total[0] <= MAX_ROWS * len(contributors(box)):
+        raise ProtocolError("FED-757", f"{TOTAL.name!r} is no number of rows, or less than this party's own")
+    box.send(TOLD, total)
+    differing = sorted(str(member) for member, told in box.gather(TOLD).items() if told.tolist() != total.tolist())
+    if differing:
+        raise ProtocolError("FED-757", f"{', '.join(differing)} was told another number of all rows")
+    return float(rows / total[0])
+
+
+def take_weights(box: Box) -> float:
+    """The number of all rows, at the aggregator, which tells the contributors."""
+    total = take_sum(box, ROWS, 1, _counts(box))
+    box.send(TOTAL, total)
+    return float(total[0])
 
 
 def send_sum(
@@ -106,6 +161,11 @@ def take_sum(box: Box, topic: Topic[Array], length: int, fixed: FixedPoint, roun
     for member in members:
         total.add(member, box.recv(topic, round, member))
     return total.numbers(fixed)
+
+
+def _counts(box: Box) -> FixedPoint:
+    """Whole numbers below 2^40: sums are exact."""
+    return FixedPoint(0, MAX_ROWS, len(contributors(box)))
 
 
 def _array(body: bytes) -> Array:
