@@ -190,26 +190,3 @@ def topics_of(p: LogisticParams) -> tuple[Topic[Any], ...]:
 
 
 _OF_SHARED_WEIGHTS = (HELD_OUT_FEATURES, HELD_OUT_CORRECTION, HELD_OUT_WEIGHTS)
-
-MODELS_ADD_UP = (
-    "at least two rows per weight are demanded within one training; the equations of all models that are trained on "
-    "the same two tables add up, by components and by jobs, and their sum is limited by the budget 'equations'"
-)
-LEARNS = {
-    Role.GUEST: (
-        "the weights of its own columns and the intercept: up to that many equations in the host's data per model",
-        MODELS_ADD_UP,
-        "the host's part of the score of every row that is predicted",
-        "together with the arbiter it could unmask the host's columns: the two must not collude",
-    ),
-    Role.HOST: (
-        "the weights of its own columns: up to that many equations in the labels and the guest's columns per model",
-        MODELS_ADD_UP,
-        "together with the arbiter it could unmask labels and the guest's columns: the two must not collude",
-    ),
-    Role.ARBITER: (
-        "nothing about data, provided that it cannot read what guest and host exchange: "
-        "they talk directly, encrypted end to end",
-        "a dishonest arbiter can spoil the model unseen: all parties are taken to follow the protocol",
-    ),
-}
