@@ -156,7 +156,7 @@ class Policy(_Model):
         asked = step.params.get("min_contributors")
         if not isinstance(asked, int):
             return
-        there = sum(member.role is not Role.ARBITER for member in step.members)
+        there = len({member.party for member in step.members if member.role is not Role.ARBITER})
         for found, text in ((asked, f"min_contributors {asked}"), (there, f"{there} contributors")):
             if found < self.floors.contributors:
                 raise _floor("contributors", step, text, f"{self.floors.contributors}")

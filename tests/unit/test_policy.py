@@ -13,7 +13,7 @@ from federated_operators.gateway.plan import DataRef, JobPlan, StepPlan
 from federated_operators.gateway.policy import Policy, default_policy, load_policy
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.errors import DataError, FedError, PolicyError
-from federatedml.federation.party import Member
+from federatedml.federation.party import Member, Role
 from tests.members import ARBITER, GUEST, HOST, OTHER_HOST, table
 
 TABLE = TableName("bank", "clients")
@@ -119,6 +119,7 @@ def test_a_party_may_permit_short_keys_and_small_batches(catalogue: Catalogue) -
     [
         (3, 3, (ARBITER, GUEST, HOST, OTHER_HOST), None),
         (3, 3, (ARBITER, GUEST, HOST), r"floors\.contributors: lr_0 has 2 contributors, at least 3 is needed"),
+        (3, 3, (GUEST, HOST, Member(Role.HOST, "9999")), r"floors\.contributors: lr_0 has 2 contributors"),
         (3, 2, (ARBITER, GUEST, HOST, OTHER_HOST), r"floors\.contributors: lr_0 has min_contributors 2"),
         (2, 2, (ARBITER, GUEST, HOST), None),
         (3, None, (ARBITER, GUEST, HOST), None),

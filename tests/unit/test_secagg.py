@@ -216,6 +216,8 @@ def test_too_few_contributors_are_refused(number: int, least: int) -> None:
         Newcomer(GUEST, [GUEST] * 5, ATTEMPT, least)
     with pytest.raises(PolicyError, match="FED-763"):
         Newcomer(ARBITER, parties(5), ATTEMPT, least)
+    with pytest.raises(PolicyError, match="FED-763"):
+        Newcomer(GUEST, [GUEST, HOST, Member(Role.HOST, GUEST.party)], ATTEMPT)
 
 
 def test_three_contributors_are_the_least_unless_the_party_says_otherwise() -> None:

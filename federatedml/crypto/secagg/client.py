@@ -34,7 +34,7 @@ class Newcomer:
 
     Args:
         contributors: all, this one included.
-        least: below how many this party does not contribute.
+        least: below how many parties this one does not contribute.
 
     Raises:
         PolicyError: ``FED-763``, there are fewer.
@@ -43,8 +43,9 @@ class Newcomer:
     def __init__(
         self, me: Member, contributors: Sequence[Member], attempt: AttemptKey, least: int = MIN_CONTRIBUTORS
     ) -> None:
-        if me not in contributors or len(set(contributors)) < max(least, 2):
-            text = f"a secure sum of {len(set(contributors))} contributors, at least {max(least, 2)} are needed"
+        parties = {member.party for member in contributors}
+        if me not in contributors or len(parties) < max(least, 2):
+            text = f"a secure sum of {len(parties)} contributors, at least {max(least, 2)} parties are needed"
             raise PolicyError("FED-763", text)
         self.me, self.attempt, self.least, self._secrets = me, attempt, max(least, 2), Secrets()
         self.others = tuple(sorted(set(contributors) - {me}))

@@ -102,7 +102,7 @@ def join(box: Box, least: int = MIN_CONTRIBUTORS) -> Client:
     """Exchange keys with every other contributor, directly, and have everybody confirm them.
 
     Args:
-        least: below how many contributors this party takes no part (``PolicyError``, ``FED-763``).
+        least: below how many parties this one takes no part (``PolicyError``, ``FED-763``).
 
     Raises:
         ProtocolError: ``FED-762``, ``FED-764``, as ``crypto.secagg.roster`` and ``client`` say.
