@@ -63,6 +63,11 @@ def sleeps(part: float) -> None:
     time.sleep(part)
 
 
+def waits(part: Path) -> None:
+    part.touch()
+    time.sleep(600)
+
+
 def modules(part: str) -> bool:
     return part in sys.modules
 
