@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federatedml.component import Component, Inputs, MemberParams, Outputs
+from federatedml.components.intersection_cached import CACHED
 from federatedml.components.intersection_ecdh import COUNTING, ECDH, count_as_guest, count_as_host
 from federatedml.components.intersection_kkrt import KKRT
 from federatedml.components.intersection_method import MAX_IDS, Method, Pair, Positions, distinct_positions
@@ -111,6 +112,8 @@ def chosen(p: IntersectParams, sizes: Sequence[tuple[int, int]]) -> Method:
 
 def _candidates(p: IntersectParams) -> Sequence[Method]:
     """The methods that ``p`` leaves open: for few ids, for many ids."""
+    if p.run_cache:
+        return [CACHED]
     if p.intersect_method == "raw":
         return [AT_GUEST if p.joins_at_guest else AT_HOST]
     return {"auto": [ECDH, KKRT], "kkrt": [KKRT], "ecdh": [ECDH], "dh": [ECDH], "rsa": [RSA]}[p.intersect_method]
@@ -120,9 +123,7 @@ def settle(submitted: MemberParams) -> MemberParams:
     """Have all members use one method, and decide ``auto`` as far as the members alone decide it."""
     given = cast(Mapping[Member, IntersectParams], submitted)
     if len({_agreed(p) for p in given.values()}) > 1:
-        problem = (
-            "intersect_method, cardinality_only, rsa's key_length or raw's hash and join_role differ between parties"
-        )
+        problem = "intersect_method, cardinality_only, run_cache, or what rsa and raw need, differ between parties"
         raise DslError("FED-746", problem, "give them under algorithm_parameters")
     several = sum(member.role == Role.HOST for member in given) > 1
     return {
@@ -133,7 +134,7 @@ def settle(submitted: MemberParams) -> MemberParams:
 
 def _agreed(p: IntersectParams) -> tuple[object, ...]:
     own = {"raw": (p.raw_hash, p.joins_at_guest), "rsa": (p.rsa_params.key_length,)}
-    return p.intersect_method, p.cardinality_only, own.get(p.intersect_method)
+    return p.intersect_method, p.cardinality_only, p.run_cache, own.get(p.intersect_method)
 
 
 def variant(declared: Component, p: IntersectParams) -> Component:
@@ -231,7 +232,7 @@ LEARNS: Mapping[Role, Sequence[str]] = {
     Role.GUEST: ["which of its ids every host has, and with several hosts which of them each single host has"],
     Role.HOST: ["which of its ids all parties have"],
 }
-_EVERY = [ECDH, KKRT, RSA, AT_GUEST, AT_HOST]
+_EVERY = [ECDH, KKRT, CACHED, RSA, AT_GUEST, AT_HOST]
 INTERSECTION = Component(
     module="Intersection",
     title="Find the sample ids that all parties have, without telling the others",
