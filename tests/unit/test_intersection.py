@@ -372,6 +372,13 @@ def test_auto_discloses_what_it_may_choose_and_takes_kkrt_for_many_ids_of_one_ho
     assert list(found[GUEST].ids) == list(found[HOST].ids) == sorted(set(ids[GUEST]) & set(ids[HOST]))
 
 
+def test_kkrt_with_several_hosts_on_request(tmp_path: Path) -> None:
+    ids = {GUEST: list("abcdefg"), HOST: list("gfedx"), OTHER_HOST: list("cdegy")}
+    found = tables(case(ids, ONE.model_copy(update={"intersect_method": "kkrt"})).run(tmp_path))
+    assert list(found[GUEST].ids) == list("deg")
+    assert aligned(list(found.values()))
+
+
 def test_component_conforms(tmp_path: Path) -> None:
     ids = {GUEST: list("abcdef"), HOST: list("fedxyz"), OTHER_HOST: list("edcw")}
     p = ONE.model_copy(update={"intersect_method": "ecdh"})
