@@ -179,7 +179,7 @@ class _Own:
     def subject(self) -> str:
         """What the budget is about: the stored tables, so that a changed one is no new account; else the ids."""
         if not self.box.tables:
-            return hashlib.sha256(np.sort(self.ids.digests(), axis=0).tobytes()).hexdigest()
+            return hashlib.sha256(np.sort(self.ids.digests()[:, 0]).data).hexdigest()
         return hashlib.sha256(json.dumps(sorted(self.box.tables)).encode()).hexdigest()
 
 
