@@ -23,6 +23,7 @@ from federatedml.compute.choice import Auto, EngineName, compute_engine
 from federatedml.compute.engine import SERIAL, Compute
 from federatedml.compute.names import Spelled, is_lock_free
 from federatedml.compute.processes import Processes
+from federatedml.compute.slices import slices
 from federatedml.compute.threads import Threads
 from federatedml.errors import ComputeError, DataError, FedError, ProtocolError
 from tests import compute_kernels as kernels
@@ -103,7 +104,11 @@ def local_function(part: Any) -> Any:
     return part
 
 
-@pytest.mark.parametrize("kernel", [lambda part: part, print, partial(lambda part: part), [].append], ids=["lambda", "builtin", "partial", "method"])
+@pytest.mark.parametrize(
+    "kernel",
+    [lambda part: part, print, partial(lambda part: part), [].append],
+    ids=["lambda", "builtin", "partial", "method"],
+)
 def test_only_functions_with_a_name_in_a_module_travel(processes: Processes, kernel: Any) -> None:
     with pytest.raises(ProtocolError, match="FED-751"):
         processes.map(kernel, [1])
@@ -190,13 +195,19 @@ def test_nothing_is_started_before_a_kernel_needs_it_and_nothing_stays() -> None
     with compute_engine(workers=2) as engine:
         assert isinstance(engine, Auto)
         assert (me.children(recursive=True), threading.active_count()) == (children, before)
-        engine.map(kernels.running_sum, [np.arange(3)])
+        assert engine.map(kernels.process, [1]) == [me.pid], "one part is done here"
+        engine.map(kernels.running_sum, [np.arange(3)] * 2)
         assert me.children(recursive=True) == children, "threads are enough"
         pids = set(engine.map(kernels.process, list(range(20))))
         assert pids.isdisjoint({me.pid})
     assert (me.children(recursive=True), threading.active_count()) == (children, before)
     psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=60)
     assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+def test_small_work_is_not_divided() -> None:
+    assert [len(slices(count, 4)) for count in (0, 1, 1000, 1001, 2500, 10**6)] == [0, 1, 1, 2, 3, 4]
+    assert [at.indices(10) for at in slices(10, 3, least=1)] == [(0, 4, 1), (4, 8, 1), (8, 10, 1)]
 
 
 def test_auto_tells_kernels_apart() -> None:
