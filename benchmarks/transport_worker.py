@@ -38,7 +38,7 @@ def main(home: Path, job_id: str, me: Member) -> None:
         conf_digest=hashlib.sha256(b"transport").digest(),
         component_version="1",
     )
-    session = WorkerSession(PartyHome(home).socket, join)
+    session = WorkerSession(PartyHome(home).worker_socket, join)
     session.join()
     print("started", flush=True)
     {Role.GUEST: guest, Role.HOST: host, Role.ARBITER: arbiter}[me.role](session.transport)
