@@ -113,7 +113,9 @@ def _pings(used: Usage, size: int, floor: Usage) -> Iterator[Figure]:
 
 def _bulk(how: str, used: Usage, size: int, floor: Usage) -> Iterator[Figure]:
     name = f"worker to worker, {size / GIB:g} GiB{how}"
-    yield Figure(name, size / used.wall / 1e9, "GB/s", f"limit .15; {size / floor.wall / 1e9:.2f} over one hop of raw gRPC")
+    yield Figure(
+        name, size / used.wall / 1e9, "GB/s", f"limit .15; {size / floor.wall / 1e9:.2f} over one hop of raw gRPC"
+    )
     floor_cpu = floor.total / size * GIB
     cpu = used.total / size * GIB
     yield Figure(f"{name}: CPU of all four", cpu, "s/GiB", f"{floor_cpu:.2f} for the one hop", _each(used, GIB / size))

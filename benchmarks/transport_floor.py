@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,9 @@ async def serve(folder: Path) -> None:
         async for request in requests:
             yield request
 
-    handlers = {name: grpc.stream_stream_rpc_method_handler(method) for name, method in (("take", take), ("echo", echo))}
+    handlers = {
+        name: grpc.stream_stream_rpc_method_handler(method) for name, method in (("take", take), ("echo", echo))
+    }
     server = grpc.aio.server(options=_OPTIONS)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("raw", handlers),))
     address = "127.0.0.1:0"

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import local_pb2
 from federated_operators.gateway.names import Job, member_pb
 from federated_operators.gateway.worker import WorkerSession

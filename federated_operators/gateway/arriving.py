@@ -1,4 +1,4 @@
-"""A message whose pieces come in at the receiving worker: kept as they came, or, if it is large, in an unlinked file."""
+"""A message whose pieces come in at the receiving worker: kept as they came or, if it is large, in an unlinked file."""
 
 from __future__ import annotations
 

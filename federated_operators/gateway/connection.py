@@ -1,4 +1,4 @@
-"""The gateway's end of a worker's stream: a non-blocking socket in the event loop, written to at once where it takes."""
+"""The gateway's end of a worker's stream: a non-blocking socket in the event loop, written to as soon as it takes."""
 
 from __future__ import annotations
 

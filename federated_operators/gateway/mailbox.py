@@ -62,7 +62,9 @@ class Mailbox:
     def send(self, key: MessageKey, body: bytes) -> None:
         """Take a message and return; waits only while very much is not acknowledged."""
         if len(body) > self._limits.body:
-            raise ProtocolError("FED-306", f"{key.topic!r} is {len(body)} bytes, at most {self._limits.body} can be sent")
+            raise ProtocolError(
+                "FED-306", f"{key.topic!r} is {len(body)} bytes, at most {self._limits.body} can be sent"
+            )
         digest = hashlib.sha256(body).digest()
         with self._came:
             self._check()
@@ -72,7 +74,7 @@ class Mailbox:
             at_once = len(body) <= DIRECT and self._sending.idle
             self._sending.add(key, body, digest)
             piece = self._sending.next(time.monotonic()) if at_once else None
-            if piece is None:
+            if not self._sending.idle:
                 self._due.notify()
         if piece is not None:
             self._push(piece)

@@ -1,8 +1,8 @@
 """Messages between workers of two parties: own worker -> own gateway -> peer's gateway -> peer's worker.
 
 Gateways keep nothing. The sending worker keeps a message until the receiving worker acknowledged it; whatever breaks
-in between comes back as UNDELIVERABLE and is sent again. A gateway never carries for third parties. It looks at the head
-of a piece and passes its bytes on as they came.
+in between comes back as UNDELIVERABLE and is sent again. A gateway never carries for third parties. It looks at the
+head of a piece and passes its bytes on as they came.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing import Any
 
 import grpc
 
-from airfed_proto.v1 import job_pb2, job_pb2_grpc, local_pb2_grpc
+from airfed_proto.v1 import job_pb2, local_pb2_grpc
 from federated_operators.gateway.admission import Admission
 from federated_operators.gateway.agreement import Agreement
 from federated_operators.gateway.airflow_client import AirflowClient
