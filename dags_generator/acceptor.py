@@ -98,7 +98,7 @@ def _exact(body: bytes, name: str) -> Mapping[str, object]:
 
 
 def _digests(job: ProposedJob, spec: PipelineSpec) -> tuple[str, Mapping[str, str], bytes]:
-    disclosed = digest(disclosure(spec.running))
+    disclosed = digest(disclosure(spec))
     agreed = {
         "initiator": job.initiator,
         "job_id": job.job_id,

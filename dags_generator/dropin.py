@@ -10,6 +10,7 @@ import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from dags_generator.parse import CONF_SUFFIX, DSL_SUFFIX, parse_installed, parse_native, parse_pair
@@ -32,13 +33,19 @@ class Source:
 
     Attributes:
         key: name of the pipeline; ``INITIATOR.PIPELINE`` if another party installed it.
+        paths: of the files. Text: a scan makes many of these and reads few.
         signature: changes whenever a file does.
     """
 
     key: str
-    files: tuple[Path, ...]
+    paths: tuple[str, ...]
     signature: Signature
     installed: bool = False
+
+    @property
+    def files(self) -> list[Path]:
+        """The files."""
+        return [Path(path) for path in self.paths]
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,11 @@ class Compiled:
     def valid(self) -> bool:
         """Whether there are DAGs, not an error."""
         return bool(self.spec_digest)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex SHA-256 of the body."""
+        return hashlib.sha256(self.body).hexdigest()
 
 
 def scan(home: PartyHome) -> dict[str, Source]:
@@ -98,7 +110,7 @@ def _key(name: str) -> str:
 
 def _source(key: str, entries: list[os.DirEntry[str]], installed: bool = False) -> Source:
     ordered = sorted(entries, key=lambda entry: entry.name)
-    return Source(key, tuple(Path(e.path) for e in ordered), tuple(_state(e) for e in ordered), installed)
+    return Source(key, tuple(e.path for e in ordered), tuple(_state(e) for e in ordered), installed)
 
 
 def _state(entry: os.DirEntry[str]) -> tuple[str, int, int, int]:

@@ -36,6 +36,15 @@ def effective_params(conf: Values, graph: Graph, places: Mapping[Member, Where])
     return {name: _component(spec, conf, graph.parties, places) for name, spec in graph.components.items()}
 
 
+def notes(params: EffectiveParams, graph: Graph) -> list[str]:
+    """What the modules say about their parameters."""
+    found = []
+    for name, spec in graph.components.items():
+        module, first = component(spec.module), next(iter(params[name].values()))
+        found += [f"{name}: {note}" for note in module.notes(module.params.model_validate_json(json.dumps(first)))]
+    return found
+
+
 def _component(
     spec: ComponentSpec, conf: Values, parties: Parties, places: Mapping[Member, Where]
 ) -> dict[Member, dict[str, Any]]:

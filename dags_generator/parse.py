@@ -13,6 +13,7 @@ from dags_generator.dialect import version_of
 from dags_generator.dsl import graph
 from dags_generator.job_parameters import job_parameters
 from dags_generator.params import effective_params
+from dags_generator.params import notes as notes_of
 from dags_generator.reading import read_object
 from dags_generator.schedule import take_schedule
 from dags_generator.spec import Graph, PipelineSpec
@@ -35,7 +36,8 @@ def parse(
         job, notes = job_parameters(v1.conf, built, next(iter(v1.places.values())))
         full = {**v1.conf, **built.parties.json()}
         params, found = effective_params(v1.conf, built, v1.places), tables(v1.conf, built, v1.places)
-        return PipelineSpec(built, full, params, found, job, [*v1.notes, *notes, *idle(v1.conf, built)])
+        notes = [*v1.notes, *notes, *idle(v1.conf, built), *notes_of(params, built)]
+        return PipelineSpec(built, full, params, found, job, notes)
     except RecursionError:
         raise DslError("FED-100", f"{dsl_at.file}: nested too deep") from None
 

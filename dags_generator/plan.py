@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from dags_generator.spec import ComponentSpec, Graph, PipelineSpec, dag_id
 from federated_operators.gateway.plan import DataRef, JobPlan, ModelRef, StepPlan
-from federatedml.component import component
+from federatedml.component import Component, component
 from federatedml.data.catalogue import TableName
 from federatedml.federation.party import Member
 
 
-def disclosure(components: Mapping[str, ComponentSpec]) -> dict[str, Any]:
-    """Who learns what from these components, as plain JSON."""
-    return {name: component(spec.module, spec.predicts).disclosure() for name, spec in components.items()}
+def disclosure(spec: PipelineSpec) -> dict[str, Any]:
+    """Who learns what from the components that run, with the parameters that they have, as plain JSON."""
+    return {name: running(spec, step).disclosure() for name, step in spec.running.items()}
+
+
+def running(spec: PipelineSpec, step: ComponentSpec) -> Component:
+    """The component as it runs with the parameters that all members agreed to."""
+    declared = component(step.module, step.predicts)
+    params = spec.params[step.name][step.members[0]]
+    return declared.variant(declared, declared.params.model_validate_json(json.dumps(params)))
 
 
 def versions(components: Mapping[str, ComponentSpec]) -> dict[str, str]:
@@ -41,7 +49,7 @@ def job_plan(spec: PipelineSpec, member: Member, job_id: str, digest: str) -> Jo
         modules={name: step.module for name, step in runs.items()},
         dsl=graph.dsl,
         conf=spec.conf,
-        disclosure=disclosure(runs),
+        disclosure=disclosure(spec),
         inference_dsl=graph.inference_dsl,
         job_type=spec.job_type,
         source=spec.job.source,

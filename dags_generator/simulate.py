@@ -19,6 +19,7 @@ from federated_operators.gateway.plan import JobPlan, ModelRef
 from federated_operators.gateway.rules import Flow, Readiness, State
 from federated_operators.inputs import inputs_of
 from federatedml.component import ModelBuffers, Outputs, component
+from federatedml.compute.choice import compute_engine
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.data.table import Kind, Table, read
 from federatedml.errors import DslError, FedError
@@ -96,11 +97,11 @@ def simulate(
     if spec.job.specified:
         raise DslError("FED-175", "job_parameters.specified_task_run: a simulation has no earlier job to go on from")
     result = Simulation(spec, models or {})
-    with tempfile.TemporaryDirectory(prefix="airfed-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="airfed-") as scratch, compute_engine() as compute:
         tables = {m: _Tables(data / m.party, Path(scratch) / "tables" / m.party) for m in spec.parties.members}
         plans = {member: job_plan(spec, member, JOB_ID, digest="") for member in spec.parties.members}
         for name in spec.graph.components:
-            network = LocalNetwork(Path(scratch) / name, timeout=timeout)
+            network = LocalNetwork(Path(scratch) / name, timeout=timeout, compute=compute, bodies=False)
             _step(name, plans, tables, network, result, on_progress)
     return result
 

@@ -13,16 +13,17 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from dags_generator.dropin import Compiled
 from federated_operators.outputs import write_file
-from federatedml.canonical import canonical_json
 
 STUB = b'''"""An airflow dag of airfed, built from the JSON file of the same name."""
 from dags_generator.dag import dags_of
 globals().update(dags_of(__file__))
 '''
+STUB_DIGEST = hashlib.sha256(STUB).hexdigest()
 VERSION = re.compile(r"[0-9a-f]{32}")
 PARSING = 30.0  # seconds that the DAG processor may still be parsing what was placed before
 AHEAD = 2.0
@@ -35,23 +36,29 @@ class Manifest:
     files: Mapping[str, str]
     specs: Mapping[str, str]
 
+    @cached_property
     def body(self) -> bytes:
-        """Canonical JSON."""
-        return canonical_json({"files": self.files, "specs": self.specs})
+        """Canonical JSON: names and digests are ASCII, so sorted keys are all that it takes."""
+        return json.dumps({"files": self.files, "specs": self.specs}, sort_keys=True, separators=(",", ":")).encode()
 
-    @property
+    @cached_property
     def version(self) -> str:
         """Names this manifest."""
-        return hashlib.sha256(self.body()).hexdigest()[:32]
+        return hashlib.sha256(self.body).hexdigest()[:32]
 
 
 class BundleStore:
-    """``ROOT/{objects,manifests,current,version}``. Writers hold the bundle's lock; readers need none."""
+    """``ROOT/{objects,manifests,current,version}``. Writers hold the bundle's lock; readers need none.
+
+    What this process has stored and placed it does not look at again, unless another process has published meanwhile:
+    a change costs one pipeline, however many there are.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root, self.current = root, root / "current"
         self._placed: dict[str, float] = {}
-        self._verified = False
+        self._stored: set[str] = set()
+        self._shown = Manifest({}, {})
 
     def version(self) -> str | None:
         """The newest version, or None before the first."""
@@ -92,11 +99,11 @@ class BundleStore:
     def publish(self, pipelines: Mapping[str, Compiled]) -> str:
         """Make ``pipelines`` the current version; nothing is written if they are that already."""
         self.current.mkdir(parents=True, exist_ok=True, mode=0o700)
-        files = {f"{key}.json": self._object(pipeline.body) for key, pipeline in pipelines.items()}
-        files |= {f"{key}.py": self._object(STUB) for key in pipelines}
+        files = {f"{key}.json": self._object(pipeline.body, pipeline.digest) for key, pipeline in pipelines.items()}
+        files |= dict.fromkeys((f"{key}.py" for key in pipelines), self._object(STUB, STUB_DIGEST))
         manifest = Manifest(files, {key: pipeline.spec_digest for key, pipeline in pipelines.items()})
-        if manifest.version != self.version() or not self._verified:
-            write_file(self.root / "manifests" / f"{manifest.version}.json", manifest.body())
+        if manifest.version != self.version() or self._shown != manifest:
+            write_file(self.root / "manifests" / f"{manifest.version}.json", manifest.body)
             self._show(manifest)
             write_file(self.root / "version", manifest.version.encode())
         return manifest.version
@@ -111,10 +118,11 @@ class BundleStore:
             (building / name).write_bytes((self.root / "objects" / digest).read_bytes())
         building.rename(folder)
 
-    def _object(self, body: bytes) -> str:
-        digest = hashlib.sha256(body).hexdigest()
-        if not (self.root / "objects" / digest).exists():
-            write_file(self.root / "objects" / digest, body)
+    def _object(self, body: bytes, digest: str) -> str:
+        if digest not in self._stored:
+            if not (self.root / "objects" / digest).exists():
+                write_file(self.root / "objects" / digest, body)
+            self._stored.add(digest)
         return digest
 
     def _show(self, manifest: Manifest) -> None:
@@ -124,13 +132,17 @@ class BundleStore:
         """
         for name in set(os.listdir(self.current)) - set(manifest.files):
             (self.current / name).unlink()
+        alone = self.version() == self._shown.version  # nobody else has published since
+        shown = self._shown.files if alone else {}
         for key in manifest.specs:
+            if shown.get(f"{key}.json") == manifest.files[f"{key}.json"]:
+                continue
             body = (self.root / "objects" / manifest.files[f"{key}.json"]).read_bytes()
             if not _same(self.current / f"{key}.json", body) or not _same(self.current / f"{key}.py", STUB):
                 _place(self.current / f"{key}.json", body)
                 _place(self.current / f"{key}.py", STUB)
                 self._date(key)
-        self._verified = True
+        self._shown = manifest
 
     def _date(self, key: str) -> None:
         """Airflow overlooks a change during a parse: the second of two quick changes is dated ahead of its end."""

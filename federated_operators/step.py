@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from airfed_proto.v1 import common_pb2, local_pb2
+from federated_operators.budgets import budget_of, source_tables
 from federated_operators.federate import read_plan
 from federated_operators.gateway.limits import Limits
 from federated_operators.gateway.names import member_of, member_pb
@@ -26,12 +27,14 @@ from federated_operators.tracking.publish import store_views
 from federated_operators.tracking.tracker import StepTracker
 from federated_operators.trained import TrainedModels
 from federatedml.component import Component, Outputs, Params, component
+from federatedml.compute.engine import Compute
 from federatedml.data.catalogue import Catalogue
 from federatedml.errors import AttemptEnded, DslError, FedError, ProtocolError, Skipped
 from federatedml.federation.box import AttemptKey, Box
 from federatedml.federation.checkpoint import Checkpoint, CheckpointStore
 from federatedml.federation.home import PartyHome
 from federatedml.federation.party import Member
+from federatedml.federation.vault import FolderVault
 
 log = logging.getLogger(__name__)
 
@@ -153,9 +156,17 @@ class ComponentWork:
     """Runs a component's role function on this member's inputs."""
 
     def __init__(
-        self, seat: Seat, plan: JobPlan, session: WorkerSession, tracker: StepTracker, clock: Clock, on_run: OnRun
+        self,
+        seat: Seat,
+        plan: JobPlan,
+        session: WorkerSession,
+        tracker: StepTracker,
+        clock: Clock,
+        on_run: OnRun,
+        compute: Compute,
     ) -> None:
         self.seat, self.session, self.tracker, self.clock = seat, session, tracker, clock
+        self.engine = compute
         self.plan, self.step = plan, plan.steps[seat.component]
         self.rule = plan.trigger_rules.get(seat.component, ALL_SUCCESS)
         self.on_run: OnRun | None = on_run
@@ -173,7 +184,8 @@ class ComponentWork:
             params = _params(self.component, self.step)
             committed = load_committed(start.inputs, self.plan)
             inputs = self.store.inputs(self.step, committed, self.rule)
-            box = self._box(start, attempt_dir)
+            running = self.component.variant(self.component, params)
+            box = self._box(start, attempt_dir, running)
         with self.clock.part("algorithm"):
             outputs = self.component.roles[self.seat.member.role](params, box, inputs)
         with self.clock.part("store"):
@@ -187,18 +199,23 @@ class ComponentWork:
             log.info("%s = %.6g", name, value)
         return dump_outputs(stored)
 
-    def _box(self, start: local_pb2.Start, attempt_dir: Path) -> Box:
+    def _box(self, start: local_pb2.Start, attempt_dir: Path, running: Component) -> Box:
         checkpoints = CheckpointStore(attempt_dir.parent)
+        attempt = AttemptKey(
+            self.seat.initiator, self.seat.job_id, self.seat.component, start.step.generation, start.step.attempt
+        )
         return Box(
             me=self.seat.member,
             members=sorted(member_of(member) for member in start.members),
-            topics=self.component.topic_table(),
+            topics=running.topic_table(),
             transport=self.session.transport,
-            attempt=AttemptKey(
-                self.seat.initiator, self.seat.job_id, self.seat.component, start.step.generation, start.step.attempt
-            ),
+            attempt=attempt,
             checkpoints=checkpoints,
             resume=_resume(start, checkpoints),
+            compute=self.engine,
+            budget=budget_of(self.seat.home, self.seat.member, attempt),
+            vault=FolderVault(self.seat.home.vault),
+            tables=source_tables(self.plan, self.seat.component),
             on_metric=self.tracker.point,
             on_progress=self._progress,
             on_checkpoint=self._checkpoint,
@@ -236,9 +253,10 @@ def run_component(seat: Seat, on_session: Callable[[WorkerSession], None], on_ru
         tracker = StepTracker(seat.home, plan, step, seat.job_dir)
     session = seat.session(plan, step.version)
     on_session(session)
-    work = ComponentWork(seat, plan, session, tracker, clock, on_run)
     try:
-        committed = until_committed(session, work, seat, clock)
+        with seat.home.compute() as compute:
+            work = ComponentWork(seat, plan, session, tracker, clock, on_run, compute)
+            committed = until_committed(session, work, seat, clock)
         outputs = load_outputs(committed.outputs)
         with clock.part("tracking"):
             tracked = tracker.finish(outputs)

@@ -134,6 +134,9 @@ class Component:
         version: compared between parties before anything runs.
         settle: parameters of all members as submitted (``model_fields_set`` says what the conf itself sets) ->
             as they will run, with every ``auto`` decided. Pure; ``DslError`` if they do not fit together.
+        variant: (component, settled parameters of any member) -> the component as it runs with them: with the messages
+            and the lessons of the chosen method only. Pure, and the same for every member of a job.
+        notes: settled parameters of any member -> what people should know about them before it runs.
     """
 
     module: str
@@ -154,6 +157,8 @@ class Component:
     reproducible: str | float = "exact"
     version: str = "1"
     settle: Callable[[MemberParams], MemberParams] = lambda submitted: submitted
+    variant: Callable[[Component, Any], Component] = lambda component, params: component
+    notes: Callable[[Any], Sequence[str]] = lambda params: ()
 
     def topic_table(self) -> dict[str, Topic[Any]]:
         """Topics by name."""

@@ -24,6 +24,10 @@ class FedError(Exception):
     def __str__(self) -> str:
         return f"[{self.code}] {super().__str__()}"
 
+    def __reduce__(self) -> tuple[type[FedError], tuple[str, str, str]]:
+        """How a worker process of this party tells it."""
+        return type(self), (self.code, self.message, self.hint)
+
 
 class DslError(FedError):
     """The DSL or the conf is not valid; names file, component, key, what was found, what is allowed."""
@@ -38,7 +42,13 @@ class ProtocolError(FedError):
 
 
 class PeerError(FedError):
-    """A peer is not there. The only family that may be tried again."""
+    """A peer is not there. May be tried again."""
+
+    retryable = True
+
+
+class ComputeError(FedError):
+    """This party's own workers are not there, or are gone. May be tried again."""
 
     retryable = True
 

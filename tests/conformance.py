@@ -65,7 +65,7 @@ def conforms(
         same: asserts that two outputs of one member are equal; by default within the declared tolerance.
     """
     undisturbed = case.run(folder / "undisturbed")
-    _messages(case.component, undisturbed, unused)
+    _messages(case.component.variant(case.component, next(iter(case.params.values()))), undisturbed, unused)
     _declared_outputs(case.component, undisturbed)
     for number, faults in enumerate([*BAD_NETWORKS, *kills(undisturbed)[::kill_every]]):
         result = case.run(folder / f"disturbed_{number}", faults)

@@ -26,7 +26,7 @@ from federated_operators.gateway.rows import JobRow, LeaseRow, MemberRow, PlanRo
 from federated_operators.gateway.runs import NoRuns, RunControl
 from federated_operators.gateway.seats import Seats
 from federated_operators.gateway.store import Letter, Store
-from federated_operators.gateway.verdicts import EFFECTS, Verdicts, no_hook
+from federated_operators.gateway.verdicts import EFFECTS, RESTORED, Verdicts, no_hook
 from federatedml.errors import FedError
 from federatedml.federation.home import PartyHome
 from federatedml.federation.party import Member
@@ -188,6 +188,8 @@ class World:
                 self.gateways[source].coordinator.end(Job.of(order.job), job_pb2.JOB_FAILED, pb.Failure(code="FED-362"))
         elif letter.kind == REOPENED:
             asyncio.run(gateway.reopening.carry_out(job_pb2.RerunOrder.FromString(letter.body)))
+        elif letter.kind == RESTORED:
+            asyncio.run(gateway.verdicts.restore(job_pb2.VerdictNotice.FromString(letter.body)))
         elif letter.kind == EFFECTS:
             asyncio.run(gateway.verdicts.carry_out(job_pb2.VerdictNotice.FromString(letter.body)))
 

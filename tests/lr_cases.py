@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, cast
 
@@ -14,13 +14,19 @@ from sklearn.datasets import load_breast_cancer
 
 from airfed_proto.v1 import model_pb2
 from federatedml.component import Inputs, Outputs
-from federatedml.components.hetero_lr import HETERO_LR, PARAM
+from federatedml.components.hetero_lr import HETERO_LR
+from federatedml.components.linear_model import binary_labels
+from federatedml.components.lr_optimizers import Memory, stepped
 from federatedml.components.lr_params import LogisticParams
+from federatedml.components.lr_result import PARAM
+from federatedml.components.lr_row_weights import row_weights, without_weights
+from federatedml.crypto.series import Series
 from federatedml.crypto.shared_linear import batch_order, batch_sizes
 from federatedml.data.table import Table
 from federatedml.federation.local import StepResult
+from federatedml.federation.party import Member, Role
 from tests.conformance import Case
-from tests.members import ARBITER, GUEST, HOST
+from tests.members import ARBITER, GUEST, HOST, OTHER_HOST
 
 Floats = NDArray[np.float64]
 
@@ -70,9 +76,11 @@ def param(outputs: Outputs) -> model_pb2.LRModelParam:
 
 
 def weights(outputs: Mapping[Any, Outputs]) -> Floats:
-    """Guest's weights and intercept, then the host's."""
-    guest, host = param(outputs[GUEST]), param(outputs[HOST])
-    return np.array([*(guest.weight[n] for n in guest.header), guest.intercept, *(host.weight[n] for n in host.header)])
+    """Guest's weights and intercept, then the hosts'."""
+    guest = param(outputs[GUEST])
+    hosts = [param(outputs[member]) for member in sorted(outputs) if member.role is Role.HOST]
+    own = [guest.weight[name] for name in guest.header]
+    return np.array([*own, guest.intercept, *(host.weight[name] for host in hosts for name in host.header)])
 
 
 @dataclass(frozen=True)
@@ -82,25 +90,69 @@ class Clear:
     weights: Floats
     loss: float
     scores: Floats
+    weighted_loss: float
 
 
-def in_clear(p: LogisticParams, guest: Table, host: Table, start: Floats | None = None) -> Clear:
-    positive = (guest.labels() == guest.labels().max()).astype(float)
-    ones = np.ones((len(guest), int(p.init_param.fit_intercept)))
+def in_clear(
+    p: LogisticParams, guest: Table, host: Table, start: Floats | None = None, sines: Series | None = None
+) -> Clear:
+    """With the exact sigmoid, or the sum of sines that the protocol computes."""
+    intercept = p.init_param.fit_intercept
+    labels = binary_labels(guest)[0]
+    scales = row_weights(p, guest, labels)
+    guest = without_weights(guest, p.sample_weight_name)
+    ones = np.ones((len(guest), int(intercept)))
     pooled = np.column_stack([guest.features(), ones, host.features()])
     order = batch_order(guest.ids)
-    x, y = pooled[order], positive[order]
+    x, y, s = pooled[order], labels[order], scales[order]
     w = np.zeros(x.shape[1]) if start is None else start.copy()
-    shrinks = np.ones(len(w))
-    if p.init_param.fit_intercept:
-        shrinks[len(guest.header)] = 0
+    own = len(guest.header) + int(intercept)
+    memories = Memory.blank(own), Memory.blank(x.shape[1] - own)
     cuts = np.cumsum(batch_sizes(len(y), p.batch_size))[:-1]
-    for _ in range(p.max_iter):
-        for xb, yb in zip(np.split(x, cuts), np.split(y, cuts), strict=True):
-            residual = 1 / (1 + np.exp(-xb @ w)) - yb
-            w = w - p.learning_rate * xb.T @ residual / len(yb) - p.decay * shrinks * w
+    for epoch in range(p.max_iter):
+        for at in np.split(np.arange(len(y)), cuts):
+            gradient = x[at].T @ ((_sigmoid(x[at] @ w, sines) - y[at]) * s[at]) / len(at)
+            (one, first), (two, second) = (
+                stepped(p, part, g, epoch, memory, fits)
+                for part, g, memory, fits in zip(
+                    np.split(w, [own]), np.split(gradient, [own]), memories, (intercept, False), strict=True
+                )
+            )
+            w, memories = np.concatenate([one, two]), (first, second)
     z = pooled @ w
-    return Clear(w, float(np.mean(np.logaddexp(0, z) - positive * z)), 1 / (1 + np.exp(-z)))
+    losses = np.logaddexp(0, z) - labels * z
+    return Clear(w, float(losses.mean()), 1 / (1 + np.exp(-z)), float((scales * losses).mean()))
+
+
+def _sigmoid(z: Floats, sines: Series | None) -> Floats:
+    if sines is None:
+        return 1 / (1 + np.exp(-z))
+    odd = np.arange(1, 2 * sines.terms, 2)[:, None]
+    return 0.5 + (sines.sigmoid * np.sin(odd * np.pi * z / sines.half)).sum(0)
+
+
+HOSTS = (HOST, OTHER_HOST, Member(Role.HOST, "10003"))
+
+
+def spread(
+    p: LogisticParams, guest: Table, host: Table, hosts: int, held_out: tuple[Table, Table] | None = None
+) -> Case:
+    """A training with the host's columns spread over several hosts, unevenly."""
+    cuts = [0, *range(1, hosts), len(host.header)]
+    given: dict[Member, dict[str, Any]] = {GUEST: {"train_data": [guest]}}
+    for number, member in enumerate(HOSTS[:hosts]):
+        names = host.header[cuts[number] : cuts[number + 1]]
+        given[member] = {"train_data": [_with(host, names)]}
+        if held_out is not None:
+            given[member]["eval_data"] = [_with(held_out[1], names)]
+    if held_out is not None:
+        given[GUEST]["eval_data"] = [held_out[0]]
+    inputs = {member: Inputs(data) for member, data in given.items()} | {ARBITER: Inputs()}
+    return Case(HETERO_LR, dict.fromkeys(inputs, p), inputs, "hetero_lr_0")
+
+
+def _with(table: Table, names: Sequence[str]) -> Table:
+    return replace(table, columns={name: table.columns[name] for name in names})
 
 
 def same_model(expected: Outputs, found: Outputs) -> None:

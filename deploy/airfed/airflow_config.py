@@ -23,6 +23,7 @@ SERVICE_USER = "airfed"
 PEOPLE = "admin"
 NEVER_QUEUE = "256"
 
+EXECUTOR = "airfed.executor.PromptLocalExecutor"
 LOCAL_SETTINGS = '''"""Written by airfed: forked processes inherit what has been imported before they are forked."""
 
 import sys
@@ -76,11 +77,12 @@ def _paths(home: PartyHome) -> dict[str, dict[str, str]]:
             "dags_folder": str(home.airflow / "dags"),
             "plugins_folder": str(home.airflow / "plugins"),
             "load_examples": "False",
-            "executor": "LocalExecutor",
+            "executor": EXECUTOR,
             "parallelism": str(home.config.parallelism),
             "max_active_tasks_per_dag": NEVER_QUEUE,
             "max_active_runs_per_dag": NEVER_QUEUE,
             "dags_are_paused_at_creation": "False",
+            "dag_discovery_safe_mode": "False",  # a search for words in every stub at every change: all are ours
             "dagbag_import_error_tracebacks": "False",  # the text of a DSL error says it all
             "fernet_key": secret(home, "fernet"),
             "hostname_callable": "socket.gethostname",  # no DNS at start
@@ -128,7 +130,7 @@ def _pace(_: PartyHome) -> dict[str, dict[str, str]]:
     return {
         "workers": {"min_heartbeat_interval": "1"},
         "scheduler": {
-            "scheduler_idle_sleep_time": "0.25",
+            "scheduler_idle_sleep_time": "0",  # the executor waits, for news
             "task_instance_heartbeat_timeout": "60",
             "task_instance_heartbeat_timeout_detection_interval": "5",
             "trigger_timeout_check_interval": "5",

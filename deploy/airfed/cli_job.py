@@ -175,6 +175,23 @@ def kill(
     raise typer.Exit(0 if found.state == "cancelled" else 1)
 
 
+@job.command("abandon")
+def abandon(
+    job_id: JobId,
+    home: Home,
+    reason: Annotated[str, typer.Option(help="Why; the initiator reads it when it is back.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Give up a job whose initiator does not answer: it ends here and is unknown until the verdict comes."""
+    with readable_errors(as_json):
+        from airfed.job_end import abandon
+        from airfed.job_text import brief, verdict
+        from federatedml.federation.home import PartyHome
+
+        found = abandon(PartyHome(home), job_id, reason)
+    return show_json(brief(found, time.time())) if as_json else say(verdict(found))
+
+
 @job.command("rerun")
 def rerun(
     job_id: JobId,

@@ -68,7 +68,7 @@ def in_clear(data: DemoData, order: Sequence[str], p: LogisticParams) -> Quality
     place = {sample: at for at, sample in enumerate(ids)}
     rows = np.array([place[sample] for sample in order])
     x, y = np.column_stack([features, np.ones(len(label))])[rows], label[rows]
-    shrink = np.append(np.full(features.shape[1], p.decay), 0.0)
+    shrink = np.append(np.full(features.shape[1], p.shrinkage), 0.0)
     mixed = batch_order(np.array(order, dtype=object))
     batches = np.split(mixed, np.cumsum(batch_sizes(len(y), p.batch_size))[:-1])
     w = np.zeros(x.shape[1])

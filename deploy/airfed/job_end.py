@@ -34,6 +34,18 @@ def kill(home: PartyHome, job_id: str, reason: str = "") -> local_pb2.JobView:
     return last
 
 
+def abandon(home: PartyHome, job_id: str, reason: str = "") -> local_pb2.JobView:
+    """Give up a job whose initiator does not answer, at this party only; its verdict is unknown until then.
+
+    Raises:
+        FedError: there is no such job here, or its initiator answers.
+    """
+    found = view(home, job_id)
+    with GatewayClient(home.socket) as client:
+        client.abandon(local_pb2.EndJobRequest(job=found.job, by=person(), reason=reason))
+    return view(home, job_id)
+
+
 def person() -> str:
     """The name of the user who runs this."""
     try:

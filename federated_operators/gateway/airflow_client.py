@@ -6,12 +6,14 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
 from federated_operators.gateway.names import CONCLUDE
+from federated_operators.gateway.nudge import nudge
 from federated_operators.gateway.runs import NOT_IMPORTED, Run, RunState, TaskState, Touched
 from federatedml.errors import DslError, PeerError
 from federatedml.federation.home import PartyHome
@@ -104,9 +106,9 @@ class AirflowClient:
         logs = await self._events(run, ENDS, after)
         return str(logs[0]["owner"] or "somebody") if logs else ""
 
-    async def touched(self, run: Run, after: int) -> Touched | None:
-        """Whether a person cleared tasks of the run since event ``after``."""
-        logs = await self._events(run, CLEARS, after)
+    async def touched(self, run: Run, after: int, since: float) -> Touched | None:
+        """Whether a person cleared tasks of the run; what was cleared while the job ran only brought a process back."""
+        logs = [log for log in await self._events(run, CLEARS, after) if _moment(log["when"]) > since]
         if not logs:
             return None
         fresh = sorted(task for task, state in (await self._states(run)).items() if state not in FINISHED)
@@ -189,12 +191,20 @@ class AirflowClient:
             answer = await self._http.post("/auth/token", json={"username": USER, "password": password})
             self._token, self._token_at = _body(answer)["access_token"], time.monotonic()
         headers = {"Authorization": f"Bearer {self._token}"}
-        return await self._http.request(method, path, json=body, headers=headers)
+        answer = await self._http.request(method, path, json=body, headers=headers)
+        if method != "GET":
+            nudge(self._home)
+        return answer
 
 
 def _path(run: Run) -> str:
     """Names that Airflow gives to runs have ``+`` and ``:``."""
     return f"/api/v2/dags/{quote(run.dag_id, safe='')}/dagRuns/{quote(run.job_id, safe='')}"
+
+
+def _moment(text: str) -> float:
+    """Unix seconds of Airflow's ISO 8601."""
+    return datetime.fromisoformat(text).timestamp()
 
 
 def _body(answer: httpx.Response) -> dict[str, Any]:

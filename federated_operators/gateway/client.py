@@ -69,6 +69,11 @@ class GatewayClient:
         reply: local_pb2.EndJobReply = self._call(self._stub.EndJob, request, timeout)
         return reply
 
+    def abandon(self, request: local_pb2.EndJobRequest, timeout: float = 30.0) -> local_pb2.EndJobReply:
+        """Give a job up whose coordinator is silent."""
+        reply: local_pb2.EndJobReply = self._call(self._stub.Abandon, request, timeout)
+        return reply
+
     def rerun(self, order: job_pb2.RerunOrder, timeout: float = 90.0) -> job_pb2.RerunAnswer:
         """Have components of a job run again; every party is asked first."""
         answer: job_pb2.RerunAnswer = self._call(self._stub.Rerun, order, timeout)

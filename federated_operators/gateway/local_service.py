@@ -7,6 +7,7 @@ from typing import Any
 
 from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2, local_pb2, local_pb2_grpc
+from federated_operators.gateway.abandon import Abandonment
 from federated_operators.gateway.admission import Admission
 from federated_operators.gateway.agreement import Agreement
 from federated_operators.gateway.coordinator import Coordinator
@@ -38,7 +39,9 @@ class LocalService(local_pb2_grpc.LocalServicer):
         waiting: Waiting,
         reopening: Reopening,
         ask_rerun: Ask,
+        abandonment: Abandonment,
     ) -> None:
+        self._abandonment = abandonment
         self._waiting, self._reopening, self._ask_rerun = waiting, reopening, ask_rerun
         self._roster, self._agreement, self._admission = roster, agreement, admission
         self._coordinator, self._own, self._show = coordinator, own, show
@@ -106,6 +109,14 @@ class LocalService(local_pb2_grpc.LocalServicer):
                 tell_run_ended(self._agreement.store, plan, cancelled(plan.me, request.by, request.reason))
             else:
                 raise PolicyError("FED-532", "policy may_cancel: people of this party may not cancel others' jobs")
+        except FedError as error:
+            await context.abort(status_of(error), str(error))
+        return local_pb2.EndJobReply()
+
+    async def Abandon(self, request: local_pb2.EndJobRequest, context: Any) -> local_pb2.EndJobReply:  # noqa: N802
+        """A person of this party gives a job up that its silent coordinator does not end."""
+        try:
+            await self._abandonment.abandon(request)
         except FedError as error:
             await context.abort(status_of(error), str(error))
         return local_pb2.EndJobReply()

@@ -12,7 +12,7 @@ from airfed_proto.v1 import job_pb2
 from federated_operators.gateway.names import Job
 from federated_operators.gateway.peers import Peers
 from federated_operators.gateway.roster import Roster
-from federated_operators.gateway.rows import REOPENING, RUNNING, JobRow, ProposalRow
+from federated_operators.gateway.rows import REOPENING, RUNNING, UNKNOWN, JobRow, ProposalRow
 from federated_operators.gateway.store import Store
 from federated_operators.gateway.turns import take_turns
 from federated_operators.gateway.verdicts import Verdicts
@@ -21,6 +21,7 @@ from federatedml.errors import FedError
 EVERY_S = 30.0
 PROPOSAL_S = 86_400.0  # how long a proposal stands
 PROPOSED, EXPIRED = "proposed", "expired"  # states of a job
+LOOKED_AT = (PROPOSED, RUNNING, REOPENING, UNKNOWN)
 log = logging.getLogger(__name__)
 
 
@@ -42,7 +43,7 @@ class Overdue:
 
     async def once(self) -> None:
         """Look now."""
-        rows = [row for state in (PROPOSED, RUNNING, REOPENING) for row in self._store.select(JobRow, state=state)]
+        rows = [row for state in LOOKED_AT for row in self._store.select(JobRow, state=state)]
         for row in rows:
             if row.initiator == self._roster.party:
                 continue

@@ -19,7 +19,7 @@ from federated_operators.gateway.policy import load_policy
 from federated_operators.gateway.reconcile import tell_run_ended
 from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.rows import REOPENING, RUNNING, GenerationRow, JobRow, SeenRow
-from federated_operators.gateway.runs import Run, RunControl
+from federated_operators.gateway.runs import Run, RunControl, Touched
 from federated_operators.gateway.store import Store
 from federated_operators.gateway.verdicts import EFFECTS, STATES, TRACKING
 from federatedml.errors import DataError, FedError, ProtocolError
@@ -144,16 +144,27 @@ class Reopening:
                 return
             seen = self._store.get(SeenRow, **job.where, member=str(plan.me))
             run = Run(plan.dag_id, plan.job_id)
+            touched = await self._touched(job, run, seen.event if seen else 0, row.ended_at)
+            if touched is None:
+                return
             try:
-                touched = await self._control.touched(run, seen.event if seen else 0)
-                if touched is None:
-                    return
-                self._store.put(SeenRow(*_key(job), str(plan.me), touched.event))
                 names = [name for name in plan.steps if name in touched.tasks]
                 if names:
                     await self._ask(job, run, names, touched.by, ask)
             except FedError as error:
-                self._store.event("rerun not asked for", job, party=self._roster.party, reason=str(error))
+                self._not_asked(job, error)
+            # Only now: after a crash before this line the wish is read again, and merged with what it brought about.
+            self._store.put(SeenRow(*_key(job), str(plan.me), touched.event))
+
+    async def _touched(self, job: Job, run: Run, after: int, since: float) -> Touched | None:
+        try:
+            return await self._control.touched(run, after, since)
+        except FedError as error:
+            self._not_asked(job, error)
+            return None
+
+    def _not_asked(self, job: Job, error: FedError) -> None:
+        self._store.event("rerun not asked for", job, party=self._roster.party, reason=str(error))
 
     async def _ask(self, job: Job, run: Run, names: list[str], by: str, ask: Ask) -> None:
         party = self._roster.party

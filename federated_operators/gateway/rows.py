@@ -22,12 +22,13 @@ class Row:
 RUNNING = "running"
 REOPENING = "reopening"  # it runs again, the own tasks are not cleared yet
 ACTIVE = ("proposed", REOPENING, RUNNING)  # that run or wait
+UNKNOWN = "unknown"  # given up here by a person while the coordinator was silent: its verdict is still to come
 
 
 @dataclass(frozen=True)
 class JobRow(Row):
-    """A job that this party took part in deciding. ``state``: proposed, running, reopening, or the verdict in lower
-    case."""
+    """A job that this party took part in deciding. ``state``: proposed, running, reopening, unknown, or the verdict
+    in lower case."""
 
     TABLE: ClassVar[str] = "jobs"
     KEY: ClassVar[tuple[str, ...]] = _JOB

@@ -86,8 +86,8 @@ class RunControl(Protocol):
         """The person who changed a state of the run or of its tasks last, since event ``after``; empty: nobody."""
         ...
 
-    async def touched(self, run: Run, after: int) -> Touched | None:
-        """Whether a person cleared tasks of the run since event ``after``."""
+    async def touched(self, run: Run, after: int, since: float) -> Touched | None:
+        """Whether a person cleared tasks of the run: after event ``after``, later than ``since`` (Unix seconds)."""
         ...
 
     async def newest_event(self, run: Run) -> int:
@@ -140,7 +140,7 @@ class NoRuns:
         """Nobody could."""
         return ""
 
-    async def touched(self, run: Run, after: int) -> Touched | None:
+    async def touched(self, run: Run, after: int, since: float) -> Touched | None:
         """Nobody could."""
         return None
 

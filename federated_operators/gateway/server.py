@@ -15,6 +15,7 @@ from typing import Any
 import grpc
 
 from airfed_proto.v1 import job_pb2, local_pb2_grpc
+from federated_operators.gateway.abandon import Abandonment
 from federated_operators.gateway.admission import Admission
 from federated_operators.gateway.agreement import Agreement
 from federated_operators.gateway.airflow_client import AirflowClient
@@ -44,7 +45,7 @@ from federated_operators.gateway.show import Show
 from federated_operators.gateway.silence import Silence
 from federated_operators.gateway.store import Letter, Store
 from federated_operators.gateway.traffic import Traffic
-from federated_operators.gateway.verdicts import EFFECTS, TRACKING, VerdictHook, Verdicts, no_hook
+from federated_operators.gateway.verdicts import EFFECTS, RESTORED, TRACKING, VerdictHook, Verdicts, no_hook
 from federated_operators.gateway.waiting import Waiting
 from federated_operators.gateway.worker_door import WorkerDoor
 from federatedml.errors import FedError, PolicyError, ProtocolError
@@ -172,6 +173,8 @@ class Gateway:
             await self._reopening.carry_out(job_pb2.RerunOrder.FromString(letter.body))
         elif letter.kind == EFFECTS:
             await self._verdicts.carry_out(job_pb2.VerdictNotice.FromString(letter.body))
+        elif letter.kind == RESTORED:
+            await self._verdicts.restore(job_pb2.VerdictNotice.FromString(letter.body))
         elif letter.kind == TRACKING:
             await self._verdicts.tell_hook(job_pb2.VerdictNotice.FromString(letter.body))
 
@@ -242,6 +245,7 @@ class Gateway:
             self._waiting,
             self._reopening,
             self._ask_rerun,
+            Abandonment(self._store, self._roster, self._peers, self._verdicts),
         )
         server = grpc.aio.server(options=LOCAL)
         local_pb2_grpc.add_LocalServicer_to_server(service, server)  # type: ignore[no-untyped-call]

@@ -11,11 +11,12 @@ from federated_operators.gateway.names import CONCLUDE, Job, Seat, member_of, me
 from federated_operators.gateway.own_steps import OwnSteps
 from federated_operators.gateway.plan import JobPlan
 from federated_operators.gateway.roster import Roster
-from federated_operators.gateway.rows import JobRow, MemberRow, OwnRow, ProposalRow, StepRow, VerdictRow
+from federated_operators.gateway.rows import UNKNOWN, JobRow, MemberRow, OwnRow, ProposalRow, StepRow, VerdictRow
 from federated_operators.gateway.rules import FINISHED
 from federated_operators.gateway.steps import Steps
 from federated_operators.gateway.store import Store
 from federated_operators.gateway.traffic import Traffic
+from federated_operators.gateway.verdicts import GIVEN_UP
 from federatedml.federation.party import Member
 
 Progress = Mapping[Seat, tuple[float, str]]
@@ -59,6 +60,9 @@ class Show:
             view.by = verdict.by
             if verdict.failure:
                 view.failure.ParseFromString(verdict.failure)
+        if row.state == UNKNOWN:
+            text = f"given up here; the verdict of party {job.initiator} is still to come"
+            view.failure.CopyFrom(pb.Failure(code=GIVEN_UP, message=text))
         for answer in self._store.select(ProposalRow, **job.where):
             failure = pb.Failure.FromString(answer.failure) if answer.failure else None
             known = job_pb2.ProposalAnswer(state=answer.state, failure=failure, run_url=answer.run_url)  # type: ignore[arg-type]

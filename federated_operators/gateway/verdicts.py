@@ -14,11 +14,11 @@ from typing import Protocol
 
 from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2
-from federated_operators.gateway.names import Job, failure_pb, words
+from federated_operators.gateway.names import CONCLUDE, Job, failure_pb, words
 from federated_operators.gateway.own_steps import OwnSteps
 from federated_operators.gateway.plan import JobPlan
 from federated_operators.gateway.roster import Roster
-from federated_operators.gateway.rows import JobRow, OutputRow, VerdictRow
+from federated_operators.gateway.rows import ACTIVE, UNKNOWN, JobRow, OutputRow, VerdictRow
 from federated_operators.gateway.runs import Run, RunControl
 from federated_operators.gateway.seats import Seats
 from federated_operators.gateway.store import Store
@@ -27,12 +27,14 @@ from federatedml.federation.home import PartyHome
 
 EFFECTS = "effects"  # lane and kind of what remains to be done here
 TRACKING = "tracking"  # and of what the hook must be told after that
+RESTORED = "restored"  # kind: a job that was given up here has succeeded
 STATES = {
     job_pb2.SUCCEEDED: "succeeded",
     job_pb2.JOB_FAILED: "failed",
     job_pb2.CANCELLED: "cancelled",
     job_pb2.TIMED_OUT: "timed_out",
 }
+GIVEN_UP = "FED-454"
 LEAVE_S = 5.0  # how long workers of an ended job have to go before their files are removed
 
 
@@ -85,12 +87,40 @@ class Verdicts:
             )
             party = self._roster.party
             self._store.event("verdict adopted", job, generation=notice.generation, party=party, reason=_note(notice))
-            self._store.post(EFFECTS, EFFECTS, notice.SerializeToString())
+            given_up = row.state == UNKNOWN and notice.verdict == job_pb2.SUCCEEDED
+            self._store.post(EFFECTS, RESTORED if given_up else EFFECTS, notice.SerializeToString())
             self._own.leases.end(job)
         self._own.dismiss(job, None if notice.verdict == job_pb2.SUCCEEDED else _failure(notice))
 
+    def give_up(self, job: Job, by: str, reason: str) -> None:
+        """A person gives up a job that only a silent coordinator could end: it ends here, its verdict stays unknown.
+
+        Slots are free at once, processes and the own run end; the first verdict that comes replaces ``unknown``.
+        """
+        text = f"given up at party {self._roster.party}{': ' if reason else ''}{reason}"
+        notice = job_pb2.VerdictNotice(job=job.key(), by=by[:200], failure=pb.Failure(code=GIVEN_UP, message=text))
+        with self._store.transaction():
+            row = self._store.get(JobRow, **job.where)
+            if row is None or row.state not in ACTIVE:
+                return
+            notice.generation = row.generation
+            self._store.put(replace(row, state=UNKNOWN, ended_at=time.time()))
+            self._store.event(
+                "given up", job, generation=row.generation, party=self._roster.party, reason=_note(notice)
+            )
+            self._store.post(EFFECTS, EFFECTS, notice.SerializeToString())
+            self._own.leases.end(job)
+        self._own.dismiss(job, notice.failure)
+
+    async def restore(self, notice: job_pb2.VerdictNotice) -> None:
+        """The job that was given up here has succeeded: its end, which has failed in the scheduler, is repeated."""
+        job = Job.of(notice.job)
+        for plan in self._roster.plans(job):
+            await self._control.clear(Run(plan.dag_id, plan.job_id), [CONCLUDE])
+        await self.carry_out(notice)
+
     async def carry_out(self, notice: job_pb2.VerdictNotice) -> None:
-        """What the verdict means here. Repeatable."""
+        """What the verdict, or that there is none, means here. Repeatable."""
         job = Job.of(notice.job)
         plans = self._roster.plans(job)
         if notice.verdict != job_pb2.SUCCEEDED:
@@ -99,8 +129,9 @@ class Verdicts:
             await self._workers_gone(job)
             for plan in plans:
                 await asyncio.to_thread(_remove, self._uncommitted(plan))
-        self._store.post(TRACKING, TRACKING, notice.SerializeToString())
-        self._store.event("verdict carried out", job, party=self._roster.party)
+        if notice.verdict in STATES:
+            self._store.post(TRACKING, TRACKING, notice.SerializeToString())
+            self._store.event("verdict carried out", job, party=self._roster.party)
 
     async def tell_hook(self, notice: job_pb2.VerdictNotice) -> None:
         """Tell whoever wants to know. A lane of its own: while tracking is down, other jobs end all the same."""
@@ -150,4 +181,4 @@ def _note(notice: job_pb2.VerdictNotice) -> str:
     """The note that people read beside the run."""
     by = f" by {notice.by}" if notice.by else ""
     why = f": {words(notice.failure)}" if notice.HasField("failure") else ""
-    return f"{STATES[notice.verdict]}{by}{why}"
+    return f"{STATES.get(notice.verdict, UNKNOWN)}{by}{why}"

@@ -1,33 +1,14 @@
-"""HeteroLR: logistic regression on columns of two parties, who share all rows and show each other none.
+"""HeteroLR: logistic regression on columns of several parties, who share all rows and show each other none.
 
-Protocol ``shared``. The guest has labels y and columns X_g (with the intercept's), the host X_h. Weights w_g, w_h, the
-predictor z = X_g w_g + X_h w_h, residuals and gradients are additive shares of guest and host modulo 2^64 until the
-end; the arbiter deals correlated randomness (``crypto.dealer``) and hears of shapes and the number of epochs only.
-Each batch takes three exchanges (five with L2):
-
-    1. z: shares of the peer's weights, masked (without L2 they travel with the last message of the batch before)
-    2. z - t for a dealt uniform angle t; sines of z are then local, and so is the residual (``crypto.series``)
-    3. the residual drops bits under a mask
-    4. masked residual, with it (no L2) the masked gradient of the peer's weights; with L2 one more for the rounding
-
-Each epoch opens to the guest the loss and the root mean square of z: the residual is periodic, so training that runs
-beyond the range of the series is stopped by the latter.
-
-Parties: guest, one host, arbiter. Semi-honest; the arbiter colludes with nobody: with the guest it could unmask the
-host, with the host the guest. Guest and host must talk directly, encrypted end to end (the gateways' mutual TLS).
-Leaks: what the topics and ``learns`` below say. Cost: per batch of n rows and T sines 8 n (2 T + 5) bytes arbiter to
-host, about 24 n bytes guest to host and back.
+The declaration. Who does what is in one module per protocol.
 """
 
 from __future__ import annotations
 
-import hashlib
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import cast
-
-import numpy as np
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
 
 from airfed_proto.v1 import model_pb2
 from federatedml.component import (
@@ -38,542 +19,131 @@ from federatedml.component import (
     ModelSpec,
     Outputs,
     Prediction,
+    RoleFunction,
     Scorer,
 )
-from federatedml.components.linear_model import (
-    binary_labels,
-    checked_features,
-    initial_weights,
-    logistic,
-    partial_score,
-    predictions,
-    stacked,
-    training_loss,
-)
-from federatedml.components.lr_params import LogisticParams
-from federatedml.components.lr_plan import CORRECTIONS_BYTES, FEATURES_BYTES, training_plan
-from federatedml.crypto.dealer import Dealer, Plan
-from federatedml.crypto.ring import Words, low
-from federatedml.crypto.shared_linear import Side, batch_order, ids_digest, mean_loss, rms_predictor
-from federatedml.crypto.stream import Stream, new_seed
-from federatedml.data.table import Table
-from federatedml.errors import DataError, DslError, ProtocolError
+from federatedml.components import hetero_lr_paillier, hetero_lr_shared, lr_shared_topics
+from federatedml.components.linear_model import logistic
+from federatedml.components.lr_agreement import params_digest
+from federatedml.components.lr_params import ADAPTIVE, LogisticParams
+from federatedml.components.lr_predict import PARTIAL, PREDICTED, partial_of, predicted, send_partial
+from federatedml.components.lr_result import META, PARAM
+from federatedml.crypto.paillier.keys import DEFAULT_BITS
+from federatedml.errors import DslError
 from federatedml.federation.box import Box
-from federatedml.federation.checkpoint import State
 from federatedml.federation.party import Role
-from federatedml.federation.topic import Carries, Topic
-from federatedml.federation.wire import Array, Tensors, Vector
-from federatedml.views import Curve, Series
+from federatedml.federation.topic import Topic
 
-META, PARAM = "HeteroLogisticRegressionMeta", "HeteroLogisticRegressionParam"
-BETWEEN = (Role.GUEST, Role.HOST)
-WORDS, NUMBERS = Vector("<u8"), Vector("<f8")
-UNIFORM = "nothing: uniform without the arbiter's words"
-MODELS_ADD_UP = (
-    "at least two rows per weight are demanded within one training; the equations of all models that are trained on "
-    "the same two tables add up, by components and by jobs, and their sum is not limited"
-)
-LOSS_TOLERANCE = 0.02  # a loss below minus this is no loss but a sum that went round
-
-AGREEMENT = Topic(
-    "agreement",
-    BETWEEN,
-    BETWEEN,
-    Tensors({"ids": ("|u1", 1), "params": ("|u1", 1), "shape": ("<i8", 1)}),
-    Carries.CONTROL,
-    "whether both hold the same samples in the same order with the same parameters, the number of columns, "
-    "and a digest of the sender's ids: a guess of all of them can be tested",
-)
-SHAPE = Topic(
-    "shape",
-    BETWEEN,
-    (Role.ARBITER,),
-    Tensors({"params": ("|u1", 1), "shape": ("<i8", 1)}),
-    Carries.CONTROL,
-    "number of rows and columns, and whether the parameters are its own",
-)
-SEED = Topic(
-    "seed",
-    (Role.ARBITER,),
-    BETWEEN,
-    Vector("|u1"),
-    Carries.RANDOMNESS,
-    "nothing: 32 random bytes of this attempt",
-)
-CORRECTIONS = Topic(
-    "corrections",
-    (Role.ARBITER,),
-    (Role.HOST,),
-    WORDS,
-    Carries.RANDOMNESS,
-    "nothing: shares of dealt randomness, uniform without the guest's seed",
-    max_bytes=CORRECTIONS_BYTES,
-)
-LOSS_CORRECTION = Topic(
-    "loss_correction",
-    (Role.ARBITER,),
-    (Role.HOST,),
-    WORDS,
-    Carries.RANDOMNESS,
-    "nothing: a share of dealt randomness, uniform without the guest's seed",
-)
-FEATURES = Topic("masked_features", BETWEEN, BETWEEN, Vector("<u8", 2), Carries.MASKED, UNIFORM, FEATURES_BYTES)
-LABELS = Topic("masked_labels", (Role.GUEST,), (Role.HOST,), WORDS, Carries.MASKED, UNIFORM)
-WEIGHTS = Topic("masked_weights", BETWEEN, BETWEEN, WORDS, Carries.MASKED, UNIFORM)
-ANGLE = Topic("masked_predictor", BETWEEN, BETWEEN, WORDS, Carries.MASKED, UNIFORM)
-ROUNDING = Topic(
-    "masked_rounding",
-    BETWEEN,
-    BETWEEN,
-    WORDS,
-    Carries.MASKED,
-    "nothing: uniform without the arbiter's words (which way a value was rounded, not the value)",
-)
-RESIDUAL = Topic("masked_residual", BETWEEN, BETWEEN, WORDS, Carries.MASKED, UNIFORM)
-STEP = Topic(
-    "masked_step",
-    BETWEEN,
-    BETWEEN,
-    Tensors({"residual": ("<u8", 1), "gradient": ("<u8", 1), "weights": ("<u8", 1)}),
-    Carries.MASKED,
-    UNIFORM,
-)
-UPDATE = Topic("masked_update", BETWEEN, BETWEEN, WORDS, Carries.MASKED, UNIFORM)
-EPOCH = Topic(
-    "epoch_sums",
-    (Role.HOST,),
-    (Role.GUEST,),
-    Tensors({"linear": ("<u8", 1), "sums": ("<u8", 1)}),
-    Carries.SHARES,
-    "mean loss and root mean square of the predictor over all rows, once an epoch (two sums of 64 bits)",
-)
-DECISION = Topic(
-    "decision",
-    (Role.GUEST,),
-    (Role.HOST,),
-    Tensors({"stop": ("|u1", 1), "loss": ("<f8", 1)}),
-    Carries.AGGREGATE,
-    "mean loss over all rows to four digits, once an epoch, and when training stops",
-)
-STOP = Topic("stop", (Role.GUEST,), (Role.ARBITER,), Vector("|u1"), Carries.CONTROL, "the number of epochs")
-FINAL = Topic(
-    "final_shares", BETWEEN, BETWEEN, WORDS, Carries.SHARES, "the receiver's own weights, those of its own columns only"
-)
-PARTIAL = Topic(
-    "partial_scores",
-    (Role.HOST,),
-    (Role.GUEST,),
-    NUMBERS,
-    Carries.ROW_VALUES,
-    "the host's part of the linear predictor of every row, all digits: one linear combination of the host's columns; "
-    "if these have few distinct values, rows with the same values can be told, and with them the values",
-)
-PREDICTED = Topic(
-    "predicted_rows",
-    BETWEEN,
-    BETWEEN,
-    Vector("|u1"),
-    Carries.CONTROL,
-    "whether both hold the same samples in the same order, "
-    "and a digest of the sender's ids: a guess of all of them can be tested",
-)
+PROTOCOLS: Mapping[str, Mapping[Role, RoleFunction]] = {
+    "shared": hetero_lr_shared.ROLES,
+    "paillier": hetero_lr_paillier.ROLES,
+}
+TOPICS: Mapping[str, Sequence[Topic[Any]]] = {
+    "shared": lr_shared_topics.TOPICS,
+    "paillier": hetero_lr_paillier.TOPICS,
+}
+SENT: Mapping[str, Callable[[LogisticParams], Sequence[Topic[Any]]]] = {
+    "shared": lr_shared_topics.topics_of,
+    "paillier": hetero_lr_paillier.topics_of,
+}
+LEARNS: Mapping[str, Mapping[Role, Sequence[str]]] = {
+    "shared": lr_shared_topics.LEARNS,
+    "paillier": hetero_lr_paillier.LEARNS,
+}
 
 
-@dataclass
-class History:
-    """Epochs so far, as a checkpoint keeps them."""
+def _by_protocol(role: Role) -> RoleFunction:
+    """The role's function: passes data through, predicts, or trains under the protocol that the parameters name."""
 
-    epochs: int = 0
-    losses: list[float] = field(default_factory=list)
-    stopped: bool = False
-    converged: bool = False
+    def run(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
+        if not p.need_run:
+            return Outputs(data=None if role is Role.ARBITER else inputs.one("train_data", "data", "eval_data"))
+        if inputs.model is not None:
+            return _predict(role, box, inputs, inputs.model)
+        return PROTOCOLS[p.protocol][role](p, box, inputs)
 
-
-def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
-    """Train on the labels, or predict; gives predictions of all rows and the guest's part of the model."""
-    if not p.need_run:
-        return Outputs(data=inputs.one("train_data", "data", "eval_data"))
-    if inputs.model is not None:
-        table = inputs.one("data", "eval_data", "train_data")
-        found = _predict(box, inputs.model, table, 0, "predict")
-        return Outputs(found, inputs.model, summary={"rows": len(found)})
-    table = inputs.one("train_data", "data")
-    labels, classes = binary_labels(table)
-    features = checked_features(table, p.init_param.fit_intercept)
-    weights, history = _train(p, box, table, features, labels)
-    model = _model(p, table.header, weights, history, classes)
-    parts = [_predict(box, model, table, 0, "train")]
-    if inputs.data.get("eval_data"):
-        parts.append(_predict(box, model, inputs.one("eval_data"), 1, "validate"))
-    summary = _summary(weights, history, len(table)) | {"loss": training_loss(parts[0])}
-    return Outputs(stacked(parts), model, [_loss_curve(history)], summary)
+    return run
 
 
-def host(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
-    """Train, or predict; gives the host's part of the model."""
-    if not p.need_run:
-        return Outputs(data=inputs.one("train_data", "data", "eval_data"))
-    if inputs.model is not None:
-        table = inputs.one("data", "eval_data", "train_data")
-        _send_partial(box, inputs.model, table, 0)
-        return Outputs(model=inputs.model, summary={"rows": len(table)})
-    table = inputs.one("train_data", "data")
-    features = checked_features(table, intercept=False)
-    weights, history = _train(p, box, table, features, None)
-    model = _model(p, table.header, weights, history)
-    _send_partial(box, model, table, 0)
-    if inputs.data.get("eval_data"):
-        _send_partial(box, model, inputs.one("eval_data"), 1)
-    return Outputs(None, model, [_loss_curve(history)], _summary(weights, history, len(table)))
-
-
-def arbiter(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
-    """Deal correlated randomness, epoch by epoch, until the guest says stop; its model holds parameters only."""
-    if not p.need_run or inputs.model is not None:
-        return Outputs(model=inputs.model)
-    shapes = box.gather(SHAPE)
-    plan = _dealers_plan(p, {member.role: shape for member, shape in shapes.items()})
-    streams = {}
-    for member in shapes:
-        seed = new_seed()
-        box.send(SEED, np.frombuffer(seed, "|u1"), to=member)
-        streams[member.role] = Stream(seed, box.attempt.context())
-    epoch = box.resume.round if box.resume else 0
-    stopped = bool(box.resume and box.resume.state["stopped"])
-    dealer = Dealer(plan, streams[Role.GUEST], streams[Role.HOST])
-    while not stopped and epoch < p.max_iter:
-        for batch in range(len(plan.batches)):
-            use = epoch * len(plan.batches) + batch
-            box.send(CORRECTIONS, dealer.deal(batch, use), use)
-        box.send(LOSS_CORRECTION, dealer.deal_loss(epoch), epoch)
-        stopped = bool(box.recv(STOP, epoch).any())
-        epoch += 1
-        box.checkpoint(epoch, {"stopped": int(stopped)})
-        box.progress(epoch / p.max_iter, f"epoch {epoch} dealt")
-    return Outputs(model=_model(p, [], np.zeros(0), History(epoch)), summary={"epochs": epoch})
-
-
-def _train(p: LogisticParams, box: Box, table: Table, features: Array, labels: Array | None) -> tuple[Array, History]:
-    """Own weights (intercept last) and the history; guest and host run the same lines."""
-    peer = _agree(p, box, table, features.shape[1])
-    columns = (features.shape[1], peer) if labels is not None else (peer, features.shape[1])
-    plan = training_plan(p, len(table), *columns)
-    order = batch_order(table.ids)
-    stream = Stream(box.recv(SEED).tobytes(), box.attempt.context())
-    intercept = p.init_param.fit_intercept
-    side = Side(plan, stream, features[order], None if labels is None else labels[order], intercept)
-    history = _restore(p, box, side)
-    if not history.stopped:
-        _exchange_features(box, side)
-        _epochs(p, box, side, history)
-    received = _swap(box, FINAL, side.reduced(side.peer), 0, len(side.own))
-    return side.opened_weights(received), history
-
-
-def _epochs(p: LogisticParams, box: Box, side: Side, history: History) -> None:
-    uses, told = len(side.plan.batches), 0.0
-    masked = _swap(box, WEIGHTS, side.hidden_weights(history.epochs * uses), history.epochs * uses, len(side.own))
-    while not history.stopped:
-        side.start_epoch()
-        for batch in range(uses):
-            masked = _batch(box, side, batch, history.epochs * uses + batch, masked)
-        close = _close_at_guest if side.guest else _close_at_host
-        close(p, box, side, history)
-        _keep(box, side, history)
-        if history.stopped or time.monotonic() - told > 0.5:
-            told = time.monotonic()
-            box.progress(history.epochs / p.max_iter, f"epoch {history.epochs} of at most {p.max_iter}")
-
-
-def _batch(box: Box, side: Side, batch: int, use: int, masked: Words) -> Words:
-    """One step of the optimiser. Takes and returns the peer's share of my weights less its mask, (k,)."""
-    plan, n, own = side.plan, side.plan.batches[batch], len(side.own)
-    pads = side.pads(batch, use, None if side.guest else _corrections(box, plan, batch, use))
-    z = side.predictor(batch, masked, pads)  # (n,) share
-    mine = low(z - pads["angle"], plan.encoding.angle_bits)
-    delta = low(mine + _swap(box, ANGLE, mine, use, n), plan.encoding.angle_bits)  # z - t
-    mine = side.residual(batch, delta, pads) + pads["round"]
-    r = side.rounded(batch, mine + _swap(box, ROUNDING, mine, use, n), pads)  # (n,) share of step (sigmoid(z) - y)
-    hidden = r - pads["residual"]
-    if plan.decay:
-        d = _swap(box, RESIDUAL, hidden, use, n)
-        mine = side.change(side.own_gradient(batch, r, d, pads), side.peer_gradient(batch, pads)) + pads["update"]
-        side.step_both(mine + _swap(box, UPDATE, mine, use, len(mine)), pads)
-        return _swap(box, WEIGHTS, side.hidden_weights(use + 1), use + 1, own)
-    gradient = side.peer_gradient(batch, pads) + pads["drop"]
-    side.step_peer(pads)
-    box.send(STEP, {"residual": hidden, "gradient": gradient, "weights": side.hidden_weights(use + 1)}, use)
-    got = box.recv(STEP, use)
-    _expect(got["residual"], n), _expect(got["gradient"], own), _expect(got["weights"], own)
-    side.step_own(side.own_gradient(batch, r, got["residual"], pads) + got["gradient"])
-    return got["weights"]
-
-
-def _close_at_guest(p: LogisticParams, box: Box, side: Side, history: History) -> None:
-    """Open loss and guard, decide, tell."""
-    epoch, got = history.epochs, box.recv(EPOCH, history.epochs)
-    _expect(got["linear"], side.plan.encoding.rows), _expect(got["sums"], 2)
-    sums = side.opened_sums(epoch, got["linear"], got["sums"])
-    loss, rms = mean_loss(side.plan, sums[:1]), rms_predictor(side.plan, sums[1:])
-    _check_health(side.plan, loss, rms)
-    before = history.losses[-1] if history.losses else np.inf
-    change = abs(loss) if p.converge_func == "abs" else abs(before - loss)
-    history.converged = bool(change < p.eps)
-    _advance(p, box, history, loss, stop=history.converged)
-    stop = np.array([history.stopped, history.converged], np.uint8)
-    box.send(DECISION, {"stop": stop, "loss": np.array([round(loss, 4)])}, epoch)
-    box.send(STOP, stop[:1], epoch)
-
-
-def _close_at_host(p: LogisticParams, box: Box, side: Side, history: History) -> None:
-    correction = _expect(box.recv(LOSS_CORRECTION, history.epochs), 1)
-    linear, sums = side.host_sums(history.epochs, correction)
-    box.send(EPOCH, {"linear": linear, "sums": sums}, history.epochs)
-    got = box.recv(DECISION, history.epochs)
-    stop, loss = _expect(got["stop"], 2), _expect(got["loss"], 1)
-    history.converged = bool(stop[1])
-    _advance(p, box, history, float(loss[0]), stop=bool(stop[0]))
-
-
-def _advance(p: LogisticParams, box: Box, history: History, loss: float, stop: bool) -> None:
-    history.losses.append(loss)
-    history.epochs += 1
-    history.stopped = stop or history.epochs >= p.max_iter
-    box.metric("train", "loss", history.epochs, loss, round=history.epochs)
-
-
-def _check_health(plan: Plan, loss: float, rms: float) -> None:
-    """``DataError`` if training runs away: the periodic residual would push it further for ever."""
-    limit = plan.encoding.series.half / 4
-    if rms > limit or loss < -LOSS_TOLERANCE:
-        raise DataError(
-            "FED-256",
-            f"training runs away: the root mean square of the linear predictor is above {limit:g} or the loss negative",
-            "lower learning_rate, standardise the columns, or start with init_method 'zeros'",
-        )
-
-
-def _agree(p: LogisticParams, box: Box, table: Table, columns: int) -> int:
-    """Check that guest and host hold the same rows and parameters; tell the dealer the shape. The peer's columns."""
-    mine = {
-        "ids": np.frombuffer(ids_digest(table.ids), "|u1"),
-        "params": _params_digest(p),
-        "shape": np.array([len(table), columns], np.int64),
-    }
-    box.send(AGREEMENT, mine)
-    theirs = box.recv(AGREEMENT)
-    if not np.array_equal(mine["params"], theirs["params"]):
-        raise DslError("FED-180", "parameters of HeteroLR differ between guest and host", "only predict_param may")
-    if not np.array_equal(mine["ids"], theirs["ids"]):
-        raise DataError(
-            "FED-251", "guest and host do not hold the same samples in the same order", "run Intersection before"
-        )
-    peer = int(_expect(theirs["shape"], 2)[1])
-    box.send(SHAPE, {"params": mine["params"], "shape": mine["shape"]})
-    return peer
-
-
-def _dealers_plan(p: LogisticParams, shapes: Mapping[Role, Mapping[str, Array]]) -> Plan:
-    (rows, guest_columns), (others, host_columns) = (
-        map(int, _expect(shapes[role]["shape"], 2)) for role in (Role.GUEST, Role.HOST)
-    )
-    if any(not np.array_equal(s["params"], _params_digest(p)) for s in shapes.values()):
-        raise DslError("FED-180", "parameters of HeteroLR differ between the arbiter and the others")
-    if rows != others:
-        raise ProtocolError("FED-382", f"guest and host name {rows} and {others} rows")
-    return training_plan(p, rows, guest_columns, host_columns)
-
-
-def _params_digest(p: LogisticParams) -> Array:
-    text = p.model_dump_json(exclude={"predict_param", "cv_param"})
-    return np.frombuffer(hashlib.sha256(text.encode()).digest(), "|u1")
-
-
-def _exchange_features(box: Box, side: Side) -> None:
-    """Tell the peer every feature (and the guest's labels) less its mask, once an attempt."""
-    peer = len(side.peer)
-    for batch in range(len(side.plan.batches)):
-        box.send(FEATURES, side.hidden_features(batch), batch)
-    for batch, n in enumerate(side.plan.batches):
-        side.masked.append(_expect(box.recv(FEATURES, batch), n, peer))
-    if side.guest:
-        box.send(LABELS, side.hidden_labels())
+def _predict(role: Role, box: Box, inputs: Inputs, model: ModelBuffers) -> Outputs:
+    """All rows with a fitted model; only the guest gets scores."""
+    if role is Role.ARBITER:
+        return Outputs(model=model)
+    table = inputs.one("data", "eval_data", "train_data")
+    found = None
+    if role is Role.GUEST:
+        found = predicted(box, model, table, 0, "predict")
     else:
-        side.masked_signs = _expect(box.recv(LABELS), side.plan.encoding.rows)
-
-
-def _restore(p: LogisticParams, box: Box, side: Side) -> History:
-    if box.resume is None:
-        side.start(initial_weights(p.init_param, len(side.own), str(box.me.role)))
-        return History()
-    state = box.resume.state
-    side.own, side.peer = np.asarray(state["own"]), np.asarray(state["peer"])
-    losses = [float(v) for v in np.atleast_1d(np.asarray(state["losses"]))]
-    return History(box.resume.round, losses, bool(state["stopped"]), bool(state["converged"]))
-
-
-def _keep(box: Box, side: Side, history: History) -> None:
-    state: State = {
-        "own": side.own,
-        "peer": side.peer,
-        "losses": history.losses,
-        "stopped": int(history.stopped),
-        "converged": int(history.converged),
-    }
-    box.checkpoint(history.epochs, state)
-
-
-def _predict(box: Box, model: ModelBuffers, table: Table, round: int, kind: str) -> Table:
-    """At the guest: predictions of all rows, from its own part and the host's."""
-    _same_rows(box, table, round)
-    theirs = _expect(box.recv(PARTIAL, round), len(table))
-    scores = logistic(model, partial_of(model, table), [theirs])
-    meta, param = cast(model_pb2.LRModelMeta, model[META]), cast(model_pb2.LRModelParam, model[PARAM])
-    return predictions(table, scores, param.classes, meta.threshold, kind, box.attempt.component)
-
-
-def _send_partial(box: Box, model: ModelBuffers, table: Table, round: int) -> None:
-    """At the host: its part of the predictor of every row, after both agree on the rows."""
-    _same_rows(box, table, round)
-    box.send(PARTIAL, partial_of(model, table), round)
-
-
-def _same_rows(box: Box, table: Table, round: int) -> None:
-    digest = ids_digest(table.ids)
-    box.send(PREDICTED, np.frombuffer(digest, "|u1"), round)
-    if box.recv(PREDICTED, round).tobytes() != digest:
-        raise DataError("FED-251", "guest and host do not predict the same samples in the same order")
-
-
-def _corrections(box: Box, plan: Plan, batch: int, use: int) -> Words:
-    return _expect(box.recv(CORRECTIONS, use), plan.correction_words(batch))
-
-
-def _swap(box: Box, topic: Topic[Array], value: Words, round: int, rows: int) -> Words:
-    """Send mine, take the peer's, (rows,)."""
-    box.send(topic, value, round)
-    return _expect(box.recv(topic, round), rows)
-
-
-def _expect(array: Array, *shape: int) -> Array:
-    if array.shape != shape:
-        raise ProtocolError("FED-381", f"an array of shape {array.shape} came, the plan says {shape}")
-    return array
+        send_partial(box, model, table, 0)
+    return Outputs(found, model, summary={"rows": len(table)})
 
 
 def _settle(submitted: MemberParams) -> MemberParams:
-    """``DslError`` unless one guest, one host and one arbiter have the same parameters (``predict_param`` aside).
+    """``DslError`` unless the roles fit the protocol and all have the same parameters (``predict_param`` aside).
 
-    A dealer that is also the guest or the host could unmask the other one, whatever the topics say: refused.
+    An arbiter that is also the guest or a host could unmask the other ones, whatever the topics say: refused.
     """
-    roles = sorted(member.role for member in submitted)
-    if roles != sorted(Role):
-        raise DslError(
-            "FED-181", f"HeteroLR with protocol 'shared' runs with {', '.join(map(str, roles))}", "one of each role"
-        )
-    dealer = next(member.party for member in submitted if member.role is Role.ARBITER)
-    if any(member.party == dealer for member in submitted if member.role is not Role.ARBITER):
-        raise DslError("FED-182", f"HeteroLR: party {dealer} is the arbiter and more", "the arbiter is a party apart")
-    if len({_params_digest(cast(LogisticParams, p)).tobytes() for p in submitted.values()}) > 1:
+    p = cast(LogisticParams, next(iter(submitted.values())))
+    roles = Counter(member.role for member in submitted)
+    if roles[Role.GUEST] != 1 or roles[Role.ARBITER] != 1 or not roles[Role.HOST]:
+        found = ", ".join(str(member.role) for member in sorted(submitted))
+        raise DslError("FED-181", f"HeteroLR runs with {found}", "one guest, one arbiter, one host or more")
+    arbiter = next(member.party for member in submitted if member.role is Role.ARBITER)
+    if any(member.party == arbiter for member in submitted if member.role is not Role.ARBITER):
+        raise DslError("FED-182", f"HeteroLR: party {arbiter} is the arbiter and more", "the arbiter is a party apart")
+    if len({params_digest(cast(LogisticParams, p)).tobytes() for p in submitted.values()}) > 1:
         raise DslError("FED-180", "parameters of HeteroLR differ between parties", "only predict_param may")
+    if p.protocol == "paillier" and roles[Role.HOST] > 1 and p.converge_func != "weight_diff":
+        raise DslError(
+            "FED-727",
+            f"HeteroLR: converge_func {p.converge_func!r} needs a loss: 'paillier' has none for several hosts",
+            "converge_func 'weight_diff', or protocol 'shared'",
+        )
     return submitted
 
 
-def _model(
-    p: LogisticParams, names: list[str], weights: Array, history: History, classes: Sequence[float] = ()
-) -> ModelBuffers:
-    meta = model_pb2.LRModelMeta(
-        penalty=p.penalty,
-        eps=p.eps,
-        alpha=p.alpha,
-        optimizer=p.optimizer,
-        party_weight=p.party_weight,
-        batch_size=p.batch_size,
-        learning_rate=p.learning_rate,
-        max_iter=p.max_iter,
-        converge_func=p.converge_func,
-        re_encrypt_batches=p.re_encrypt_batches,
-        need_run=p.need_run,
-        threshold=p.predict_param.threshold,
-        protocol=p.protocol,
-    )
-    param = model_pb2.LRModelParam(
-        iters=history.epochs,
-        loss_history=history.losses,
-        is_converged=history.converged,
-        weight={name: float(w) for name, w in zip(names, weights, strict=False)},
-        intercept=float(weights[-1]) if len(weights) > len(names) else 0.0,
-        header=names,
-        classes=classes,
-    )
-    return {META: meta, PARAM: param}
+def _variant(component: Component, p: LogisticParams) -> Component:
+    """With the messages of the protocol that the parameters name; a prediction is the same under all."""
+    if component.prediction is not None and component.topics is component.prediction.topics:
+        return component
+    learns = {role: [*texts, *_exceptions(role, p)] for role, texts in LEARNS[p.protocol].items()}
+    return replace(component, topics=(*SENT[p.protocol](p), PREDICTED, PARTIAL), learns=learns)
 
 
-def _summary(weights: Array, history: History, rows: int) -> dict[str, float]:
-    return {
-        "rows": rows,
-        "epochs": history.epochs,
-        "is_converged": float(history.converged),
-        "equations_revealed": len(weights),
-        "rows_per_equation": round(rows / len(weights), 2),
-    }
+def _exceptions(role: Role, p: LogisticParams) -> Iterator[str]:
+    """What a party learns more easily because the conf asks for less than the default."""
+    opened = p.protocol == "paillier" or p.optimizer in ADAPTIVE
+    if not opened or role is Role.ARBITER:
+        return
+    usual = LogisticParams().batch_rows_per_column
+    if p.batch_rows_per_column < usual:
+        yield (
+            f"EXCEPTION: batch_rows_per_column is {p.batch_rows_per_column:g}, not {usual:g}: from batches of so few "
+            "rows, or columns that tell of so few, it may solve what is known of single rows"
+        )
+    if p.protocol == "paillier" and p.encrypt_param.key_length < DEFAULT_BITS:
+        yield f"EXCEPTION: whoever breaks a key of {p.encrypt_param.key_length} bits reads what is encrypted under it"
 
 
-def _loss_curve(history: History) -> Curve:
-    epochs = [float(i) for i in range(1, history.epochs + 1)]
-    line = Series("loss", epochs, history.losses)
-    return Curve("loss", "Loss", "iters", "loss", [line], metric_type="LOSS", meta={"unit_name": "iters"})
-
-
-def partial_of(model: ModelBuffers, table: Table) -> Array:
-    """(n,) this party's part of z; column by column, so that one row and a batch agree to the last bit."""
-    param = cast(model_pb2.LRModelParam, model[PARAM])
-    return partial_score(table, list(param.header), param.weight, param.intercept)
+def _notes(p: LogisticParams) -> Iterator[str]:
+    if p.protocol != "paillier":
+        return
+    mode = p.encrypted_mode_calculator_param.mode
+    if mode != "strict":
+        yield f"encrypted_mode_calculator_param.mode {mode!r} runs as 'strict': no ciphertext is used again"
+    if p.encrypt_param.key_length < DEFAULT_BITS:
+        yield f"encrypt_param.key_length {p.encrypt_param.key_length} is short: {DEFAULT_BITS} is the least to rely on"
 
 
 HETERO_LR = Component(
     module="HeteroLR",
     title="Logistic regression over the columns of guest and host",
     params=LogisticParams,
-    roles={Role.GUEST: guest, Role.HOST: host, Role.ARBITER: arbiter},
-    topics=(
-        AGREEMENT,
-        SHAPE,
-        SEED,
-        CORRECTIONS,
-        LOSS_CORRECTION,
-        FEATURES,
-        LABELS,
-        WEIGHTS,
-        ANGLE,
-        ROUNDING,
-        RESIDUAL,
-        STEP,
-        UPDATE,
-        EPOCH,
-        DECISION,
-        STOP,
-        FINAL,
-        PREDICTED,
-        PARTIAL,
-    ),
+    roles={role: _by_protocol(role) for role in Role},
+    topics=(*{topic.name: topic for topics in TOPICS.values() for topic in topics}.values(), PREDICTED, PARTIAL),
     learns={
-        Role.GUEST: (
-            "the weights of its own columns and the intercept: up to that many equations in the host's data per model",
-            MODELS_ADD_UP,
-            "the host's part of the score of every row that is predicted",
-            "together with the arbiter it could unmask the host's columns: the two must not collude",
-        ),
-        Role.HOST: (
-            "the weights of its own columns: up to that many equations in the labels and the guest's columns per model",
-            MODELS_ADD_UP,
-            "together with the arbiter it could unmask labels and the guest's columns: the two must not collude",
-        ),
-        Role.ARBITER: (
-            "nothing about data, provided that it cannot read what guest and host exchange: "
-            "they talk directly, encrypted end to end",
-            "a dishonest arbiter can spoil the model unseen: all parties are taken to follow the protocol",
-        ),
+        role: [f"protocol {name!r}: {text}" for name, learns in LEARNS.items() for text in learns[role]]
+        for role in Role
     },
     has_model=True,
     model=ModelSpec({META: model_pb2.LRModelMeta, PARAM: model_pb2.LRModelParam}),
@@ -589,4 +159,6 @@ HETERO_LR = Component(
     ),
     reproducible=2.0**-10,
     settle=_settle,
+    variant=_variant,
+    notes=lambda p: list(_notes(p)),
 )

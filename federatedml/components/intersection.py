@@ -1,275 +1,248 @@
-"""Intersection: the sample ids that all parties have, by elliptic-curve Diffie-Hellman (``federatedml.crypto.ecdh``).
+"""Intersection: the sample ids that all parties have.
 
-The guest runs the same five messages with every host; a is the guest's secret scalar, b that host's, H the hash to the
-curve:
+The guest finds with every host which ids both have, by one of the methods (``intersection_method``), keeps the ids that
+all hosts have and tells each host which of its own these are. Every party then takes its rows of these ids, sorted by
+id: the same order everywhere.
 
-1. guest -> host: a H(x) of its ids, shuffled;
-2. host -> guest: b H(y) of its ids, and b a H(x) of the guest's, both shuffled: the guest multiplies the first by a and
-   sees how many are equal, but not yet which of its own ids they are;
-3. guest -> host: the equal pairs, as positions. The host checks its own minimum before it goes on;
-4. host -> guest: where in the guest's list the matches stand. The guest keeps the ids that all hosts have;
-5. guest -> host: which of the matches those are.
-
-Every party then takes its rows of these ids, sorted by id: the same order everywhere.
-
-Parties: guest, hosts. Sees: blinded points, sizes. Leaks: what the topics below say.
-
-Assumes decisional Diffie-Hellman on the curve, SHA-512 as a random oracle, and parties that follow the protocol:
-
-- A guest may always add ids of its choice to its list, which budgets, not mathematics, bound. The number of matches of
-  a list below the minimum would tell of few ids, so such lists get no answer; one filled up with made-up ids does.
-- The pairs of message 3 are the guest's word: one that adds false pairs passes the host's minimum.
-- It is not fair: the guest learns the number of matches, and the host which of its ids match, before the other side
-  learns its part; whoever stops there keeps what it knows.
-- Keys and shuffles are new in every attempt, so messages of two runs cannot be linked. Their results can: two runs on
-  changed tables tell which ids came or went.
-
-Cost per id and pair of parties: 2 hashes to the curve, 4 multiplications, 96 bytes and 12 per match.
+Parties: guest, hosts. Leaks: what the topics say; in any method a party may add ids of its choice to its list, which
+budgets, not mathematics, bound, and results of two runs on changed tables tell which ids came or went.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Any, Literal
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from federatedml.component import Component, Inputs, Outputs, Params
-from federatedml.crypto.ecdh import POINT_BYTES, Blinding, Points, checked, hash_to_curve, normalised, shuffled
+from federatedml.component import Component, Inputs, MemberParams, Outputs
+from federatedml.components.intersection_cached import CACHED
+from federatedml.components.intersection_ecdh import COUNTING, ECDH, count_as_guest, count_as_host
+from federatedml.components.intersection_kkrt import KKRT
+from federatedml.components.intersection_method import MAX_IDS, Method, Pair, Positions, distinct_positions
+from federatedml.components.intersection_params import IntersectParams
+from federatedml.components.intersection_raw import AT_GUEST, AT_HOST
+from federatedml.components.intersection_rsa import RSA
+from federatedml.crypto.ecdh import normalised
+from federatedml.crypto.id_column import IdColumn
 from federatedml.data.table import Table
-from federatedml.errors import DataError, ProtocolError
+from federatedml.errors import DataError, DslError, ProtocolError
 from federatedml.federation.box import Box
-from federatedml.federation.party import Role
+from federatedml.federation.party import Member, Role
 from federatedml.federation.topic import Carries, Topic
-from federatedml.federation.wire import Tensors, Vector
+from federatedml.federation.wire import Array, Vector
 from federatedml.views import Grid
 
-MAX_IDS = 2_000_000
-LIST_BYTES = MAX_IDS * POINT_BYTES + 4096
-Positions = NDArray[np.uint32]
-AGAIN = "from several runs on changed tables: which ids came or went; the number of runs is not limited"
+AGAIN = "from several runs on changed tables: which ids came or went; each party's budget psi_ids bounds the ids of all"
+SPENT = "psi_ids"
+LARGE = 10_000  # ids of both parties from which the fixed cost of kkrt is worth while
 
-
-class EncodeParams(BaseModel):
-    """How FATE's ``raw`` method hashes ids before it sends them."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    salt: str = ""
-    encode_method: Literal["none", "md5", "sha1", "sha224", "sha256", "sha384", "sha512"] = "none"
-    base64: bool = False
-
-
-class IntersectParams(Params):
-    """FATE's parameters and ``min_intersection``. What only FATE's other methods use is accepted without effect."""
-
-    intersect_method: Literal["auto", "ecdh"] = Field(
-        "auto", description="auto: ecdh. FATE's rsa and raw are refused: rsa's blinding is broken, raw tells ids"
-    )
-    min_intersection: int = Field(
-        10, ge=1, description="with fewer common ids nothing is told", json_schema_extra={"unit": "rows"}
-    )
-    only_output_key: bool = Field(False, description="output the common ids without columns")
-    is_send_intersect_ids: bool = Field(True, description="hosts learn which of their ids are common")
-    is_get_intersect_ids: bool = Field(True, description="this party gets the common ids")
-    random_bit: int = Field(128, ge=1, description="of FATE's rsa; no effect")
-    join_role: Literal["guest", "host"] = Field("guest", description="of FATE's raw; no effect")
-    with_encode: bool = Field(False, description="of FATE's raw; no effect, ids never leave in clear")
-    encode_params: EncodeParams = Field(EncodeParams(), description="of FATE's raw; no effect")
-
-    @field_validator("intersect_method", mode="before")
-    @classmethod
-    def _supported(cls, value: Any) -> Any:
-        if value in ("rsa", "raw"):
-            raise ValueError(f"{value!r} is not offered yet: auto or ecdh finds the same ids and tells less")
-        return value
-
-    @field_validator("is_send_intersect_ids", "is_get_intersect_ids")
-    @classmethod
-    def _told(cls, value: bool) -> bool:
-        if not value:
-            raise ValueError("false is not offered: guest and hosts need the common ids to align their rows")
-        return value
-
-
-GUEST_IDS = Topic(
-    "guest_ids",
+GUEST_SIZE = Topic(
+    "guest_size",
     (Role.GUEST,),
     (Role.HOST,),
-    Vector("|u1", 2),  # (ids of the guest, 32)
-    Carries.BLINDED_IDS,
+    Vector("<u8"),  # (1,)
+    Carries.CONTROL,
     "the number of the guest's ids",
-    LIST_BYTES,
+    4096,
 )
-HOST_IDS = Topic(
-    "host_ids",
+HOST_SIZE = Topic(
+    "host_size",
     (Role.HOST,),
     (Role.GUEST,),
-    Tensors({"host": ("|u1", 2), "guest": ("|u1", 2)}),  # (ids of the host, 32), (ids of the guest, 32)
-    Carries.BLINDED_IDS,
-    "the number of the host's ids, and how many ids both have",
-    2 * LIST_BYTES,
-)
-MATCHES = Topic(
-    "matches",
-    (Role.GUEST,),
-    (Role.HOST,),
-    Tensors({"host": ("<u4", 1), "guest": ("<u4", 1)}),  # positions in the two lists of HOST_IDS, pair by pair
-    Carries.SHARED_IDS,
-    "which of its own ids the guest has too",
-    LIST_BYTES,
-)
-POSITIONS = Topic(
-    "positions",
-    (Role.HOST,),
-    (Role.GUEST,),
-    Vector("<u4"),  # position in GUEST_IDS of every match
-    Carries.SHARED_IDS,
-    "which of its own ids this host has too",
-    LIST_BYTES,
+    Vector("<u8"),  # (1,)
+    Carries.CONTROL,
+    "the number of the host's ids",
+    4096,
 )
 COMMON = Topic(
     "common",
     (Role.GUEST,),
     (Role.HOST,),
-    Vector("<u4"),  # positions in MATCHES
+    Vector("<u4"),  # positions among the ids that guest and host both have
     Carries.SHARED_IDS,
-    "which of the matches all other hosts have too",
-    LIST_BYTES,
+    "which of its own ids that the guest has all other hosts have too",
+    4 * MAX_IDS + 4096,
 )
-
-
-@dataclass(frozen=True)
-class _Own:
-    """A party's own ids in the shuffled order in which it tells of them."""
-
-    rows: NDArray[np.int64]  # (n,) position in the table
-    ids: NDArray[np.object_]  # (n,) normalised
-    points: Points  # (n, 32) blinded once
-    blinding: Blinding
-
-    @classmethod
-    def of(cls, table: Table, box: Box) -> _Own:
-        names = [normalised(sample_id) for sample_id in table.ids]
-        if len(set(names)) != len(names):
-            raise DataError("FED-240", f"{box.me}: {len(names) - len(set(names))} ids are equal in Unicode's form NFC")
-        if len(names) > MAX_IDS:
-            raise DataError("FED-242", f"{box.me}: {len(names)} ids, at most {MAX_IDS} can be intersected at once")
-        rows, blinding = shuffled(len(names)), Blinding()
-        ids = np.array(names, dtype=object)[rows]
-        points = hash_to_curve((sample_id.encode() for sample_id in ids), box.attempt.context())
-        return cls(rows, ids, blinding.apply(points), blinding)
 
 
 def guest(p: IntersectParams, box: Box, inputs: Inputs) -> Outputs:
     """Find the matches with every host, keep what all have, tell each host."""
-    table = inputs.one("data", "train_data", "eval_data")
-    _enough(len(table), p, box)
-    own = _Own.of(table, box)
-    box.send(GUEST_IDS, own.points)
-    box.progress(0.3, "own ids are blinded")
-    hosts, counts = box.peers(HOST_IDS), {}
-    for host in hosts:
-        lists = box.recv(HOST_IDS, source=host)
-        matches = _matches(own, lists["host"], lists["guest"])
-        _enough(len(matches["host"]), p, box)
-        counts[host] = len(matches["host"])
-        box.send(MATCHES, matches, to=host)
-        box.progress(0.9, f"matches with {host} are counted")
-    found = {}
-    for host in hosts:
-        found[host] = _positions(box.recv(POSITIONS, source=host), len(own.ids), counts[host])
-    common = reduce(np.intersect1d, found.values())  # positions in the own list
-    _enough(len(common), p, box)
+    own = _Own.of(inputs.one("data", "train_data", "eval_data"), p, box)
+    hosts = box.peers(HOST_SIZE)
+    pairs = {host: own.pair(host, _told(box, (GUEST_SIZE, HOST_SIZE), len(own.ids), host)) for host in hosts}
+    if p.cardinality_only:
+        return _counts(own, {host: count_as_guest(pair) for host, pair in pairs.items()})
+    method = chosen(p, [(len(own.ids), pair.theirs) for pair in pairs.values()])
+    found = {host: method.guest(pair) for host, pair in pairs.items()}
+    if len(hosts) == 1:
+        return _result(own, found[hosts[0]])
+    common = reduce(np.intersect1d, found.values())
+    pairs[hosts[0]].enough(len(common))
     for host in hosts:
         box.send(COMMON, _places(common, found[host]), to=host)
-    return _result(p, box, table, own, common)
+    return _result(own, common)
 
 
 def host(p: IntersectParams, box: Box, inputs: Inputs) -> Outputs:
-    """Blind the guest's ids and the own ones, agree to the number of matches, learn which are common."""
-    table = inputs.one("data", "train_data", "eval_data")
-    _enough(len(table), p, box)
-    own = _Own.of(table, box)
-    received = checked(box.recv(GUEST_IDS))
-    _enough(len(received), p, box)
-    box.progress(0.3, "own ids are blinded")
-    order = shuffled(len(received))
-    box.send(HOST_IDS, {"host": own.points, "guest": own.blinding.apply(received[order])})
-    box.progress(0.9, "the guest's ids are blinded")
-    matches = box.recv(MATCHES)
-    mine = _positions(matches["host"], len(own.ids))
-    theirs = _positions(matches["guest"], len(received), len(mine))
-    _enough(len(mine), p, box)
-    box.send(POSITIONS, order[theirs].astype("<u4"))
-    common = _positions(box.recv(COMMON), len(mine))
-    _enough(len(common), p, box)
-    return _result(p, box, table, own, mine[common])
+    """Find the matches with the guest, learn which of them all hosts have."""
+    own = _Own.of(inputs.one("data", "train_data", "eval_data"), p, box)
+    (guest,) = box.peers(GUEST_SIZE)
+    pair = own.pair(guest, _told(box, (HOST_SIZE, GUEST_SIZE), len(own.ids), guest))
+    if p.cardinality_only:
+        return _counts(own, {guest: count_as_host(pair)})
+    hosts = sum(member.role == Role.HOST for member in box.members)
+    found = chosen(p, [(pair.theirs, len(own.ids))] * hosts).host(pair)
+    if hosts == 1:
+        return _result(own, found)
+    common = found[distinct_positions(box.recv(COMMON), len(found))]
+    pair.enough(len(common))
+    return _result(own, common)
 
 
-def _matches(own: _Own, theirs: Points, mine: Points) -> dict[str, Positions]:
-    """Positions of equal points: the host's list times a against the guest's own list as the host returned it."""
-    mine = checked(mine, len(own.ids))
-    at = {point.tobytes(): position for position, point in enumerate(own.blinding.apply(checked(theirs)))}
-    pairs = [(at[key], i) for i, key in enumerate(point.tobytes() for point in mine) if key in at]
-    return dict(zip(("host", "guest"), np.array(pairs, "<u4").reshape(-1, 2).T, strict=True))
+def chosen(p: IntersectParams, sizes: Sequence[tuple[int, int]]) -> Method:
+    """The method for these numbers of ids (guest, host), one pair for each host: what all members compute alike."""
+    candidates = _candidates(p)
+    return candidates[-1] if len(sizes) == 1 and sum(sizes[0]) >= LARGE else candidates[0]
 
 
-def _positions(values: Positions, limit: int, count: int | None = None) -> Positions:
-    """A peer's ``count`` positions in a list of ``limit`` entries, none twice."""
-    wrong_count = count is not None and count != len(values)
-    if wrong_count or len(np.unique(values)) != len(values) or (values >= limit).any():
-        raise ProtocolError(
-            "FED-372", f"{len(values)} positions that are not {count or 'any number of'} different ones below {limit}"
-        )
-    return values
+def _candidates(p: IntersectParams) -> Sequence[Method]:
+    """The methods that ``p`` leaves open: for few ids, for many ids."""
+    if p.run_cache:
+        return [CACHED]
+    if p.intersect_method == "raw":
+        return [AT_GUEST if p.joins_at_guest else AT_HOST]
+    return {"auto": [ECDH, KKRT], "kkrt": [KKRT], "ecdh": [ECDH], "dh": [ECDH], "rsa": [RSA]}[p.intersect_method]
 
 
-def _places(wanted: Positions, positions: Positions) -> Positions:
+def settle(submitted: MemberParams) -> MemberParams:
+    """Have all members use one method, and decide ``auto`` as far as the members alone decide it."""
+    given = cast(Mapping[Member, IntersectParams], submitted)
+    if len({_agreed(p) for p in given.values()}) > 1:
+        problem = "intersect_method, cardinality_only, run_cache, or what rsa and raw need, differ between parties"
+        raise DslError("FED-746", problem, "give them under algorithm_parameters")
+    several = sum(member.role == Role.HOST for member in given) > 1
+    return {
+        m: p.model_copy(update={"intersect_method": "ecdh"}) if several and p.intersect_method == "auto" else p
+        for m, p in given.items()
+    }
+
+
+def _agreed(p: IntersectParams) -> tuple[object, ...]:
+    own = {"raw": (p.raw_hash, p.joins_at_guest), "rsa": (p.rsa_params.key_length,)}
+    return p.intersect_method, p.cardinality_only, p.run_cache, own.get(p.intersect_method)
+
+
+def variant(declared: Component, p: IntersectParams) -> Component:
+    """Messages and lessons of the methods that ``p`` leaves open."""
+    if p.cardinality_only:
+        learns = {role: ["how many of its ids the other party has", AGAIN] for role in declared.roles}
+        return replace(declared, topics=(GUEST_SIZE, HOST_SIZE, *COUNTING), learns=learns)
+    open_methods = _candidates(p)
+    topics = (GUEST_SIZE, HOST_SIZE, *(topic for method in open_methods for topic in method.topics), COMMON)
+    learns = {
+        role: [*LEARNS[role], *dict.fromkeys(text for method in open_methods for text in method.learns[role]), AGAIN]
+        for role in declared.roles
+    }
+    return replace(declared, topics=topics, learns=learns)
+
+
+@dataclass(frozen=True)
+class _Own:
+    """This party's table and its ids."""
+
+    p: IntersectParams
+    box: Box
+    table: Table
+    ids: IdColumn
+
+    @classmethod
+    def of(cls, table: Table, p: IntersectParams, box: Box) -> _Own:
+        if len(table) > MAX_IDS:
+            raise DataError("FED-242", f"{box.me}: {len(table)} ids, at most {MAX_IDS} can be intersected at once")
+        ids = IdColumn.of(table.ids)
+        if repeated := ids.repeated():
+            raise DataError("FED-240", f"{box.me}: {repeated} ids are equal in Unicode's form NFC")
+        return cls(p, box, table, ids)
+
+    def pair(self, peer: Member, theirs: int) -> Pair:
+        """The step with one peer, if both lists are long enough, and the peer may still test so many ids."""
+        pair = Pair(self.box, peer, self.p, self.ids, theirs)
+        pair.enough(min(theirs, len(self.ids)))
+        self.box.budget.spend(SPENT, peer.party, self.subject(), theirs)
+        return pair
+
+    def subject(self) -> str:
+        """What the budget is about: the stored tables, so that a changed one is no new account; else the ids."""
+        if not self.box.tables:
+            return hashlib.sha256(np.sort(self.ids.digests, axis=0).tobytes()).hexdigest()
+        return hashlib.sha256(json.dumps(sorted(self.box.tables)).encode()).hexdigest()
+
+
+def _told(box: Box, topics: tuple[Topic[Array], Topic[Array]], count: int, peer: Member) -> int:
+    """The number of the peer's ids, for the number of mine, by the two topics."""
+    mine, theirs = topics
+    box.send(mine, np.array([count], "<u8"), to=peer)
+    told = box.recv(theirs, source=peer)
+    if told.shape != (1,) or told[0] > MAX_IDS:
+        raise ProtocolError("FED-741", f"{peer} did not say one number of ids up to {MAX_IDS}")
+    return int(told[0])
+
+
+def _places(wanted: Positions, positions: Positions) -> NDArray[np.uint32]:
     """Where in ``positions`` each of ``wanted`` stands."""
     order = np.argsort(positions)
     return order[np.searchsorted(positions, wanted, sorter=order)].astype("<u4")
 
 
-def _enough(count: int, p: IntersectParams, box: Box) -> None:
-    """Refuse fewer common ids than this party allows; ``count`` may be the length of a list, which bounds them."""
-    if count < p.min_intersection:
-        raise DataError(
-            "FED-241",
-            f"fewer ids are common than {box.me} allows ({p.min_intersection}); nothing else is told",
-            "check that the parties' tables hold the same kind of ids",
-        )
-
-
-def _result(p: IntersectParams, box: Box, table: Table, own: _Own, positions: Positions) -> Outputs:
-    """The party's rows at ``positions`` of its shuffled list, sorted by id."""
-    ordered = positions[np.argsort(own.ids[positions])]
-    found = replace(table.take(own.rows[ordered]), ids=own.ids[ordered], origin=box.attempt.component)
-    if p.only_output_key:
+def _result(own: _Own, positions: Positions) -> Outputs:
+    """The party's rows at ``positions``, sorted by id."""
+    found = own.table.take(own.ids.ordered(positions))
+    if not own.ids.ascii:
+        found = replace(found, ids=np.array([*map(normalised, found.ids), None], dtype=object)[:-1])
+    found = replace(found, origin=own.box.attempt.component)
+    if own.p.only_output_key:
         found = replace(found, columns={}, label=None)
-    summary = {"intersect_count": float(len(found)), "intersect_rate": len(found) / len(table)}
+    summary = {"intersect_count": float(len(found)), "intersect_rate": len(found) / len(own.table)}
+    if own.p.intersect_method == "rsa":
+        summary["blinding_bits"] = float(own.p.rsa_params.key_length)
+    return Outputs(found, views=[_shown(own, summary)], summary=summary)
+
+
+def _counts(own: _Own, counts: Mapping[Member, int]) -> Outputs:
+    """The number of common ids with every peer; no data."""
+    summary = {}
+    for peer, count in counts.items():
+        of = "" if len(counts) == 1 else f"_{peer}"
+        summary[f"intersect_count{of}"] = float(count)
+        summary[f"intersect_rate{of}"] = count / len(own.table)
+    return Outputs(views=[_shown(own, summary)], summary=summary)
+
+
+def _shown(own: _Own, summary: Mapping[str, float]) -> Grid:
     for name, value in summary.items():
-        box.metric("train", name, 0, value)
-    view = Grid("intersection", "Intersection", list(summary), [list(summary.values())], metric_type="INTERSECTION")
-    return Outputs(found, views=[view], summary=summary)
+        own.box.metric("train", name, 0, value)
+    return Grid("intersection", "Intersection", list(summary), [list(summary.values())], metric_type="INTERSECTION")
 
 
+LEARNS: Mapping[Role, Sequence[str]] = {
+    Role.GUEST: ["which of its ids every host has, and with several hosts which of them each single host has"],
+    Role.HOST: ["which of its ids all parties have"],
+}
+_EVERY = [ECDH, KKRT, CACHED, RSA, AT_GUEST, AT_HOST]
 INTERSECTION = Component(
     module="Intersection",
     title="Find the sample ids that all parties have, without telling the others",
     params=IntersectParams,
     roles={Role.GUEST: guest, Role.HOST: host},
-    topics=(GUEST_IDS, HOST_IDS, MATCHES, POSITIONS, COMMON),
-    learns={
-        Role.GUEST: [
-            "which of its ids every host has, and with several hosts which of them each single host has",
-            AGAIN,
-        ],
-        Role.HOST: ["which of its ids all parties have", AGAIN],
-    },
+    topics=(GUEST_SIZE, HOST_SIZE, *(topic for method in _EVERY for topic in method.topics), COUNTING[-1], COMMON),
+    learns={role: [*texts, "what its method tells besides", AGAIN] for role, texts in LEARNS.items()},
     inputs=("data", "train_data", "eval_data"),
-    settle=lambda submitted: {m: p.model_copy(update={"intersect_method": "ecdh"}) for m, p in submitted.items()},
+    settle=settle,
+    variant=variant,
 )

@@ -27,18 +27,38 @@ def checked_features(table: Table, intercept: bool) -> Floats:
     """
     for name in table.header:
         _check_column(name, table.columns[name])
+    return _with_intercept(table, intercept)
+
+
+def checked_columns(table: Table, intercept: bool) -> Floats:
+    """(n, k) features of rows that are not trained on.
+
+    Raises:
+        DataError: a column is not numeric or not finite; names it.
+    """
+    for name in table.header:
+        _check_values(name, table.columns[name])
+    return _with_intercept(table, intercept)
+
+
+def _with_intercept(table: Table, intercept: bool) -> Floats:
     features = table.features()
     return np.column_stack([features, np.ones(len(table))]) if intercept else features
 
 
-def _check_column(name: str, values: Column) -> None:
+def _check_values(name: str, values: Column) -> Floats:
     if values.dtype.kind not in "fiub":
         raise DataError("FED-253", f"column {name!r} is not numeric", "encode it before HeteroLR")
     x = values.astype(np.float64)
     if not np.isfinite(x).all():
         raise DataError("FED-253", f"column {name!r} holds values that are not finite", "impute them in DataIO")
+    return x
+
+
+def _check_column(name: str, values: Column) -> None:
+    x = _check_values(name, values)
     _check_scale(name, x)
-    if _telling(x) < MIN_TELLING:
+    if telling(x) < MIN_TELLING:
         raise DataError(
             "FED-254",
             f"column {name!r} singles out fewer than {MIN_TELLING} rows: its weight would show them",
@@ -61,7 +81,7 @@ def _check_scale(name: str, x: Floats) -> None:
         )
 
 
-def _telling(x: Floats) -> int:
+def telling(x: Floats) -> int:
     """How few rows the weight of a column may be about: those that are not zero or, if some but fewer, not usual.
 
     Standardising a column with a single one leaves no zero, and yet its weight is about one row. The usual value, if

@@ -6,11 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from federatedml.component import Params
+from federatedml.crypto.choice import for_linear
 
 
 @dataclass(frozen=True)
@@ -32,8 +42,35 @@ class Built:
         return {**handler(core), "enum": list(self.values)}
 
 
+RUNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "shared": {},
+    "paillier": {},
+}  # protocol -> field -> those of FATE's values that it can run; all of them, if it says nothing
+
+ADAPTIVE = ("rmsprop", "adam", "adagrad")  # they divide by roots of squared gradients
+
+
 def _penalty(value: Any) -> Any:
     return "NONE" if value is None else value.upper() if isinstance(value, str) else value
+
+
+def _optimizer(value: Any) -> Any:
+    if value in ("sqn", "StochasticQuansiNewton", "StochasticQuasiNewton"):
+        raise ValueError(
+            f"{value!r}: stochastic quasi-Newton needs gradients of all parties in one place, which nobody has here; "
+            "allowed: sgd, rmsprop, adam, adagrad, nesterov_momentum_sgd"
+        )
+    return value
+
+
+def _method(value: Any) -> Any:
+    """FATE's name of Paillier in any case; what is no encryption is refused by name."""
+    known = value.lower() if isinstance(value, str) else ""
+    if "affine" in known:
+        raise ValueError(f"{value!r} is broken: the keys of an affine cipher follow from its ciphertexts; use Paillier")
+    if known in ("plain", "none", "fake"):
+        raise ValueError(f"{value!r} encrypts nothing: the arbiter and the peers would read each row; use Paillier")
+    return "Paillier" if known == "paillier" else value
 
 
 def _batch_size(value: int) -> int:
@@ -56,12 +93,16 @@ class InitParam(Params):
 class EncryptParam(Params):
     """Homomorphic encryption, for protocol 'paillier'."""
 
-    method: Literal["Paillier"] = Field(default="Paillier", description="to set it selects protocol 'paillier'")
-    key_length: int = Field(default=2048, ge=1024, le=4096, description="modulus", json_schema_extra={"unit": "bit"})
+    method: Annotated[Literal["Paillier"], BeforeValidator(_method)] = Field(
+        default="Paillier", description="to set it selects protocol 'paillier'"
+    )
+    key_length: Literal[1024, 2048, 3072, 4096] = Field(
+        default=2048, description="modulus", json_schema_extra={"unit": "bit"}
+    )
 
 
 class EncryptedModeParam(Params):
-    """How FATE reuses ciphertexts; without effect under protocol 'shared'."""
+    """How FATE reuses ciphertexts. Ours are fresh each time, whatever it says: every mode runs as 'strict'."""
 
     mode: Literal["strict", "fast", "balance", "confusion_opt"] = Field(
         default="strict", description="reuse of ciphertexts"
@@ -98,25 +139,66 @@ class OneVsRestParam(Params):
 class LogisticParams(Params):
     """FATE's LogisticParam and the choice of the protocol."""
 
-    penalty: Annotated[Literal["L2", "L1", "NONE"], BeforeValidator(_penalty), Built(("L2", "NONE"))] = Field(
+    protocol: Literal["auto", "shared", "paillier"] = Field(
+        default="auto", description="auto: 'paillier' exactly if encrypt_param.method is set, else 'shared'"
+    )
+    penalty: Annotated[Literal["L2", "L1", "NONE"], BeforeValidator(_penalty)] = Field(
         default="L2",
         description="regularisation: a step also takes off learning_rate * alpha * weight (intercept free)",
     )
     eps: float = Field(default=1e-5, gt=0, description="training stops when converge_func is below it")
     alpha: float = Field(default=0.01, ge=0, le=1000, description="strength of the penalty")
-    optimizer: Annotated[Literal["sgd", "rmsprop", "adam", "adagrad", "nesterov_momentum_sgd"], Built(("sgd",))] = (
-        Field(default="sgd", description="optimiser")
-    )
+    optimizer: Annotated[
+        Literal["sgd", "rmsprop", "adam", "adagrad", "nesterov_momentum_sgd"], BeforeValidator(_optimizer)
+    ] = Field(default="sgd", description="optimiser")
     party_weight: Annotated[float, Built((1,))] = Field(default=1, description="weight of the party's model (HomoLR)")
     batch_size: Annotated[int, AfterValidator(_batch_size)] = Field(
         default=320, ge=-1, description="rows per batch, -1 for all", json_schema_extra={"unit": "rows"}
     )
+    batch_rows_per_column: float = Field(
+        default=10.0,
+        ge=0,
+        le=1000,
+        description="protocol 'paillier': rows that each batch has at least per column of a party, and rows of each "
+        "batch that a column tells of; with fewer a party can solve its gradients for the others' rows",
+        json_schema_extra={"unit": "rows per column"},
+    )
+    feature_bits: int = Field(
+        default=16,
+        ge=8,
+        le=24,
+        description="protocol 'paillier': bits that gradients are computed with of each feature; fewer are faster",
+        json_schema_extra={"unit": "bit"},
+    )
     learning_rate: float = Field(default=0.01, gt=0, le=10, description="step size")
     init_param: InitParam = Field(default=InitParam(), description="first weights")
     max_iter: int = Field(default=100, ge=1, le=10_000, description="most epochs", json_schema_extra={"unit": "epochs"})
-    converge_func: Annotated[Literal["diff", "weight_diff", "abs"], Built(("diff", "abs"))] = Field(
-        default="diff", description="diff: change of the loss; abs: the loss itself"
+    decay: float = Field(
+        default=0.0, ge=0, le=1000, description="the rate of epoch t (from 0) is divided by 1 + decay t"
     )
+    decay_sqrt: bool = Field(default=True, description="divide by the root of that")
+    converge_func: Literal["diff", "weight_diff", "abs"] = Field(
+        default="diff", description="diff: change of the loss; abs: the loss itself; weight_diff: change of the weights"
+    )
+    class_weight: Literal["balanced"] | dict[str, float] | None = Field(
+        default=None,
+        description="weight of the rows of each label value, or 'balanced': rows / (2 * rows of that value)",
+    )
+    sample_weight_name: str | None = Field(
+        default=None, max_length=256, description="column of the guest with the weights of rows; it is no feature"
+    )
+    validation_freqs: int | None = Field(
+        default=None, ge=1, description="look at eval_data every so many epochs", json_schema_extra={"unit": "epochs"}
+    )
+    early_stopping_rounds: int | None = Field(
+        default=None,
+        ge=1,
+        description="stop if a metric on eval_data got no better in so many looks; keep the best model",
+    )
+    metrics: list[Literal["auc", "ks", "loss"]] = Field(
+        default=["auc", "ks"], min_length=1, description="what is looked at on eval_data"
+    )
+    use_first_metric_only: bool = Field(default=False, description="only the first of metrics may stop the training")
     encrypt_param: EncryptParam = Field(default=EncryptParam(), description="homomorphic encryption")
     re_encrypt_batches: int = Field(default=2, ge=1, description="HomoLR: batches between re-encryptions")
     encrypted_mode_calculator_param: EncryptedModeParam = Field(
@@ -126,9 +208,6 @@ class LogisticParams(Params):
     predict_param: PredictParam = Field(default=PredictParam(), description="prediction")
     cv_param: CvParam = Field(default=CvParam(), description="cross validation")
     one_vs_rest_param: OneVsRestParam = Field(default=OneVsRestParam(), description="more than two classes")
-    protocol: Annotated[Literal["auto", "shared", "paillier"], Built(("auto", "shared"))] = Field(
-        default="auto", description="auto: 'paillier' exactly if encrypt_param.method is set, else 'shared'"
-    )
 
     @model_validator(mode="before")
     @classmethod
@@ -137,12 +216,19 @@ class LogisticParams(Params):
         if not isinstance(given, Mapping) or given.get("protocol", "auto") != "auto":
             return given
         encrypt = given.get("encrypt_param")
-        if isinstance(encrypt, Mapping) and "method" in encrypt:
+        chosen = isinstance(encrypt, Mapping) and "method" in encrypt
+        return {**given, "protocol": for_linear(method_is_set=chosen).value}
+
+    @model_validator(mode="after")
+    def _known_to_the_protocol(self) -> LogisticParams:
+        if self.protocol == "shared" and self.penalty == "L1" and self.optimizer not in ADAPTIVE:
             raise ValueError(
-                "encrypt_param.method is set, which selects protocol 'paillier': it is not available yet; "
-                "leave encrypt_param.method out, or set protocol to 'shared'"
+                "penalty 'L1' needs weights in clear at their owner: under protocol 'shared' only with optimizer "
+                + ", ".join(ADAPTIVE)
             )
-        return {**given, "protocol": "shared"}
+        if self.protocol == "paillier" and self.validates:
+            raise ValueError("validation_freqs and early_stopping_rounds are not available under protocol 'paillier'")
+        return self
 
     @model_validator(mode="after")
     def _contracting(self) -> LogisticParams:
@@ -150,7 +236,28 @@ class LogisticParams(Params):
             raise ValueError("learning_rate * alpha is above 1: every step would turn the weights' sign")
         return self
 
+    @field_validator("optimizer", "penalty", "converge_func")
+    @classmethod
+    def _runs(cls, value: str, info: ValidationInfo) -> str:
+        protocol = info.data.get("protocol", "")  # absent: it is not valid itself
+        allowed = RUNS.get(protocol, {}).get(str(info.field_name), (value,))
+        if value not in allowed:
+            raise ValueError(
+                f"{value!r} is not available under protocol {protocol!r}; allowed: {', '.join(map(repr, allowed))}"
+            )
+        return value
+
     @property
-    def decay(self) -> float:
-        """What a step takes off a weight, relative to it."""
+    def shrinkage(self) -> float:
+        """What a step takes off a weight, relative to it, before the rate decays."""
         return self.learning_rate * self.alpha if self.penalty == "L2" else 0.0
+
+    @property
+    def weighs_rows(self) -> bool:
+        """Whether rows have weights."""
+        return self.class_weight is not None or self.sample_weight_name is not None
+
+    @property
+    def validates(self) -> int:
+        """Every how many epochs ``eval_data`` is looked at during training; 0 is never."""
+        return self.validation_freqs or int(self.early_stopping_rounds is not None)

@@ -1,79 +1,109 @@
 """What a training under protocol ``shared`` may be: sizes, steps, and how much the released weights tell.
 
-A party's final weights are functions of the other party's data, in the worst case one exact linear equation each (one
-step over all rows from zeros). So a table must have clearly more rows than any party has weights. The rule looks at one
-training only: models trained on the same two tables by several components or jobs add up, which nobody counts yet.
+A party's final weights are functions of the others' data, in the worst case one exact linear equation each (one step
+over all rows from zeros). So a table must have clearly more rows than any party has weights; models on the same rows
+add up, by components and jobs, which ``lr_release`` counts. Optimisers that divide by the root of squared gradients
+need the gradient in clear at its owner: its batches then follow the rule of ``lr_batches``.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
-from federatedml.components.lr_params import LogisticParams
-from federatedml.crypto.dealer import Plan
-from federatedml.crypto.encoding import choose
+from federatedml.components.lr_batches import batches
+from federatedml.components.lr_optimizers import MOMENTUM
+from federatedml.components.lr_params import ADAPTIVE, LogisticParams
+from federatedml.crypto.encoding import Encoding, choose
+from federatedml.crypto.lr_shapes import Motion, Pace, Plan
 from federatedml.crypto.shared_linear import batch_sizes
 from federatedml.errors import DataError
+from federatedml.federation.party import Member
 from federatedml.federation.topic import MIB
 
 log = logging.getLogger(__name__)
 
-MAX_CELLS = 2**29  # values of both parties: the dealer keeps a mask of each in memory
+MAX_CELLS = 2**29  # values of all parties: the dealer keeps a mask of each in memory
 MAX_COLUMNS = 2**20
 LEAST_ROWS = 2  # per weight of a party: fewer are refused
 GOOD_ROWS = 10  # per weight of a party: fewer are warned of
 FEATURES_BYTES = 1024 * MIB  # one message: a party's columns of one batch
 CORRECTIONS_BYTES = 1024 * MIB
+ROWS_BYTES = 256 * MIB  # one message: a word for each row of a batch
 ENVELOPE = 4096  # bytes of a message besides its words
 
 
-def training_plan(p: LogisticParams, rows: int, guest: int, host: int) -> Plan:
-    """The plan of public numbers, the same at all three parties.
+def motion_of(p: LogisticParams) -> Motion:
+    """How weights move under these parameters."""
+    opened = p.optimizer in ADAPTIVE
+    momentum = MOMENTUM if p.optimizer == "nesterov_momentum_sgd" else 0.0
+    penalty = p.alpha if p.penalty == "L2" and not opened else 0.0
+    exact = not opened and bool(momentum or penalty or p.converge_func == "weight_diff")
+    return Motion(momentum, bool(momentum), penalty, exact, opened)
+
+
+def training_plan(p: LogisticParams, rows: int, columns: Mapping[Member, int], validation: int = 0) -> Plan:
+    """The plan of public numbers, the same at all parties.
 
     Args:
         rows: of the table.
-        guest, host: weights of the two parties, the guest's with the intercept.
+        columns: weights of guest and hosts, the guest's with the intercept.
+        validation: rows that are looked at during training.
 
     Raises:
         DataError: the table is too small, too large, or a step too small for the fixed-point numbers.
     """
-    if rows < 1 or not 0 < guest <= MAX_COLUMNS or not 0 < host <= MAX_COLUMNS:
-        raise DataError("FED-252", f"{rows} rows, {guest} guest and {host} host columns", "at least one of each")
-    if rows * (guest + host) > MAX_CELLS:
-        raise DataError("FED-252", f"{rows} rows by {guest + host} columns", f"at most {MAX_CELLS} values")
-    for role, weights in (("guest", guest), ("host", host)):
-        _check_equations(role, weights, rows)
-    encoding = choose(p.learning_rate, rows, rows if p.batch_size == -1 else min(p.batch_size, rows), p.max_iter)
-    if 0 < p.decay < 2.0 ** (4 - encoding.gradient_bits):
-        raise DataError(
-            "FED-250",
-            f"learning_rate * alpha of {p.decay:g} is too small a shrinkage for protocol 'shared'",
-            f"at least 2^{4 - encoding.gradient_bits}, or penalty NONE",
-        )
-    plan = Plan(encoding, guest, host, batch_sizes(rows, p.batch_size), p.learning_rate, p.decay)
+    told = ", ".join(f"{count} columns of {member}" for member, count in sorted(columns.items()))
+    if rows < 1 or validation < 0 or not all(0 < count <= MAX_COLUMNS for count in columns.values()):
+        raise DataError("FED-252", f"{rows} rows, {told}", "at least one of each")
+    if (rows + validation) * sum(columns.values()) > MAX_CELLS:
+        raise DataError("FED-252", f"{rows} rows, {told}", f"at most {MAX_CELLS} values")
+    for member, weights in sorted(columns.items()):
+        _check_equations(member, weights, rows)
+    motion, pace = motion_of(p), Pace(p.learning_rate, p.decay, p.decay_sqrt)
+    sizes = batches(p, rows, columns) if motion.opened else batch_sizes(rows, p.batch_size)
+    slowest = 1.0 if motion.opened else pace.at(p.max_iter - 1)
+    wide = p.max_iter > 100 or p.learning_rate >= 1 or bool(motion.momentum) or motion.opened
+    encoding = choose(slowest, rows, max(sizes), wide, p.weighs_rows)
+    _check_shrinkage(motion.penalty * slowest, encoding)
+    counts = tuple(columns[member] for member in sorted(columns))
+    plan = Plan(
+        encoding, counts, sizes, pace, motion, p.init_param.fit_intercept, validation, p.converge_func == "weight_diff"
+    )
     _check_messages(plan)
     return plan
 
 
-def _check_equations(role: str, weights: int, rows: int) -> None:
+def _check_shrinkage(shrinkage: float, encoding: Encoding) -> None:
+    least = 4 - encoding.gradient_bits
+    if 0 < shrinkage < 2.0**least:
+        raise DataError(
+            "FED-250",
+            f"learning_rate * alpha of {shrinkage:g} is too small a shrinkage for protocol 'shared'",
+            f"at least 2^{least}, or penalty NONE",
+        )
+
+
+def _check_equations(member: Member, weights: int, rows: int) -> None:
     if weights * LEAST_ROWS > rows:
         raise DataError(
             "FED-259",
-            f"the {role} has {weights} weights for {rows} rows: they would tell too much of the other party's data",
+            f"the {member.role} has {weights} weights for {rows} rows: they would tell too much of the others' data",
             f"at least {LEAST_ROWS} rows per weight: take fewer columns or more rows",
         )
     if weights * GOOD_ROWS > rows:
         text = "the %s has %d weights for %d rows: they are that many equations in the other party's data"
-        log.warning(text, role, weights, rows)
+        log.warning(text, member.role, weights, rows)
 
 
 def _check_messages(plan: Plan) -> None:
     """The largest messages, before anything is sent."""
-    columns = max(plan.guest, plan.host)
-    words = max(plan.batches[0] * columns, plan.correction_words(0))
+    columns, largest = max(plan.columns), plan.batches.index(max(plan.batches))
+    rows = plan.batches[largest]
+    words = max(rows * columns, plan.validation * columns, plan.correction_words(largest), 4 * rows)
     if 8 * words + ENVELOPE > min(FEATURES_BYTES, CORRECTIONS_BYTES):
         raise DataError(
             "FED-252",
-            f"batches of {plan.batches[0]} rows by {columns} columns do not fit a message",
+            f"batches of {rows} rows by {columns} columns do not fit a message",
             "a smaller batch_size",
         )

@@ -1,101 +1,74 @@
-"""Correlated randomness for a logistic model on two parties' columns: what the dealer hands out.
+"""Correlated randomness for a logistic model on several parties' columns: what the dealer hands out.
 
 The dealer gives each party a seed; both sides draw the same uniform words from it. What cannot be random, because it
-must fit the other words, goes to the host as *corrections* (all products and sines less the guest's random shares).
+must fit the other words, goes to one party (the first host) as *corrections*: the total less all other shares.
 
-For a batch with n rows, masks A_g (n, k_g), A_h (n, k_h) of the features, which serve all epochs, and per use:
+Party 0 is the guest. For a batch with n rows, masks A_i (n, k_i) of the features, which serve all epochs, and per use
+shares, one per party, of
 
-    forward     guest + host = A_g b_h + A_h b_g      b_h: mask of the host's share of the guest's weights
-    grad_guest  guest + host = A_g^T a_h              a_h: mask of the host's share of the residuals
-    grad_host   guest + host = A_h^T a_g
-    sine, cosine of 1, 3, ... times the angle t, and of the guard's angle, for a uniform t = t_g + t_h
-    high, sign  of a uniform word r = r_g + r_h, for one truncation (``ring.truncate``)
+    forward     sum of A_i b_ij         b_ij: mask of party j's share of party i's weights
+    gradient    A_i^T (sum of a_j)      a_j: mask of party j's share of the residuals, j other than i; for all i
+    sine, cosine of 1, 3, ... times the angle t, and of the guard's angle, for a uniform t
+    high, sign  of a uniform word r, for one truncation (``ring.truncate``)
+    loss        A_y . sum of l_j        l_j: mask of host j's share of what the labels multiply
+    scaled      A_s * sum of u_j        u_j: mask of host j's share of the residuals, before the guest weighs rows
+    square      sum of q^2              q: mask of the change of weights of an epoch
 
-Every b, a, t, r is used for one message. A_g is unknown to the host, A_h to the guest; the dealer knows all of these
-words and sees none of the messages that they mask.
+Every b, a, t, r, l, u, q is used for one message. A_i is unknown to all but its owner and the dealer, who knows all of
+these words and sees none of the messages that they mask.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from federatedml.crypto.encoding import SINE_BITS, Encoding
+from federatedml.crypto.encoding import SINE_BITS
+from federatedml.crypto.lr_shapes import Plan
 from federatedml.crypto.ring import Words, encode, joined, size, split
 from federatedml.crypto.stream import Stream
 
-Layout = Mapping[str, tuple[int, ...]]
+GUEST = 0
+TOP = np.uint64(63)
+CLOSER = 1  # the party that gets the corrections
+TRAINING, VALIDATION = "features", "validation features"
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Public shapes: columns of both (with the intercept's), rows and step of each batch.
-
-    Attributes:
-        decay: how much weights shrink in each step (learning rate * alpha of L2); not 0 takes one more truncation.
-    """
-
-    encoding: Encoding
-    guest: int
-    host: int
-    batches: tuple[int, ...]
-    rate: float
-    decay: float
-
-    def step(self, batch: int) -> float:
-        """Learning rate over rows of a batch."""
-        return self.rate / self.batches[batch]
-
-    def columns(self, guest: bool) -> int:
-        """Columns of one party."""
-        return self.guest if guest else self.host
-
-    def own(self, batch: int, guest: bool) -> Layout:
-        """What a party draws from its seed for one use of a batch."""
-        n = self.batches[batch]
-        layout: dict[str, tuple[int, ...]] = {"residual": (n,), "angle": (n,), "round": (n,)}
-        if self.decay:
-            layout["update"] = (self.guest + self.host,)
-        else:
-            layout["drop"] = (self.columns(not guest),)
-        return {**layout, **self.corrections(batch)} if guest else layout
-
-    def corrections(self, batch: int) -> Layout:
-        """Words that the guest draws and the host is sent."""
-        n, terms = self.batches[batch], self.encoding.series.terms + 1
-        layout: dict[str, tuple[int, ...]] = {
-            "forward": (n,),
-            "grad_guest": (self.guest,),
-            "grad_host": (self.host,),
-            "sine": (terms, n),
-            "cosine": (terms, n),
-            "high": (n,),
-            "sign": (n,),
-        }
-        if self.decay:
-            layout |= {"update_high": (self.guest + self.host,), "update_sign": (self.guest + self.host,)}
-        return layout
-
-    def correction_words(self, batch: int) -> int:
-        """Length of the corrections of one use of a batch."""
-        return size(self.corrections(batch))
-
-
-def feature_mask(stream: Stream, batch: int, rows: int, columns: int) -> Words:
+def feature_mask(stream: Stream, batch: int, rows: int, columns: int, purpose: str = TRAINING) -> Words:
     """A, from the owner's seed."""
-    return stream.words("features", batch, rows * columns).reshape(rows, columns)
+    return stream.words(purpose, batch, rows * columns).reshape(rows, columns)
 
 
-def weight_mask(stream: Stream, use: int, columns: int) -> Words:
-    """b, from the seed of the party that holds the share."""
-    return stream.words("weights", use, columns)
+def weight_mask(stream: Stream, use: int, plan: Plan, party: int, purpose: str = "weights") -> Words:
+    """(width,) b_ij of all i in the order of the columns, from the seed of j; zeros at its own columns."""
+    block = plan.block(party)
+    mask = np.zeros(plan.width, np.uint64)
+    drawn = stream.words(purpose, use, plan.width - plan.columns[party])
+    mask[: block.start], mask[block.stop :] = drawn[: block.start], drawn[block.start :]
+    return mask
 
 
-def draw(stream: Stream, plan: Plan, batch: int, use: int, guest: bool) -> dict[str, Words]:
-    """A party's own words for one use of a batch."""
-    layout = plan.own(batch, guest)
+def label_mask(stream: Stream, plan: Plan, batch: int) -> Words:
+    """A_y, from the guest's seed."""
+    return stream.words("labels", batch, plan.loss_words(batch))
+
+
+def scale_mask(stream: Stream, plan: Plan, batch: int) -> Words:
+    """A_s, from the guest's seed."""
+    return stream.words("scales", batch, plan.batches[batch])
+
+
+def square_mask(stream: Stream, epoch: int, plan: Plan) -> Words:
+    """(width,) share of q, from the party's seed."""
+    return stream.words("square", epoch, plan.width)
+
+
+def draw(stream: Stream, plan: Plan, batch: int, use: int, party: int) -> dict[str, Words]:
+    """A party's own words for one use of a batch; all but the closer's hold its shares of what is dealt."""
+    layout = plan.own(batch, party)
+    if party != CLOSER:
+        layout |= plan.dealt(batch)
     return split(stream.words("batch", use, size(layout)), layout)
 
 
@@ -103,57 +76,94 @@ class Dealer:
     """The arbiter's side: masks of the features, and corrections per use.
 
     Args:
-        guest, host: streams of the two parties' seeds.
+        streams: of the parties' seeds, the guest's first.
     """
 
-    def __init__(self, plan: Plan, guest: Stream, host: Stream) -> None:
-        self.plan, self.guest, self.host = plan, guest, host
-        self.masks = [
-            (feature_mask(guest, i, n, plan.guest), feature_mask(host, i, n, plan.host))
-            for i, n in enumerate(plan.batches)
-        ]
+    def __init__(self, plan: Plan, streams: Sequence[Stream]) -> None:
+        self.plan, self.streams = plan, streams
+        self.masks = [self._feature_masks(i, n, TRAINING) for i, n in enumerate(plan.batches)]
+        self.held_out = self._feature_masks(0, plan.validation, VALIDATION) if plan.validation else []
+
+    def _feature_masks(self, batch: int, rows: int, purpose: str) -> list[Words]:
+        owners = zip(self.streams, self.plan.columns, strict=True)
+        return [feature_mask(stream, batch, rows, columns, purpose) for stream, columns in owners]
 
     def deal(self, batch: int, use: int) -> Words:
-        """Corrections of one use of a batch, for the host."""
-        plan, encoding = self.plan, self.plan.encoding
-        g, h = draw(self.guest, plan, batch, use, True), draw(self.host, plan, batch, use, False)
-        guest_features, host_features = self.masks[batch]
-        forward = guest_features @ weight_mask(self.host, use, plan.guest)
-        forward += host_features @ weight_mask(self.guest, use, plan.host)
-        sine, cosine = encode(encoding.waves(g["angle"] + h["angle"]), SINE_BITS)
-        r = g["round"] + h["round"]
-        dealt = {
-            "forward": forward,
-            "grad_guest": h["residual"] @ guest_features,
-            "grad_host": g["residual"] @ host_features,
-            "sine": sine,
-            "cosine": cosine,
-            "high": r >> encoding.dropped_bits(plan.step(batch)),
-            "sign": r >> 63,
+        """Corrections of one use of a batch, for the closer."""
+        plan, layout = self.plan, self.plan.dealt(batch)
+        drawn = [draw(stream, plan, batch, use, party) for party, stream in enumerate(self.streams)]
+        dealt = self._rounding(batch, drawn) | self._products(batch, use, drawn)
+        sine, cosine = encode(plan.encoding.waves(_total(d["angle"] for d in drawn)), SINE_BITS)
+        dealt |= {"sine": sine, "cosine": cosine}
+        for party, shares in enumerate(drawn):
+            if party != CLOSER:
+                for name, words in dealt.items():
+                    words -= shares[name]
+        return joined(dealt, layout)
+
+    def _products(self, batch: int, use: int, drawn: Sequence[Mapping[str, Words]]) -> dict[str, Words]:
+        plan, masks = self.plan, self.masks[batch]
+        residuals = _total(d["residual"] for d in drawn)
+        gradient = [(residuals - d["residual"]) @ mask for d, mask in zip(drawn, masks, strict=True)]
+        linear = _total(d["linear"] for d in drawn[1:])
+        found = {
+            "gradient": np.concatenate(gradient),
+            "loss": np.atleast_1d(label_mask(self.streams[GUEST], plan, batch) @ linear),
         }
-        if plan.decay:
-            u = g["update"] + h["update"]
-            dealt |= {"update_high": u >> encoding.gradient_bits, "update_sign": u >> 63}
-        layout = plan.corrections(batch)
-        return joined({name: dealt[name] - g[name] for name in layout}, layout)
+        if not plan.motion.opened:
+            found["forward"] = self._forward(masks, "weights", use)
+        if plan.encoding.weighted:
+            scaled: Words = scale_mask(self.streams[GUEST], plan, batch) * _total(d["unscaled"] for d in drawn[1:])
+            found["scaled"] = scaled
+        return found
 
-    def deal_loss(self, epoch: int) -> Words:
-        """The correction (one word) of the product of labels and shares, once an epoch: A_y . b - c."""
-        rows = sum(self.plan.batches)
-        labels = label_mask(self.guest, rows)
-        return np.atleast_1d(labels @ linear_mask(self.host, epoch, rows)) - loss_share(self.guest, epoch)
+    def _forward(self, masks: Sequence[Words], purpose: str, use: int) -> Words:
+        plan = self.plan
+        b = _total(weight_mask(stream, use, plan, party, purpose) for party, stream in enumerate(self.streams))
+        return _total(mask @ b[plan.block(party)] for party, mask in enumerate(masks))
+
+    def _rounding(self, batch: int, drawn: Sequence[Mapping[str, Words]]) -> dict[str, Words]:
+        plan = self.plan
+        r = _total(d["round"] for d in drawn)
+        dropped = np.uint64(plan.encoding.dropped_bits(plan.first_step(batch)))
+        found: dict[str, Words] = {"high": r >> dropped, "sign": r >> TOP}
+        if plan.updates:
+            u = _total(d["update"] for d in drawn).reshape(plan.updates, plan.width)
+            bits = np.array(plan.update_bits, np.uint64)[:, None]
+            found |= {"update_high": (u >> bits).ravel(), "update_sign": (u >> TOP).ravel()}
+        return found
+
+    def deal_validation(self, round: int) -> Words:
+        """Correction (rows,) of the predictor of the validation rows."""
+        forward = self._forward(self.held_out, VALIDATION, round)
+        for party, stream in enumerate(self.streams):
+            if party != CLOSER:
+                forward -= validation_share(stream, round, self.plan)
+        return forward
+
+    def deal_square(self, epoch: int) -> Words:
+        """Correction (1,) of the sum of squares of the mask of an epoch's change."""
+        q = _total(square_mask(stream, epoch, self.plan) for stream in self.streams)
+        share = np.atleast_1d(q @ q)
+        for party, stream in enumerate(self.streams):
+            if party != CLOSER:
+                share -= square_share(stream, epoch)
+        return share
 
 
-def label_mask(stream: Stream, rows: int) -> Words:
-    """A_y, from the guest's seed."""
-    return stream.words("labels", 0, rows)
+def validation_share(stream: Stream, round: int, plan: Plan) -> Words:
+    """(rows,) a party's share of the validation rows' ``forward``; the closer's is dealt."""
+    return stream.words("validation forward", round, plan.validation)
 
 
-def linear_mask(stream: Stream, epoch: int, rows: int) -> Words:
-    """b of the host's shares of z / 2, once an epoch."""
-    return stream.words("linear", epoch, rows)
+def square_share(stream: Stream, epoch: int) -> Words:
+    """(1,) a party's share of the sum of q^2; the closer's is dealt."""
+    return stream.words("square share", epoch, 1)
 
 
-def loss_share(stream: Stream, epoch: int) -> Words:
-    """The guest's share c of A_y . b: one word."""
-    return stream.words("loss", epoch, 1)
+def _total(shares: Iterable[Words]) -> Words:
+    first, *rest = shares
+    total = first.copy()
+    for share in rest:
+        total += share
+    return total

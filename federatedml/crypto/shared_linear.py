@@ -1,12 +1,12 @@
-"""One party's side of a logistic model whose weights, residuals and gradients are additive shares of two parties.
+"""One party's side of a logistic model whose residuals and gradients (and weights) are additive shares of all parties.
 
 Everything here is local: what leaves and what comes is in the component's role functions. With X the party's own
-features (n, k), E the peer's features less their mask, d what the peer sent, every value a word modulo 2^64:
+features (n, k), E those of the others less their masks, d what another party sent, every value a word modulo 2^64:
 
-    z         = X (w_own + d) + E b + forward            own columns on both shares, peer's columns on mine
+    z         = X (w_own + sum of d) + E b + forward     own columns on all shares, the others' columns on mine
     residual  = step (sigmoid(z) - y)                    sin k z = sin k delta cos k t + cos k delta sin k t
-    gradient  = X^T (r + d) + c                          of the own weights
-    gradient' = E^T a + c'                               the share of the peer's
+    gradient  = X^T (r + sum of d) + c                   of the own weights
+    gradient' = E^T a + c'                               my share of the others'
 
 Correctness: X v = X (v - b) + (X - A) b + A b, and the dealer's c are shares of A b.
 """
@@ -15,180 +15,254 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from federatedml.crypto.dealer import Plan, draw, feature_mask, label_mask, linear_mask, loss_share, weight_mask
-from federatedml.crypto.encoding import GUARD, GUARD_BITS, SINE_BITS, WEIGHT_BITS
-from federatedml.crypto.ring import Floats, Words, decode, drop_bits, encode, split, truncate
+from federatedml.crypto.dealer import (
+    GUEST,
+    TRAINING,
+    VALIDATION,
+    draw,
+    feature_mask,
+    label_mask,
+    scale_mask,
+    square_mask,
+    square_share,
+    validation_share,
+    weight_mask,
+)
+from federatedml.crypto.encoding import GUARD, SINE_BITS, WEIGHT_BITS
+from federatedml.crypto.lr_shapes import Plan
+from federatedml.crypto.ring import Floats, Words, decode, encode, low, split, truncate
 from federatedml.crypto.stream import Stream
-from federatedml.errors import ProtocolError
 
 Pads = Mapping[str, Words]
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What only the guest has: (n,) labels, zeros and ones, and weights of the rows (all one where there are none)."""
+
+    labels: Floats
+    scales: Floats
+
+
 class Side:
-    """State of one party during a training.
+    """One party's values during a training, but for weights (``shared_weights``).
 
     Args:
+        party: 0 is the guest.
         stream: of the seed that the dealer gave this attempt.
         features: (n, k) of all rows in the order of the batches, with the intercept's column if there is one.
-        labels: (n,) zeros and ones at the guest, None at the host.
-        intercept: whether the guest's last column is the intercept, which does not shrink.
+        answers: at the guest, in the same order.
     """
 
-    def __init__(self, plan: Plan, stream: Stream, features: Floats, labels: Floats | None, intercept: bool) -> None:
-        self.plan, self.stream, self.guest = plan, stream, labels is not None
+    def __init__(self, plan: Plan, party: int, stream: Stream, features: Floats, answers: Answers | None) -> None:
+        self.plan, self.party, self.stream = plan, party, stream
         cuts = np.cumsum(plan.batches)[:-1]
         self.features = np.split(encode(features, plan.encoding.feature_bits), cuts)
-        self.centred = [] if labels is None else np.split(0.5 - labels, cuts)
-        self.signs = None if labels is None else encode(1 - 2 * labels, 0)  # 1 - 2 y, (rows,)
-        self.masked: list[Words] = []  # the peer's features less their mask, per batch
-        self.masked_signs: Words = np.zeros(0, np.uint64)  # at the host: 1 - 2 y less its mask
-        self.own: Words = np.zeros(plan.columns(self.guest), np.uint64)
-        self.mask: Words = np.zeros(0, np.uint64)  # of the share of the peer's weights, for the next batch
-        self.peer: Words = np.zeros(plan.columns(not self.guest), np.uint64)
-        decay = np.full(plan.guest + plan.host, plan.decay)
-        if intercept:
-            decay[plan.guest - 1] = 0.0
-        self.decay = encode(decay, plan.encoding.gradient_bits)
+        self.masked: list[Words] = []  # (n, width - k): the others' features less their masks, per batch
+        self.centred: list[Floats] = []  # at the guest: 0.5 - y
+        self.scales: list[Words] = []  # at the guest: weights of rows; at a host the same less their mask
+        self.signs: list[Words] = []  # at the guest: what the labels multiply; at a host the same less its mask
+        if answers is not None:
+            self._take_answers(answers, cuts)
+        self.mask: Words = np.zeros(0, np.uint64)  # of the weights, for the next batch
         self.start_epoch()
 
+    def _take_answers(self, answers: Answers, cuts: NDArray[np.int64]) -> None:
+        self.centred = np.split(0.5 - answers.labels, cuts)
+        bits = self.plan.encoding.scale_bits
+        self.scales = np.split(encode(answers.scales, bits), cuts)
+        bits = self.plan.encoding.label_bits
+        self.signs = np.split(encode(answers.scales * (1 - 2 * answers.labels), bits), cuts)
+        if self.plan.encoding.weighted:
+            even = np.split(encode(answers.scales, bits), cuts)
+            self.signs = [np.concatenate(pair) for pair in zip(self.signs, even, strict=True)]
+
     def start_epoch(self) -> None:
-        """Forget the sums of the last epoch."""
-        self.linear: list[Words] = []  # shares of z / 2, per batch
-        self.sums = np.zeros(2, np.uint64)  # shares of the sums of the loss' even part and of the guard's cosines
+        """Forget the sums of the last epoch: shares of the loss less its constant, and of the guard's cosines."""
+        self.sums = np.zeros(2, np.uint64)
+
+    @property
+    def block(self) -> slice:
+        """Where my weights are."""
+        return self.plan.block(self.party)
+
+    def others(self, words: Words) -> Words:
+        """All but my own columns' entries of (width,) words."""
+        return np.concatenate([words[: self.block.start], words[self.block.stop :]])
 
     def hidden_features(self, batch: int) -> Words:
         """E = X - A of a batch: uniform to everybody but the dealer. Made once per attempt."""
         X = self.features[batch]
-        return X - feature_mask(self.stream, batch, *X.shape)
+        return X - feature_mask(self.stream, batch, X.shape[0], X.shape[1], TRAINING)
 
-    def hidden_weights(self, use: int) -> Words:
-        """Share of the peer's weights less its mask, for the next call of ``predictor``."""
-        self.mask = weight_mask(self.stream, use, len(self.peer))
-        return self.peer - self.mask
+    def hidden_signs(self, batch: int) -> Words:
+        """At the guest: what the labels multiply less its mask. Made once per attempt."""
+        return self.signs[batch] - label_mask(self.stream, self.plan, batch)
+
+    def hidden_scales(self, batch: int) -> Words:
+        """At the guest: the weights of rows less their mask. Made once per attempt."""
+        return self.scales[batch] - scale_mask(self.stream, self.plan, batch)
+
+    def hidden_weights(self, weights: Words, use: int) -> Words:
+        """(width,) shares less their masks, for the next call of ``predictor``; the own entries mean nothing."""
+        self.mask = weight_mask(self.stream, use, self.plan, self.party)
+        return weights - self.mask
 
     def pads(self, batch: int, use: int, corrections: Words | None) -> Pads:
-        """The words of one use of a batch; the host's need the dealer's corrections."""
-        own = draw(self.stream, self.plan, batch, use, self.guest)
-        return own if corrections is None else {**own, **split(corrections, self.plan.corrections(batch))}
+        """The words of one use of a batch; one party's need the dealer's corrections."""
+        own = draw(self.stream, self.plan, batch, use, self.party)
+        return own if corrections is None else {**own, **split(corrections, self.plan.dealt(batch))}
 
-    def predictor(self, batch: int, d: Words, pads: Pads) -> Words:
-        """Share of z, (n,)."""
-        z: Words = self.features[batch] @ (self.own + d)
-        z += self.masked[batch] @ self.mask
-        return z + pads["forward"]
+    def predictor(self, batch: int, weights: Words, pads: Pads) -> Words:
+        """Share of z, (n,).
 
-    def residual(self, batch: int, delta: Words, pads: Pads) -> Words:
-        """Share of step * (sigmoid(z) - 1/2), (n,), before it drops bits; adds to the sums of the epoch.
+        Args:
+            weights: (k,) my shares of my weights and all others', masked.
+        """
+        z: Words = self.features[batch] @ weights
+        if self.plan.motion.opened:
+            return z
+        z += self.masked[batch] @ self.others(self.mask)
+        z += pads["forward"]
+        return z
+
+    def residual(self, batch: int, epoch: int, delta: Words, pads: Pads) -> tuple[Words, Words]:
+        """Shares, (n,) of step * (sigmoid(z) - 1/2) before it drops bits, and of what the labels multiply.
+
+        Adds to the sums of the epoch.
 
         Args:
             delta: z - t, opened.
         """
-        encoding, step, sine, cosine = self.plan.encoding, self.plan.step(batch), pads["sine"], pads["cosine"]
-        series = encoding.series
-        waves = encoding.waves(delta)
+        encoding, sine, cosine = self.plan.encoding, pads["sine"], pads["cosine"]
+        series, waves = encoding.series, encoding.waves(delta)
         wave, guard = waves[:, :-1], waves[:, -1:]
-        s, c = encode(wave * (series.sigmoid * step), encoding.factor_bits(step))
+        factors = series.sigmoid * self.plan.step(batch, epoch)
+        s, c = encode(wave * factors, encoding.factor_bits(self.plan.first_step(batch)))
         share = _of_sines(s, c, sine, cosine)
         s, c = encode(wave * series.linear, encoding.loss_bits)
-        self.linear.append(_of_sines(s, c, sine, cosine))
+        linear = _of_sines(s, c, sine, cosine)
+        s, c = encode(guard, encoding.guard_bits)
+        self.sums[1:] += _of_cosines(s, c, sine[-1:], cosine[-1:])
         s, c = encode(wave * series.even, encoding.loss_bits)
-        even = _of_cosines(s, c, sine, cosine)
-        s, c = encode(guard, GUARD_BITS)
-        self.sums += np.concatenate([even, _of_cosines(s, c, sine[-1:], cosine[-1:])])
-        return share
+        if encoding.weighted:
+            return share, np.concatenate([linear, -_even_of_rows(s, c, sine, cosine)])
+        self.sums[:1] -= _of_cosines(s, c, sine, cosine)
+        return share, linear
 
-    def rounded(self, batch: int, opened: Words, pads: Pads) -> Words:
-        """Share of step * (sigmoid(z) - y), (n,)."""
-        encoding, step = self.plan.encoding, self.plan.step(batch)
-        share = truncate(opened, encoding.dropped_bits(step), pads["high"], pads["sign"], self.guest)
-        if not self.guest:
+    def weighed(self, batch: int, share: Words, received: Sequence[Words], pads: Pads) -> Words:
+        """Share of the residuals times the weights of rows, (n,)."""
+        if self.party == GUEST:
+            return self.scales[batch] * (share + _sum(received, share)) + pads["scaled"]
+        return self.scales[batch] * pads["unscaled"] + pads["scaled"]
+
+    def add_loss(self, batch: int, linear: Words, received: Sequence[Words], pads: Pads) -> None:
+        """Add a batch to the loss: the labels times the shares of all parties."""
+        other = linear + _sum(received, linear) if self.party == GUEST else pads["linear"]
+        self.sums[:1] += np.atleast_1d(self.signs[batch] @ other) + pads["loss"]
+
+    def rounded(self, batch: int, epoch: int, opened: Words, pads: Pads) -> Words:
+        """Share of step * (sigmoid(z) - y), weighted, (n,)."""
+        encoding, guest = self.plan.encoding, self.party == GUEST
+        bits = encoding.dropped_bits(self.plan.first_step(batch))
+        share = truncate(opened, bits, pads["high"], pads["sign"], guest)
+        if not guest:
             return share
-        return share + encode(self.centred[batch] * step, encoding.residual_bits)
+        labels = self.centred[batch] * self.plan.step(batch, epoch) * decode(self.scales[batch], encoding.scale_bits)
+        return share + encode(labels, encoding.residual_bits)
 
-    def own_gradient(self, batch: int, r: Words, d: Words, pads: Pads) -> Words:
-        """Share of the gradient of the own weights; ``d`` is the peer's share of the residuals less its mask."""
-        gradient: Words = (r + d) @ self.features[batch]
-        return gradient + pads["grad_guest" if self.guest else "grad_host"]
+    def own_gradient(self, batch: int, r: Words, received: Sequence[Words], pads: Pads) -> Words:
+        """(k,) share of the gradient of the own weights; ``received`` are the others' residuals less their masks."""
+        gradient: Words = (r + _sum(received, r)) @ self.features[batch]
+        return gradient + pads["gradient"][self.block]
 
-    def peer_gradient(self, batch: int, pads: Pads) -> Words:
-        """Share of the gradient of the peer's weights; known before any message of the round."""
+    def other_gradient(self, batch: int, pads: Pads) -> Words:
+        """(width - k,) share of the gradient of the others' weights; known before any message of the round."""
         gradient: Words = pads["residual"] @ self.masked[batch]
-        return gradient + pads["grad_host" if self.guest else "grad_guest"]
+        return gradient + self.others(pads["gradient"])
 
-    def step_peer(self, pads: Pads) -> None:
-        """Move my share of the peer's weights (no decay)."""
-        self.peer = self.peer + drop_bits(pads["drop"], self.plan.encoding.gradient_bits)
+    def hidden_change(self, epoch: int, change: Words) -> Words:
+        """(width,) share of an epoch's change of weights, less its mask; opened to all."""
+        return change - square_mask(self.stream, epoch, self.plan)
 
-    def step_own(self, masked_gradient: Words) -> None:
-        """Move my share of my weights (no decay)."""
-        self.own = self.own - drop_bits(masked_gradient, self.plan.encoding.gradient_bits)
-
-    def change(self, own: Words, peer: Words) -> Words:
-        """Shares of gradient + decay * weights for guest's, then host's columns, before bits are dropped."""
-        gradient, weights = ([own, peer], [self.own, self.peer]) if self.guest else ([peer, own], [self.peer, self.own])
-        return np.concatenate(gradient) + self.decay * np.concatenate(weights)
-
-    def step_both(self, opened: Words, pads: Pads) -> None:
-        """Move my shares of all weights by an opened, masked ``change``."""
-        bits = self.plan.encoding.gradient_bits
-        moved = truncate(opened, bits, pads["update_high"], pads["update_sign"], self.guest)
-        guest, host = np.split(moved, [self.plan.guest])
-        self.own = self.own - (guest if self.guest else host)
-        self.peer = self.peer - (host if self.guest else guest)
-
-    def hidden_labels(self) -> Words:
-        """At the guest: 1 - 2 y less its mask, (rows,). Made once per attempt."""
-        return self._labels() - label_mask(self.stream, self.plan.encoding.rows)
-
-    def host_sums(self, epoch: int, correction: Words) -> tuple[Words, Words]:
-        """At the host: masked shares of z / 2 (rows,), and shares of the sums that the guest opens, (2,)."""
-        b = linear_mask(self.stream, epoch, self.plan.encoding.rows)
-        loss = np.atleast_1d(self.masked_signs @ b) + correction - self.sums[:1]
-        return np.concatenate(self.linear) - b, np.concatenate([loss, self.sums[1:]])
-
-    def opened_sums(self, epoch: int, d: Words, sums: Words) -> Words:
-        """At the guest: sum of (1 - 2 y) z / 2 less the even part of the loss, and of the guard's cosines, (2,)."""
-        loss = np.atleast_1d(self._labels() @ (np.concatenate(self.linear) + d)) + loss_share(self.stream, epoch)
-        return np.concatenate([loss - self.sums[:1], self.sums[1:]]) + sums
-
-    def _labels(self) -> Words:
-        if self.signs is None:
-            raise ProtocolError("FED-383", "only the guest has labels")
-        return self.signs
-
-    def start(self, weights: Floats) -> None:
-        """Own initial weights; the peer's share of them is zero."""
-        self.own = encode(weights, WEIGHT_BITS)
-
-    def reduced(self, share: Words) -> Words:
-        """A share of weights as it is opened: without the bits that mean nothing."""
-        return share if self.plan.decay else np.left_shift(share, np.uint64(self.plan.encoding.gradient_bits))
-
-    def opened_weights(self, received: Words) -> Floats:
-        """Own final weights from the peer's reduced share."""
-        extra = 0 if self.plan.decay else self.plan.encoding.gradient_bits
-        return decode(self.reduced(self.own) + received, extra + WEIGHT_BITS)
+    def squared(self, epoch: int, opened: Words, correction: Words | None) -> Words:
+        """(1,) share of the sum of squares of the change, of which ``opened`` is all less the masks."""
+        share = square_share(self.stream, epoch) if correction is None else correction
+        cross: Words = np.atleast_1d(opened @ square_mask(self.stream, epoch, self.plan))
+        share = share + cross + cross
+        square: Words = np.atleast_1d(opened @ opened)
+        return share + square if self.party == GUEST else share
 
 
-def mean_loss(plan: Plan, opened: Words) -> float:
-    """Mean logistic loss of the epoch, from the opened sum; off by at most 0.01 by the series."""
+class HeldOut:
+    """One party's side of the rows that are predicted during training: X w, opened to the guest.
+
+    Args:
+        features: (rows, k) in the order of the table.
+    """
+
+    def __init__(self, side: Side, features: Floats) -> None:
+        self.side, self.features = side, encode(features, side.plan.encoding.feature_bits)
+        self.masked: Words = np.zeros((0, 0), np.uint64)
+
+    def hidden_features(self) -> Words:
+        """The rows less their mask, once an attempt."""
+        rows, columns = self.features.shape
+        return self.features - feature_mask(self.side.stream, 0, rows, columns, VALIDATION)
+
+    def hidden_weights(self, weights: Words, round: int) -> Words:
+        """(width,) shares less their masks."""
+        return weights - self._mask(round)
+
+    def predictor(self, round: int, weights: Words, correction: Words | None) -> Words:
+        """Share of z, (rows,); see ``Side.predictor``."""
+        side = self.side
+        z: Words = self.features @ weights
+        if not side.plan.motion.opened:
+            z += self.masked @ side.others(self._mask(round))
+            z += validation_share(side.stream, round, side.plan) if correction is None else correction
+        return low(z, side.plan.encoding.angle_bits)
+
+    def opened(self, z: Words) -> Floats:
+        """(rows,) real numbers of the sum of all shares, which counts modulo 2^angle_bits."""
+        encoding = self.side.plan.encoding
+        extra = np.uint64(64 - encoding.angle_bits)
+        return decode(z << extra, int(extra) + encoding.z_bits)
+
+    def _mask(self, round: int) -> Words:
+        return weight_mask(self.side.stream, round, self.side.plan, self.side.party, VALIDATION)
+
+
+def mean_loss(plan: Plan, opened: Words, scales: float) -> float:
+    """Mean logistic loss of the epoch, from the opened sum; off by at most 0.01 (times ``scales``) by the series.
+
+    Args:
+        scales: mean weight of a row.
+    """
     encoding = plan.encoding
-    return encoding.series.constant + float(decode(opened, encoding.loss_bits + SINE_BITS)[0]) / encoding.rows
+    bits = encoding.loss_bits + SINE_BITS + encoding.label_bits
+    return encoding.series.constant * scales + float(decode(opened, bits)[0]) / encoding.rows
 
 
 def rms_predictor(plan: Plan, opened: Words) -> float:
     """Root mean square of z of the epoch, from the opened sum of cos(pi z / GUARD); saturates at about 460."""
-    cosines = float(decode(opened, GUARD_BITS + SINE_BITS)[0]) / plan.encoding.rows
+    cosines = float(decode(opened, plan.encoding.guard_bits + SINE_BITS)[0]) / plan.encoding.rows
     return float(GUARD / np.pi * np.sqrt(2 * max(1 - cosines, 0.0)))
 
 
+def squared_norm(opened: Words) -> float:
+    """Sum of squares of the change of all weights."""
+    return float(decode(opened, 2 * WEIGHT_BITS)[0])
+
+
 def batch_order(ids: NDArray[np.object_]) -> NDArray[np.int64]:
-    """A permutation of the rows that depends on the ids alone, the same at both parties and on every machine."""
+    """A permutation of the rows that depends on the ids alone, the same at all parties and on every machine."""
     order: NDArray[np.int64] = np.argsort(
         Stream(ids_digest(ids), b"batches").words("order", 0, len(ids)), kind="stable"
     )
@@ -206,10 +280,24 @@ def batch_sizes(rows: int, size: int) -> tuple[int, ...]:
     return (*[size] * (rows // size), *([rows % size] if rows % size else []))
 
 
+def _sum(received: Sequence[Words], like: Words) -> Words:
+    total = np.zeros_like(like)
+    for words in received:
+        total += words
+    return total
+
+
 def _of_sines(s: Words, c: Words, sine: Words, cosine: Words) -> Words:
     """(n,) share of the weighted sum of sines of multiples of z; the guard's row, the last, is left out."""
     terms = len(s)
     share: Words = np.einsum("kn,kn->n", s, cosine[:terms]) + np.einsum("kn,kn->n", c, sine[:terms])
+    return share
+
+
+def _even_of_rows(s: Words, c: Words, sine: Words, cosine: Words) -> Words:
+    """(n,) share of the weighted sum of cosines of multiples of z."""
+    terms = len(s)
+    share: Words = np.einsum("kn,kn->n", c, cosine[:terms]) - np.einsum("kn,kn->n", s, sine[:terms])
     return share
 
 

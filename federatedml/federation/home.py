@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from federatedml.compute.choice import EngineName, compute_engine
+from federatedml.compute.cluster import Tls
+from federatedml.compute.engine import Compute
 from federatedml.errors import PolicyError
 from federatedml.federation.identity import KeyPair
 
+_LOOPBACK = re.compile(r"tcp://(127(\.\d+){3}|localhost|\[::1\]):\d+$")
 MAX_SOCKET_PATH = 107  # bytes of sun_path that Linux leaves
 
 
@@ -58,6 +64,33 @@ class TransportSettings(_Model):
     queue: int = Field(default=128, ge=16, description="that the gateway keeps for one peer, and for one worker")
 
 
+class ClusterTls(_Model):
+    """PEM files by which this party and its own cluster know each other; not those that peers know it by."""
+
+    ca: str
+    cert: str
+    key: str
+
+
+class ComputeConfig(_Model):
+    """Where the parts of a step's work run."""
+
+    engine: EngineName = Field(default=EngineName.AUTO, strict=False)
+    workers: int | None = Field(default=None, ge=1, le=1024, description="parts at once; null: all cores")
+    address: str | None = Field(default=None, pattern=r"^(tls|tcp)://[^\s/]+:[0-9]+$", description="Dask scheduler")
+    tls: ClusterTls | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> ComputeConfig:
+        if (self.address is not None) != (self.engine is EngineName.DASK):
+            raise ValueError("address is for engine dask, which needs it")
+        if (self.tls is not None) != (self.address or "").startswith("tls://"):
+            raise ValueError("tls is for an address tls://HOST:PORT, which needs it")
+        if (self.address or "").startswith("tcp://") and not _LOOPBACK.match(self.address or ""):
+            raise ValueError("tcp:// is for this machine (127.0.0.1, localhost): other machines are reached by tls://")
+        return self
+
+
 class PartyConfig(_Model):
     """``party.yaml``."""
 
@@ -70,6 +103,7 @@ class PartyConfig(_Model):
     features: Features | None = None
     peer_timeout: float = Field(default=600.0, gt=0, description="seconds of silence after which a peer is given up")
     transport: TransportSettings = TransportSettings()
+    compute: ComputeConfig = ComputeConfig()
     parallelism: int = Field(default=6, ge=1, le=64, description="worker slots of the embedded Airflow")
 
 
@@ -136,6 +170,16 @@ class PartyHome:
         return self.root / "gateway" / "gateway.db"
 
     @property
+    def budgets_db(self) -> Path:
+        """What peers have learned over jobs, durable."""
+        return self.root / "gateway" / "budgets.db"
+
+    @property
+    def vault(self) -> Path:
+        """Keys and lists that outlive a job, until they expire (0700)."""
+        return self.root / "gateway" / "vault"
+
+    @property
     def airflow(self) -> Path:
         """AIRFLOW_HOME."""
         return self.root / "airflow"
@@ -178,7 +222,15 @@ class PartyHome:
     @property
     def socket(self) -> Path:
         """The gateway's Unix socket for this party's own processes."""
-        path = self.run / "gateway.sock"
+        return self._socket("gateway.sock")
+
+    @property
+    def scheduler_socket(self) -> Path:
+        """Where the embedded scheduler takes nudges."""
+        return self._socket("scheduler.sock")
+
+    def _socket(self, name: str) -> Path:
+        path = self.run / name
         if len(str(path).encode()) > MAX_SOCKET_PATH:
             raise PolicyError(
                 "FED-512", f"{path} is longer than the {MAX_SOCKET_PATH} bytes of a socket's path", "use a shorter home"
@@ -195,6 +247,13 @@ class PartyHome:
         """Party id -> CA of every peer, and of this party itself."""
         found = {path.stem: path.read_bytes() for path in (self.root / "pki/peers").glob("*.pem")}
         return {**found, self.config.party_id: (self.root / "pki/ca.pem").read_bytes()}
+
+    def compute(self) -> AbstractContextManager[Compute]:
+        """The party's engine for parts of a step's work, until the block ends; paths of ``tls`` start at the home."""
+        found, tls = self.config.compute, None
+        if found.tls is not None:
+            tls = Tls(*(str(self.root / path) for path in (found.tls.ca, found.tls.cert, found.tls.key)))
+        return compute_engine(found.engine, found.workers, found.address or "", tls)
 
     # Addresses of this party's own processes
     @property

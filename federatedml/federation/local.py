@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from federatedml.component import Component, Inputs, Outputs
+from federatedml.compute.engine import SERIAL, Compute
 from federatedml.errors import AttemptEnded, PeerError
 from federatedml.federation.box import AttemptKey, Box, MessageKey, MetricPoint, Transport
 from federatedml.federation.checkpoint import Checkpoint, CheckpointStore, State
@@ -65,10 +66,11 @@ class _Watched:
     inner: Transport
     reach: Callable[[Point, int], None]
     sent: list[Sent]
+    bodies: bool
 
     def send(self, key: MessageKey, body: bytes) -> None:
         self.reach(Point.SEND, key.round)
-        self.sent.append(Sent(key, len(body), body))
+        self.sent.append(Sent(key, len(body), body if self.bodies else b""))
         self.inner.send(key, body)
 
     def recv(self, key: MessageKey) -> bytes:
@@ -119,12 +121,21 @@ class LocalNetwork:
     Args:
         folder: where checkpoints go, one sub-folder per member.
         timeout: seconds that a ``recv`` waits before the step is called dead-locked.
+        compute: the machine's cores, once for all members.
+        bodies: keep every message as an observer sees it; without, only its key and size.
     """
 
     def __init__(
-        self, folder: Path, faults: Faults | None = None, timeout: float = 60.0, max_attempts: int = 20
+        self,
+        folder: Path,
+        faults: Faults | None = None,
+        timeout: float = 60.0,
+        max_attempts: int = 20,
+        compute: Compute = SERIAL,
+        bodies: bool = True,
     ) -> None:
         self.folder, self.faults, self.timeout, self.max_attempts = folder, faults or Faults(), timeout, max_attempts
+        self.compute, self.bodies = compute, bodies
         self.weather = Weather(self.faults)
         self.sent: list[Sent] = []
         self.reached: list[Reached] = []
@@ -164,6 +175,7 @@ class LocalNetwork:
             FedError: the first error of any member's role function.
         """
         members = sorted(params)
+        component = component.variant(component, params[members[0]])
         stored: dict[Member, dict[tuple[int, int], bytes]] = {m: {} for m in members}
         covered: dict[Member, list[MetricPoint]] = {m: [] for m in members}
         resumed: list[int | None] = []
@@ -232,10 +244,11 @@ class _Run:
             me,
             self.members,
             self.component.topic_table(),
-            _Watched(self.exchange.transport(me), reach, self.network.sent),
+            _Watched(self.exchange.transport(me), reach, self.network.sent, self.network.bodies),
             self.key,
             store,
             resume=store.load(*resume, stored[resume]) if resume else None,
+            compute=self.network.compute,
             on_metric=self.metrics[me].append,
             on_progress=partial(on_progress, me),
             on_checkpoint=lambda c: stored.__setitem__((c.attempt, c.round), c.digest),

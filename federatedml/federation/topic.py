@@ -20,6 +20,7 @@ class Carries(StrEnum):
     PUBLIC_KEY = "public key"
     CIPHERTEXT = "ciphertexts"
     BLINDED_IDS = "blinded ids"
+    HASHED_IDS = "hashed ids, open to whoever tries ids"
     SHARED_IDS = "sample ids of the intersection"
     RANDOMNESS = "correlated randomness"
     MASKED = "uniformly masked values"

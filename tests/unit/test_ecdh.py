@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from federatedml.crypto.ecdh import PRIME, Blinding, checked, hash_to_curve, jacobi, normalised, shuffled
+from federatedml.compute.engine import SERIAL
+from federatedml.crypto.byte_rows import all_different, equal_pairs
+from federatedml.crypto.ecdh import PRIME, Blinding, Points, checked, hash_to_curve, normalised
 from federatedml.errors import ProtocolError
 
 # RFC 9380, appendix J.4.2: curve25519_XMD:SHA-512_ELL2_NU_, message -> Q.x
@@ -53,11 +58,10 @@ def test_blinding_gives_the_value_of_rfc_7748(monkeypatch: pytest.MonkeyPatch) -
 @settings(max_examples=30, deadline=None)
 def test_two_ids_meet_exactly_if_they_are_equal(ours: list[str], theirs: list[str]) -> None:
     a, b = Blinding(), Blinding()
-    mine = b.apply(checked(a.apply(hash_to_curve(x.encode() for x in ours))))
-    yours = a.apply(checked(b.apply(hash_to_curve(y.encode() for y in theirs))))
-    met = {point.tobytes() for point in mine} & {point.tobytes() for point in yours}
-    assert len(met) == len(set(ours) & set(theirs))
-    assert [bool(p.tobytes() in met) for p in mine] == [x in theirs for x in ours]
+    mine = b.apply(a.hashed([x.encode() for x in ours], b"job"))
+    yours = a.apply(b.hashed([y.encode() for y in theirs], b"job"))
+    met = [(ours[i], theirs[j]) for i, j in zip(*equal_pairs(mine, yours), strict=True)]
+    assert sorted(met) == sorted((x, x) for x in set(ours) & set(theirs))
 
 
 def test_context_and_domain_separate_uses() -> None:
@@ -73,8 +77,12 @@ def test_two_attempts_cannot_be_linked() -> None:
 
 
 def test_hashes_lie_on_the_curve() -> None:
-    found = hash_to_curve(str(i).encode() for i in range(500))
-    assert checked(found, 500) is found
+    accepted(hash_to_curve(str(i).encode() for i in range(500)), 500)
+
+
+def accepted(points: Points, count: int) -> None:
+    """What a party does with a peer's list."""
+    Blinding().apply(all_different(checked(points, count)))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +101,7 @@ def test_hashes_lie_on_the_curve() -> None:
 )
 def test_points_that_are_not_on_the_curve_are_refused(hostile: np.ndarray, count: int) -> None:
     with pytest.raises(ProtocolError, match="FED-370"):
-        checked(hostile, count)
+        accepted(hostile, count)
 
 
 @pytest.mark.parametrize("coordinate", SMALL_ORDER)
@@ -106,26 +114,10 @@ def test_half_of_all_coordinates_is_on_the_twist_and_refused() -> None:
     refused = 0
     for u in range(100, 300):
         try:
-            checked(points(u))
+            Blinding().apply(points(u))
         except ProtocolError:
             refused += 1
     assert 60 < refused < 140
-
-
-@given(st.integers(0, PRIME - 1))
-@settings(max_examples=50)
-def test_jacobi_is_eulers_criterion(value: int) -> None:
-    power = pow(value, (PRIME - 1) // 2, PRIME)
-    assert jacobi(value, PRIME) == (-1 if power == PRIME - 1 else power)
-
-
-@pytest.mark.parametrize("count", [0, 1, 1000])
-def test_shuffled_is_a_permutation(count: int) -> None:
-    assert sorted(shuffled(count)) == list(range(count))
-
-
-def test_shuffles_differ() -> None:
-    assert list(shuffled(50)) != list(shuffled(50))
 
 
 def test_ids_are_known_by_one_spelling() -> None:
@@ -134,4 +126,35 @@ def test_ids_are_known_by_one_spelling() -> None:
 
 
 def test_an_empty_list_stays_empty() -> None:
-    assert Blinding().apply(checked(hash_to_curve([]), 0)).shape == (0, 32)
+    nothing = Blinding().apply(hash_to_curve([]))
+    assert nothing.shape == Blinding().hashed([], b"").shape == (0, 32)
+    assert [list(found) for found in equal_pairs(nothing, nothing)] == [[], []]
+
+
+class Crew:
+    """An engine that says it has three workers."""
+
+    workers = 3
+
+    def __init__(self) -> None:
+        self.parts: list[int] = []
+
+    def map(self, kernel: Any, parts: Sequence[Any]) -> list[Any]:
+        self.parts.append(len(parts))
+        return SERIAL.map(kernel, parts)
+
+    hold = SERIAL.hold
+
+
+@pytest.mark.parametrize(("count", "parts"), [(1, 1), (2, 2), (3, 3), (10, 3)])
+def test_the_work_is_divided_among_the_workers_and_joined_in_order(
+    monkeypatch: pytest.MonkeyPatch, count: int, parts: int
+) -> None:
+    secret = X25519PrivateKey.generate()
+    monkeypatch.setattr(X25519PrivateKey, "generate", lambda: secret)
+    ids, crew = [str(i).encode() for i in range(count)], Crew()
+    alone, together = Blinding(), Blinding(crew)
+    expected = alone.hashed(ids, b"job")
+    assert (together.hashed(ids, b"job") == expected).all()
+    assert (together.apply(expected) == alone.apply(expected)).all()
+    assert crew.parts == [parts, parts]

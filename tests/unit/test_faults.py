@@ -13,6 +13,8 @@ from airfed_proto.v1 import common_pb2 as pb
 from federated_operators.gateway import mailbox
 from federated_operators.gateway.frames import Piece
 from federatedml.component import registry
+from federatedml.components import hetero_lr_paillier
+from federatedml.crypto.paillier.keys import PrivateKey, generate
 from federatedml.errors import ProtocolError
 from federatedml.federation.local import LocalNetwork, StepResult
 from federatedml.federation.party import Member
@@ -24,6 +26,17 @@ CHUNK_BYTES = 100  # so that small messages have many chunks
 BAD_WAY = {"drop": 0.05, "duplicate": 0.2, "truncate": 0.05, "reorder": 0.5}
 SEEDS = range(8)
 Undisturbed = Callable[[str, str], StepResult]
+
+
+@pytest.fixture(autouse=True)
+def _ready_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of runs: making a key for each would take most of the time."""
+    monkeypatch.setattr(hetero_lr_paillier, "generate", ready_key)
+
+
+@cache
+def ready_key(bits: int) -> PrivateKey:
+    return generate(bits)
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +98,7 @@ def test_the_way_between_the_mailboxes_is_as_bad_as_it_should_be(tmp_path: Path)
 def test_a_damaged_message_ends_the_step_and_is_never_used(tmp_path: Path) -> None:
     class Damages(Way):
         def put(self, content: Piece | Sequence[pb.Receipt]) -> None:
-            if isinstance(content, Piece) and content.key.topic == "matches":
+            if isinstance(content, Piece) and content.key.topic == "ecdh_matches":
                 content = Piece(content.head, content.data[:-1])
             super().put(content)
 

@@ -13,8 +13,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from federatedml.component import Inputs
-from federatedml.components.hetero_lr import HETERO_LR, META, PARAM
+from federatedml.components.hetero_lr import HETERO_LR
 from federatedml.components.linear_model import initial_weights
+from federatedml.components.lr_result import META, PARAM
 from federatedml.data.table import Kind, Table, read, write
 from federatedml.errors import DataError, DslError, FedError, ProtocolError
 from federatedml.federation.box import Box
@@ -316,7 +317,7 @@ RAMP = np.linspace(-1, 1, 50)
         (spoiled(0, y=np.array(["yes", "no"] * 25, dtype=object)), "'y' is not numeric"),
         ((small()[0], small(seed=1)[1].take(np.arange(50)[::-1])), "the same samples in the same order"),
         ((small()[1], small()[1]), "no label"),
-        ((small()[0], replace(small()[1], columns={})), "0 host columns"),
+        ((small()[0], replace(small()[1], columns={})), "0 columns of host_10000"),
     ],
 )
 def test_data_that_cannot_be_used_is_refused_by_name(tables: tuple[Table, Table], error: str, tmp_path: Path) -> None:
@@ -360,8 +361,9 @@ def test_members_are_settled_before_anything_runs() -> None:
     assert HETERO_LR.settle(good) == good
     other_threshold = {**good, HOST: params(predict_param={"threshold": 0.1})}
     assert HETERO_LR.settle(other_threshold) == other_threshold
-    with pytest.raises(DslError, match="guest, host, host"):
-        HETERO_LR.settle({**good, OTHER_HOST: params()})
+    assert set(HETERO_LR.settle({**good, OTHER_HOST: params()})) == {*good, OTHER_HOST}
+    with pytest.raises(DslError, match="guest, host"):
+        HETERO_LR.settle({GUEST: params(), HOST: params()})
     with pytest.raises(DslError, match="differ between parties"):
         HETERO_LR.settle({**good, HOST: params(max_iter=5)})
 

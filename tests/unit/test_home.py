@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
+from federatedml.compute.choice import Auto, cores
+from federatedml.compute.cluster import Cluster, Tls
+from federatedml.compute.engine import SERIAL
+from federatedml.compute.threads import Threads
 from federatedml.errors import PolicyError
 from federatedml.federation.home import PartyHome
 
@@ -20,6 +24,7 @@ PORTS = {
     "serving_http": 8085,
     "serving_grpc": 8086,
 }
+TLS = {"ca": "dask/ca.pem", "cert": "dask/party.pem", "key": "/etc/dask.key"}
 GOOD = {"party_id": "9999", "name": "guest", "ports": PORTS, "peers": {"10000": {"gateway": "127.0.0.1:9084"}}}
 
 
@@ -39,6 +44,21 @@ def test_a_home_knows_its_configuration_and_addresses(tmp_path: Path) -> None:
     assert one.job_dir("9999", "1") == tmp_path.resolve() / "jobs" / "9999" / "1"
 
 
+def test_a_party_chooses_its_engine(tmp_path: Path) -> None:
+    with home(tmp_path).compute() as found:
+        assert isinstance(found, Auto) == (cores() > 1)
+    with home(tmp_path, compute={"engine": "serial"}).compute() as found:
+        assert found is SERIAL
+    with home(tmp_path, compute={"engine": "threads", "workers": 3}).compute() as found:
+        assert (type(found), found.workers) == (Threads, 3)
+    with home(
+        tmp_path, compute={"engine": "dask", "workers": 9, "address": "tls://a.b:1", "tls": TLS}
+    ).compute() as found:
+        assert isinstance(found, Cluster)
+        assert (found.address, found.workers) == ("tls://a.b:1", 9)
+        assert found.tls == Tls(f"{tmp_path}/dask/ca.pem", f"{tmp_path}/dask/party.pem", "/etc/dask.key")
+
+
 def test_a_folder_without_configuration_is_no_home(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match=r"FED-510.*is not a party's home.*airfed party init"):
         _ = PartyHome(tmp_path).config
@@ -55,6 +75,19 @@ def test_a_folder_without_configuration_is_no_home(tmp_path: Path) -> None:
         ({"peers": {"10000": {}}}, "peers.10000.gateway"),
         ({"peer_timeout": 0}, "peer_timeout"),
         ({"colour": "red"}, "colour"),
+        ({"compute": {"engine": "spark"}}, "compute.engine"),
+        ({"compute": {"workers": 0}}, "compute.workers"),
+        ({"compute": {"engine": "dask"}}, "address is for engine dask"),
+        ({"compute": {"address": "tcp://127.0.0.1:8786"}}, "address is for engine dask"),
+        ({"compute": {"engine": "dask", "address": "cluster:8786"}}, "compute.address"),
+        ({"compute": {"engine": "dask", "address": "tls://cluster:8786"}}, "tls is for an address tls://"),
+        ({"compute": {"engine": "dask", "address": "tcp://cluster:8786"}}, "other machines are reached by tls://"),
+        (
+            {"compute": {"engine": "dask", "address": "tcp://127.0.0.1.org:8786"}},
+            "other machines are reached by tls://",
+        ),
+        ({"compute": {"engine": "dask", "address": "tcp://localhost:1", "tls": TLS}}, "tls is for an address tls://"),
+        ({"compute": {"engine": "dask", "address": "tls://cluster:1", "tls": {"ca": "a.pem"}}}, "compute.tls.cert"),
     ],
 )
 def test_a_wrong_key_is_named_with_its_file(tmp_path: Path, changed: dict, key: str) -> None:

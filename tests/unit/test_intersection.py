@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from federatedml.component import Inputs
-from federatedml.components import intersection
-from federatedml.components.intersection import GUEST_IDS, HOST_IDS, INTERSECTION, MATCHES, POSITIONS, IntersectParams
+from federatedml.components import intersection, intersection_ecdh
+from federatedml.components.intersection import GUEST_SIZE, HOST_SIZE, INTERSECTION
+from federatedml.components.intersection_ecdh import BLINDED_TWICE, GUEST_IDS, HOST_IDS, MATCHES, POSITIONS
+from federatedml.components.intersection_params import IntersectParams
 from federatedml.data.table import Table, aligned
-from federatedml.errors import DataError, FedError, ProtocolError
+from federatedml.errors import DataError, DslError, FedError, ProtocolError
 from federatedml.federation.local import LocalNetwork, StepResult
 from federatedml.federation.party import Member
 from tests.conformance import Case, chart, conforms
@@ -82,6 +84,15 @@ def test_any_two_sets_meet_in_their_intersection(tmp_path_factory: Any, ours: li
         assert [list(one.ids) for one in found.values()] == [expected, expected]
 
 
+def test_lists_of_several_chunks_meet_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intersection_ecdh, "CHUNK_IDS", 4)
+    ids = {GUEST: [f"u{i}" for i in range(11)], HOST: [f"u{i}" for i in range(3, 30, 3)]}
+    result = case(ids).run(tmp_path)
+    assert [list(one.ids) for one in tables(result).values()] == [["u3", "u6", "u9"]] * 2
+    rounds = sorted(m.key.round for m in result.sent if m.key.topic == "ecdh_blinded_twice")
+    assert rounds == [0, 1, 2]
+
+
 def test_with_several_hosts_only_ids_of_all_remain(tmp_path: Path) -> None:
     ids = {GUEST: list("abcdefg"), HOST: list("gfedx"), OTHER_HOST: list("cdegy")}
     result = case(ids).run(tmp_path)
@@ -115,9 +126,9 @@ def test_below_a_partys_minimum_only_the_refusal_is_told(tmp_path: Path, careful
         network.run(strict.component, strict.params, strict.inputs)
     assert "4" not in caught.value.message.replace("FED-241", "")
     sent = {message.key.topic for message in network.sent}
-    assert "positions" not in sent  # the guest never learns which of its ids matched
+    assert "ecdh_positions" not in sent  # the guest never learns which of its ids matched
     if careful == "guest_9999":
-        assert "matches" not in sent  # nor the host which of its own
+        assert "ecdh_matches" not in sent  # nor the host which of its own
 
 
 @pytest.mark.parametrize(("short", "careful"), [(GUEST, HOST), (HOST, HOST), (GUEST, GUEST)])
@@ -128,7 +139,8 @@ def test_a_list_below_the_minimum_gets_no_answer(tmp_path: Path, short: Member, 
     network = LocalNetwork(tmp_path)
     with pytest.raises(DataError, match=f"FED-241.*{careful} allows"):
         network.run(step.component, step.params, step.inputs)
-    assert {message.key.topic for message in network.sent} <= ({"guest_ids"} if careful == HOST else set())
+    told = {"guest_size", "host_size", "ecdh_guest_ids" if careful == HOST else "ecdh_host_ids"}
+    assert {message.key.topic for message in network.sent} <= told
 
 
 def test_the_smallest_allowed_intersection_passes(tmp_path: Path) -> None:
@@ -142,9 +154,9 @@ def test_no_id_and_no_order_of_a_table_is_on_the_wire(tmp_path: Path) -> None:
     sent = case({GUEST: ids, HOST: ids}).run(tmp_path).sent
     assert not any(b"customer" in message.body for message in sent)
     by_topic = {message.key.topic: message.body for message in sent}
-    positions = POSITIONS.codec.decode(by_topic["positions"]).tolist()
+    positions = POSITIONS.codec.decode(by_topic["ecdh_positions"]).tolist()
     assert sorted(positions) == list(range(40)) != positions
-    at_host = MATCHES.codec.decode(by_topic["matches"])["host"].tolist()
+    at_host = MATCHES.codec.decode(by_topic["ecdh_matches"])["host"].tolist()
     assert sorted(at_host) == list(range(40)) != at_host
 
 
@@ -152,9 +164,9 @@ def test_two_runs_on_the_same_tables_share_no_blinded_id(tmp_path: Path) -> None
     blinded = []
     for run in ("first", "second"):
         sent = case({GUEST: ["a", "b"], HOST: ["a", "b"]}).run(tmp_path / run).sent
-        body = next(message.body for message in sent if message.key.topic == "host_ids")
-        lists = HOST_IDS.codec.decode(body)
-        blinded.append({bytes(point) for points in lists.values() for point in points})
+        lists = [GUEST_IDS.codec.decode(m.body) for m in sent if m.key.topic.endswith(("_ids", "_twice"))]
+        assert len(lists) == 3
+        blinded.append({bytes(point) for points in lists for point in points})
     assert not blinded[0] & blinded[1]
 
 
@@ -177,6 +189,8 @@ def test_points_of_a_hostile_guest_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hostile: np.ndarray
 ) -> None:
     def send_hostile(p: Any, box: Any, inputs: Inputs) -> None:
+        box.send(GUEST_SIZE, np.array([len(hostile)], "<u8"))
+        box.recv(HOST_SIZE)
         box.send(GUEST_IDS, hostile)
         box.recv(HOST_IDS)
 
@@ -193,8 +207,9 @@ def test_points_of_a_hostile_guest_are_refused(
 def test_positions_of_a_hostile_guest_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, matches: tuple[list[int], list[int]]
 ) -> None:
-    claim = {"host": np.array(matches[0], "<u4"), "guest": np.array(matches[1], "<u4")}
-    monkeypatch.setattr(intersection, "_matches", lambda *_: claim)
+    real = intersection_ecdh._met
+    claim = tuple(np.array(positions) for positions in matches)
+    monkeypatch.setattr(intersection_ecdh, "_met", lambda own: real(own) and claim)
     with pytest.raises(ProtocolError, match="FED-372"):
         case({GUEST: ["a", "b"], HOST: ["a", "b"]}).run(tmp_path)
 
@@ -203,13 +218,16 @@ def test_a_host_that_returns_another_number_of_points_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def short(p: Any, box: Any, inputs: Inputs) -> None:
+        box.send(HOST_SIZE, np.array([2], "<u8"))
+        box.recv(GUEST_SIZE)
         points = box.recv(GUEST_IDS)
-        box.send(HOST_IDS, {"host": points, "guest": points[:1]})
+        box.send(HOST_IDS, points)
+        box.send(BLINDED_TWICE, points[:1])
         box.recv(MATCHES)
 
     monkeypatch.setitem(INTERSECTION.roles, HOST.role, short)
     with pytest.raises(ProtocolError, match="FED-370"):
-        case({GUEST: ["a", "b"], HOST: ["a"]}).run(tmp_path)
+        case({GUEST: ["a", "b"], HOST: ["a", "b"]}).run(tmp_path)
 
 
 def test_more_ids_than_fit_are_refused_before_anything_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,13 +242,15 @@ def test_more_ids_than_fit_are_refused_before_anything_is_sent(tmp_path: Path, m
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"intersect_method": "rsa"}, "'rsa' is not offered"),
-        ({"intersect_method": "raw"}, "'raw' is not offered"),
-        ({"intersect_method": "kkrt"}, "'auto' or 'ecdh'"),
+        ({"intersect_method": "iterative"}, "'auto', 'ecdh'"),
+        ({"sync_intersect_ids": False}, "align"),
+        ({"join_method": "left_join"}, "'inner_join'"),
+        ({"allow_info_share": True}, "False"),
         ({"is_send_intersect_ids": False}, "align"),
         ({"is_get_intersect_ids": False}, "align"),
         ({"min_intersection": 0}, "greater than or equal to 1"),
-        ({"run_cache": True}, "Extra inputs"),
+        ({"run_preprocess": True}, "False"),
+        ({"run_caches": True}, "Extra inputs"),
     ],
 )
 def test_what_is_not_offered_is_refused_by_name(given: dict, words: str) -> None:
@@ -239,31 +259,134 @@ def test_what_is_not_offered_is_refused_by_name(given: dict, words: str) -> None
     assert next(iter(given)) in str(caught.value)
 
 
-def test_fates_parameters_are_accepted_and_auto_is_settled() -> None:
-    conf = (
+def test_fates_parameters_are_accepted() -> None:
+    v1_0 = (
         '{"intersect_method": "auto", "random_bit": 128, "join_role": "host", "with_encode": true,'
         ' "encode_params": {"salt": "s", "encode_method": "md5", "base64": true}, "only_output_key": false}'
     )
-    p = IntersectParams.model_validate_json(conf)
-    settled = INTERSECTION.settle({GUEST: p, HOST: IntersectParams()})
-    assert [one.intersect_method for one in settled.values()] == ["ecdh", "ecdh"]
-    assert settled[GUEST].encode_params.salt == "s"
-    again = IntersectParams.model_validate_json(settled[GUEST].model_dump_json())
-    assert again == settled[GUEST]
+    v1_11 = (
+        '{"intersect_method": "dh", "sync_intersect_ids": true, "join_method": "inner_join", "run_preprocess": false,'
+        ' "allow_info_share": false, "cardinality_only": false, "sync_cardinality": true, "cardinality_method": "rsa",'
+        ' "rsa_params": {"hash_method": "sha256", "final_hash_method": "sha256", "split_calculation": true,'
+        ' "random_base_fraction": 0.5, "key_length": 2048, "random_bit": 128, "salt": ""},'
+        ' "raw_params": {"use_hash": true, "hash_method": "sha224", "salt": "12345", "join_role": "guest"},'
+        ' "dh_params": {"salt": "1", "key_length": 1024}, "ecdh_params": {"salt": "1", "curve": "curve25519"},'
+        ' "repeated_id_process": false, "with_sample_id": false}'
+    )
+    for conf in (v1_0, v1_11):
+        p = IntersectParams.model_validate_json(conf)
+        assert IntersectParams.model_validate_json(p.model_dump_json()) == p
+    assert p.raw_hash == ("sha224", "12345")
+
+
+def test_auto_is_ecdh_with_several_hosts_and_open_until_the_sizes_are_known_with_one() -> None:
+    p = IntersectParams()
+    two, three = dict.fromkeys((GUEST, HOST), p), dict.fromkeys((GUEST, HOST, OTHER_HOST), p)
+    assert {one.intersect_method for one in INTERSECTION.settle(two).values()} == {"auto"}
+    assert {one.intersect_method for one in INTERSECTION.settle(three).values()} == {"ecdh"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"intersect_method": "rsa"},
+        {"cardinality_only": True},
+        {"intersect_method": "raw", "join_role": "host"},
+        {"intersect_method": "raw", "encode_params": {"salt": "s"}},
+        {"intersect_method": "rsa", "rsa_params": {"key_length": 1024}},
+    ],
+)
+def test_parties_must_agree_on_how_they_intersect(other: dict[str, Any]) -> None:
+    method = {"intersect_method": other.get("intersect_method", "auto")}
+    common = IntersectParams.model_validate(method if len(other) > 1 else {})
+    with pytest.raises(DslError, match=r"FED-746.*differ between parties"):
+        INTERSECTION.settle({GUEST: common, HOST: IntersectParams.model_validate(other)})
+    INTERSECTION.settle({GUEST: common, HOST: common.model_copy(update={"min_intersection": 99, "random_bit": 256})})
+
+
+@pytest.mark.parametrize(
+    ("p", "told"),
+    [
+        ({"intersect_method": "ecdh"}, "ecdh_"),
+        ({"intersect_method": "kkrt"}, "kkrt_"),
+        ({"intersect_method": "dh"}, "ecdh_"),
+        ({"intersect_method": "rsa"}, "rsa_"),
+        ({"intersect_method": "raw"}, "raw_host"),
+        ({"intersect_method": "raw", "join_role": "host"}, "raw_guest"),
+    ],
+)
+def test_only_the_messages_of_the_chosen_method_are_disclosed(p: dict[str, Any], told: str) -> None:
+    running = INTERSECTION.variant(INTERSECTION, IntersectParams.model_validate(p))
+    names = set(running.topic_table())
+    assert names >= {"guest_size", "host_size", "common"}
+    methods = {name.split("_")[0] for name in names} - {"guest", "host", "common"}
+    assert methods == {told.split("_")[0]}
+    assert any(name.startswith(told) for name in names)
+    assert set(INTERSECTION.topic_table()) > names
+
+
+def test_counting_tells_no_id(tmp_path: Path) -> None:
+    ids = {GUEST: list("abcdefg"), HOST: list("gfedx"), OTHER_HOST: list("cdy")}
+    counting = case(ids, IntersectParams(min_intersection=2, cardinality_only=True))
+    result = conforms(counting, tmp_path)
+    assert all(outputs.data is None for outputs in result.outputs.values())
+    assert result.outputs[GUEST].summary["intersect_count_host_10000"] == 4.0
+    assert result.outputs[GUEST].summary["intersect_rate_host_10002"] == 2 / 7
+    assert result.outputs[HOST].summary == {"intersect_count": 4.0, "intersect_rate": 0.8}
+    sent = {message.key.topic for message in result.sent}
+    assert not sent & {"ecdh_matches", "ecdh_positions", "common"}
+
+
+@pytest.mark.parametrize(("count", "code"), [(4, "FED-742"), (0, "FED-241")])
+def test_a_count_that_cannot_be_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, code: str
+) -> None:
+    monkeypatch.setattr(intersection_ecdh, "_met", lambda own: own.tell(GUEST_IDS) or ([0] * count, None))
+    p = IntersectParams(min_intersection=1, cardinality_only=True)
+    with pytest.raises(FedError, match=code):
+        case({GUEST: list("abcd"), HOST: list("abc")}, p).run(tmp_path)
+
+
+@pytest.mark.parametrize("size", [np.array([1, 2], "<u8"), np.array([2**40], "<u8")], ids=["two", "too many"])
+def test_a_size_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: np.ndarray) -> None:
+    def send_hostile(p: Any, box: Any, inputs: Inputs) -> None:
+        box.send(GUEST_SIZE, size)
+        box.recv(HOST_SIZE)
+        box.recv(HOST_IDS)
+
+    monkeypatch.setitem(INTERSECTION.roles, GUEST.role, send_hostile)
+    with pytest.raises(ProtocolError, match="FED-741"):
+        case({GUEST: ["a"], HOST: ["a"]}).run(tmp_path)
+
+
+def test_auto_discloses_what_it_may_choose_and_takes_kkrt_for_many_ids_of_one_host(tmp_path: Path) -> None:
+    names = {name.split("_")[0] for name in INTERSECTION.variant(INTERSECTION, IntersectParams()).topic_table()}
+    assert names == {"guest", "host", "common", "ecdh", "kkrt"}
+    few, many = [(4999, 5000)], [(5000, 5000)]
+    assert [intersection.chosen(ONE, sizes).name for sizes in (few, many, many * 2)] == ["ecdh", "kkrt", "ecdh"]
+    ids = {GUEST: [f"u{i}" for i in range(5500)], HOST: [f"u{i}" for i in range(5000, 11_000)]}
+    result = case(ids).run(tmp_path)
+    assert {message.key.topic.split("_")[0] for message in result.sent} == {"guest", "host", "kkrt"}
+    found = tables(result)
+    assert list(found[GUEST].ids) == list(found[HOST].ids) == sorted(set(ids[GUEST]) & set(ids[HOST]))
 
 
 def test_component_conforms(tmp_path: Path) -> None:
     ids = {GUEST: list("abcdef"), HOST: list("fedxyz"), OTHER_HOST: list("edcw")}
-    result = conforms(case(ids), tmp_path)
+    p = ONE.model_copy(update={"intersect_method": "ecdh"})
+    result = conforms(case(ids, p), tmp_path)
     pairs = [
         (topic, source, destination)
         for host in ("host_10000", "host_10002")
         for topic, source, destination in [
-            ("guest_ids", "guest_9999", host),
-            ("host_ids", host, "guest_9999"),
-            ("matches", "guest_9999", host),
-            ("positions", host, "guest_9999"),
+            ("ecdh_guest_ids", "guest_9999", host),
+            ("ecdh_host_ids", host, "guest_9999"),
+            ("ecdh_blinded_twice", host, "guest_9999"),
+            ("ecdh_matches", "guest_9999", host),
+            ("ecdh_positions", host, "guest_9999"),
             ("common", "guest_9999", host),
+            ("guest_size", "guest_9999", host),
+            ("host_size", host, "guest_9999"),
         ]
     ]
     assert chart(result) == sorted((topic, 0, source, destination) for topic, source, destination in pairs)

@@ -21,11 +21,8 @@ def test_defaults_are_those_that_take_effect_in_fate() -> None:
 @pytest.mark.parametrize(
     ("given", "path", "names"),
     [
-        ({"optimizer": "rmsprop"}, "optimizer", ["'rmsprop'", "'sgd'"]),
-        ({"optimizer": "nesterov_momentum_sgd"}, "optimizer", ["'nesterov_momentum_sgd'", "'sgd'"]),
-        ({"penalty": "l1"}, "penalty", ["'L1'", "'L2'", "'NONE'"]),
-        ({"converge_func": "weight_diff"}, "converge_func", ["'weight_diff'", "'diff'"]),
-        ({"protocol": "paillier"}, "protocol", ["'paillier'", "'shared'"]),
+        ({"penalty": "l1"}, "", ["'L1'", "rmsprop"]),
+        ({"protocol": "plain"}, "protocol", ["'paillier'", "'shared'"]),
         ({"cv_param": {"need_cv": True}}, "cv_param.need_cv", ["True", "False"]),
         ({"one_vs_rest_param": {"need_one_vs_rest": True}}, "one_vs_rest_param.need_one_vs_rest", ["True", "False"]),
         ({"predict_param": {"with_proba": False}}, "predict_param.with_proba", ["False", "True"]),
@@ -69,18 +66,36 @@ def test_penalties_are_read_in_any_case(given: str | None, means: str) -> None:
 
 
 def test_numbers_may_be_integers() -> None:
-    assert LogisticParams.model_validate({"learning_rate": 1, "eps": 1, "alpha": 0}).decay == 0
+    assert LogisticParams.model_validate({"learning_rate": 1, "eps": 1, "alpha": 0}).shrinkage == 0
 
 
 def test_auto_is_shared_unless_an_encryption_is_chosen() -> None:
     assert LogisticParams().protocol == "shared"
-    assert (
-        LogisticParams.model_validate({"protocol": "auto", "encrypt_param": {"key_length": 1024}}).protocol == "shared"
-    )
-    with pytest.raises(ValidationError, match=r"encrypt_param\.method is set"):
-        LogisticParams.model_validate({"encrypt_param": {"method": "Paillier"}})
-    explicit = {"protocol": "shared", "encrypt_param": {"method": "Paillier"}}
-    assert LogisticParams.model_validate(explicit).protocol == "shared"
+    for given, protocol in (
+        ({"protocol": "auto", "encrypt_param": {"key_length": 1024}}, "shared"),
+        ({"encrypt_param": {"method": "Paillier"}}, "paillier"),
+        ({"protocol": "auto", "encrypt_param": {"method": "paillier"}}, "paillier"),
+        ({"protocol": "shared", "encrypt_param": {"method": "Paillier"}}, "shared"),
+        ({"protocol": "paillier"}, "paillier"),
+    ):
+        assert LogisticParams.model_validate(given).protocol == protocol
+    assert LogisticParams(protocol="paillier").encrypt_param.key_length == 2048
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"encrypt_param": {"method": "IterativeAffine"}}, "affine"),
+        ({"encrypt_param": {"method": "RandomIterativeAffine"}}, "affine"),
+        ({"encrypt_param": {"method": "Plain"}}, "encrypts nothing"),
+        ({"encrypt_param": {"key_length": 1536}}, "1024, 2048, 3072 or 4096"),
+        ({"optimizer": "sqn"}, "quasi-Newton"),
+        ({"protocol": "paillier", "validation_freqs": 1}, "validation_freqs"),
+    ],
+)
+def test_what_would_be_weaker_than_it_looks_is_refused_by_name(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        LogisticParams.model_validate(given)
 
 
 def test_effective_parameters_are_valid_again() -> None:
@@ -90,12 +105,12 @@ def test_effective_parameters_are_valid_again() -> None:
 
 def test_the_form_offers_what_can_run() -> None:
     properties = LogisticParams.model_json_schema()["properties"]
-    assert properties["optimizer"]["enum"] == ["sgd"]
-    assert properties["penalty"]["enum"] == ["L2", "NONE"]
+    assert properties["optimizer"]["enum"] == ["sgd", "rmsprop", "adam", "adagrad", "nesterov_momentum_sgd"]
+    assert properties["penalty"]["enum"] == ["L2", "L1", "NONE"]
     assert properties["protocol"] | {"description": ""} == {
         "default": "auto",
         "description": "",
-        "enum": ["auto", "shared"],
+        "enum": ["auto", "shared", "paillier"],
         "title": "Protocol",
         "type": "string",
     }
@@ -103,5 +118,5 @@ def test_the_form_offers_what_can_run() -> None:
 
 
 def test_decay_is_rate_times_alpha_under_l2_only() -> None:
-    assert LogisticParams.model_validate({"learning_rate": 0.5, "alpha": 0.1}).decay == 0.05
-    assert LogisticParams.model_validate({"penalty": "NONE", "alpha": 0.1}).decay == 0
+    assert LogisticParams.model_validate({"learning_rate": 0.5, "alpha": 0.1}).shrinkage == 0.05
+    assert LogisticParams.model_validate({"penalty": "NONE", "alpha": 0.1}).shrinkage == 0

@@ -6,46 +6,52 @@ import logging
 
 import pytest
 
-from federatedml.components.hetero_lr import CORRECTIONS, FEATURES
+from federatedml.components.lr_params import LogisticParams
 from federatedml.components.lr_plan import ENVELOPE, training_plan
-from federatedml.crypto.encoding import MAX_ROWS
+from federatedml.components.lr_shared_topics import CORRECTIONS, FEATURES
+from federatedml.crypto.lr_shapes import Plan
 from federatedml.errors import DataError
 from tests.lr_cases import params
+from tests.members import GUEST, HOST
+
+
+def planned(p: LogisticParams, rows: int, guest: int, host: int) -> Plan:
+    return training_plan(p, rows, {GUEST: guest, HOST: host})
 
 
 @pytest.mark.parametrize(("guest", "host"), [(3, 26), (26, 3)])
 def test_more_weights_than_half_the_rows_are_refused(guest: int, host: int) -> None:
     role = "guest" if guest > host else "host"
     with pytest.raises(DataError, match=f"FED-259.*the {role} has 26 weights for 51 rows"):
-        training_plan(params(), 51, guest, host)
-    assert training_plan(params(), 52, guest, host).columns(role == "guest") == 26
+        planned(params(), 51, guest, host)
+    assert max(planned(params(), 52, guest, host).columns) == 26
 
 
 def test_more_weights_than_a_tenth_of_the_rows_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        training_plan(params(), 60, 6, 6)
-        training_plan(params(), 454, 11, 20)  # the demo
+        planned(params(), 60, 6, 6)
+        planned(params(), 454, 11, 20)  # the demo
         assert not caplog.records
-        training_plan(params(), 59, 5, 6)
+        planned(params(), 59, 5, 6)
     (record,) = caplog.records
     assert "the host has 6 weights for 59 rows" in record.getMessage()
 
 
 def test_a_penalty_that_would_be_rounded_away_is_refused() -> None:
     with pytest.raises(DataError, match=r"FED-250.*learning_rate \* alpha of 1e-07"):
-        training_plan(params(penalty="L2", learning_rate=0.01, alpha=1e-5), 1000, 3, 3)
-    assert training_plan(params(penalty="L2", learning_rate=0.01, alpha=1e-2), 1000, 3, 3).decay == 1e-4
-    assert training_plan(params(penalty="L2", alpha=0), 1000, 3, 3).decay == 0
+        planned(params(penalty="L2", learning_rate=0.01, alpha=1e-5), 1000, 3, 3)
+    assert planned(params(penalty="L2", learning_rate=0.01, alpha=1e-2), 1000, 3, 3).motion.penalty == 1e-2
+    assert planned(params(penalty="L2", alpha=0), 1000, 3, 3).motion.penalty == 0
 
 
 def test_the_largest_corrections_fit_their_message() -> None:
-    plan = training_plan(params(batch_size=-1, learning_rate=1.0, max_iter=200), MAX_ROWS, 100, 100)
+    plan = planned(params(batch_size=-1, learning_rate=1.0, max_iter=200), 2**20, 100, 100)
     assert 8 * plan.correction_words(0) + ENVELOPE <= CORRECTIONS.max_bytes
 
 
 def test_batches_that_do_not_fit_a_message_are_refused_before_anything_is_sent() -> None:
     rows, columns = 2**19, 500
     with pytest.raises(DataError, match=r"FED-252.*batches of 524288 rows by 500 columns.*batch_size"):
-        training_plan(params(batch_size=-1), rows, 3, columns)
-    plan = training_plan(params(batch_size=2**17), rows, 3, columns)
+        planned(params(batch_size=-1), rows, 3, columns)
+    plan = planned(params(batch_size=2**17), rows, 3, columns)
     assert 8 * plan.batches[0] * columns + ENVELOPE <= FEATURES.max_bytes

@@ -124,12 +124,32 @@ def test_the_model_key_is_in_the_model_id() -> None:
 
 
 def test_the_disclosure_is_the_components_own() -> None:
-    modules = {"dataio_0": "DataIO", "evaluation_0": "Evaluation", "hetero_lr_0": "HeteroLR"}
-    told = disclosure(spec().graph.components)
-    assert told == {
-        **{name: registry()[module].disclosure() for name, module in modules.items()},
-        "intersection_0": registry()["Intersection"].disclosure(),
+    modules = {
+        "dataio_0": "DataIO",
+        "evaluation_0": "Evaluation",
+        "hetero_lr_0": "HeteroLR",
+        "intersection_0": "Intersection",
     }
+    told = disclosure(spec())
+    parts = {name: registry()[module] for name, module in modules.items()}
+    assert told == {name: part.variant(part, part.defaults()).disclosure() for name, part in parts.items()}
+
+
+def test_the_plan_tells_of_the_chosen_protocol_only() -> None:
+    def encrypted(conf: dict) -> None:
+        chosen = conf["algorithm_parameters"]["hetero_lr_0"]
+        chosen.update(encrypt_param={"method": "Paillier", "key_length": 1024}, batch_rows_per_column=5)
+        chosen.update(encrypted_mode_calculator_param={"mode": "fast"})
+
+    shared, text = plan_text(spec()), plan_text(spec(conf_edit=encrypted))
+    assert "protocol = 'paillier'  (auto)" in text
+    assert "public key of this attempt" in text
+    assert "public key of this attempt" not in shared
+    assert "correlated randomness" in shared
+    assert "correlated randomness" not in text
+    assert "EXCEPTION: batch_rows_per_column is 5, not 10" in text
+    assert "Note: hetero_lr_0: encrypted_mode_calculator_param.mode 'fast' runs as 'strict'" in text
+    assert "Note: hetero_lr_0: encrypt_param.key_length 1024 is short" in text
 
 
 def test_all_members_store_the_same_predict_dsl() -> None:

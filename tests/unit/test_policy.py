@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from federated_operators.gateway.plan import DataRef, JobPlan, StepPlan
 from federated_operators.gateway.policy import Policy, default_policy, load_policy
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.errors import DataError, FedError, PolicyError
-from tests.members import GUEST, HOST, table
+from federatedml.federation.party import Member, Role
+from tests.members import ARBITER, GUEST, HOST, OTHER_HOST, table
 
 TABLE = TableName("bank", "clients")
 
@@ -61,6 +63,16 @@ def test_the_default_allows_the_configured_peers_only(tmp_path: Path, catalogue:
         ({"modules": ["DataIO", "Inter*"]}, {}, "policy modules: lr_0: module HeteroLR"),
         ({"tables": ["bank/public_*"]}, {}, "policy tables: lr_0: table bank/clients"),
         ({"floors": {"key_length": 2048}}, {"encrypt_param": {"key_length": 1024}}, "policy floors.key_length"),
+        (
+            {},
+            {"protocol": "paillier", "encrypt_param": {"key_length": 1024}},
+            "policy floors.paillier_bits: lr_0 has 1024 bits, at least 2048",
+        ),
+        (
+            {},
+            {"protocol": "paillier", "batch_rows_per_column": 5.0},
+            "policy floors.batch_rows_per_column: lr_0 has batch_rows_per_column 5, at least 10",
+        ),
         ({}, {"batch_size": 19}, "policy floors.batch_rows_per_column: lr_0 has batch_size 19, at least 10 x 2"),
     ],
 )
@@ -72,12 +84,54 @@ def test_a_refusal_names_its_rule(
         policy.check(plan(params), catalogue)
 
 
+def test_hashes_of_ids_leave_only_where_the_policy_says_so(catalogue: Catalogue) -> None:
+    asked = plan({"intersect_method": "raw"}, "Intersection")
+    for party, rules in (("default", {}), ("strict", {"raw_ids": False})):
+        with pytest.raises(PolicyError, match=r"FED-532.*policy raw_ids: lr_0.*method raw") as refused:
+            Policy.model_validate({"initiators": ["9999"], **rules}).check(asked, catalogue)
+        assert refused.value.code == "FED-532", party
+    Policy.model_validate({"initiators": ["9999"], "raw_ids": True}).check(asked, catalogue)
+    Policy(initiators=["9999"]).check(plan({"intersect_method": "ecdh"}, "Intersection"), catalogue)
+
+
 @pytest.mark.parametrize(
     "params",
-    [{"batch_size": 20}, {"batch_size": -1}, {"batch_size": 1, "protocol": "shared"}, {"batch_size": None}],
+    [
+        {"batch_size": 20},
+        {"batch_size": -1},
+        {"batch_size": 1, "protocol": "shared", "batch_rows_per_column": 0.0},
+        {"batch_size": None},
+    ],
 )
 def test_batches_matter_only_where_gradients_can_be_seen(catalogue: Catalogue, params: dict[str, Any]) -> None:
     Policy(initiators=["9999"]).check(plan(params), catalogue)
+
+
+def test_a_party_may_permit_short_keys_and_small_batches(catalogue: Catalogue) -> None:
+    floors = {"paillier_bits": 1024, "batch_rows_per_column": 5}
+    params = {"protocol": "paillier", "encrypt_param": {"key_length": 1024}, "batch_rows_per_column": 5.0}
+    Policy.model_validate({"initiators": ["9999"], "floors": floors}).check(plan(params), catalogue)
+    Policy(initiators=["9999"]).check(plan({"protocol": "shared", "encrypt_param": {"key_length": 1024}}), catalogue)
+
+
+@pytest.mark.parametrize(
+    ("floor", "asked", "members", "refused"),
+    [
+        (3, 3, (ARBITER, GUEST, HOST, OTHER_HOST), None),
+        (3, 3, (ARBITER, GUEST, HOST), r"floors\.contributors: lr_0 has 2 contributors, at least 3 is needed"),
+        (3, 3, (GUEST, HOST, Member(Role.HOST, "9999")), r"floors\.contributors: lr_0 has 2 contributors"),
+        (3, 2, (ARBITER, GUEST, HOST, OTHER_HOST), r"floors\.contributors: lr_0 has min_contributors 2"),
+        (2, 2, (ARBITER, GUEST, HOST), None),
+        (3, None, (ARBITER, GUEST, HOST), None),
+    ],
+)
+def test_secure_sums_need_enough_contributors(
+    catalogue: Catalogue, floor: int, asked: int | None, members: tuple[Member, ...], refused: str | None
+) -> None:
+    policy = Policy.model_validate({"initiators": ["9999"], "floors": {"contributors": floor}})
+    step = replace(plan({"min_contributors": asked} if asked else {}).steps["lr_0"], members=members)
+    with pytest.raises(PolicyError, match=f"FED-533.*{refused}") if refused else nullcontext():
+        policy.check(replace(plan(), steps={"lr_0": step}), catalogue)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from federated_operators.outputs import JobStore
 from federated_operators.trained import TrainedModels, completed
 from federatedml.canonical import canonical_json
 from federatedml.component import component
+from federatedml.components.intersection import INTERSECTION
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.errors import DslError, FedError, ModelError
 from federatedml.federation.home import PartyHome
@@ -167,7 +168,7 @@ def test_only_the_messages_of_a_prediction_are_declared() -> None:
     assert [topic["topic"] for topic in told["hetero_lr_0"]["topics"]] == ["predicted_rows", "partial_scores"]
     assert "the host's part of the score of every row" in told["hetero_lr_0"]["outputs"]["guest"][0]
     assert told["dataio_0"]["topics"] == []
-    assert told["intersection_0"] == component("Intersection").disclosure()
+    assert told["intersection_0"] == INTERSECTION.variant(INTERSECTION, INTERSECTION.defaults()).disclosure()
     text = plan_text(spec())
     assert f"predicts with {MODEL_ID}, the version that is product" in text
     assert "It cannot predict" not in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,7 @@ class Scheduler(NoRuns):
         self.over: list[TaskState] = []
         self.person = ""
         self.touches: list[Touched] = []
+        self.touched_at = math.inf  # Unix seconds
         self.notes: list[str] = []
         self.cleared: list[str] = []
         self.away = False
@@ -47,10 +49,11 @@ class Scheduler(NoRuns):
             raise PeerError("FED-420", "the own Airflow does not answer")
         return self.person
 
-    async def touched(self, run: Run, after: int) -> Touched | None:
+    async def touched(self, run: Run, after: int, since: float) -> Touched | None:
         if self.away:
             raise PeerError("FED-420", "the own Airflow does not answer")
-        return next((touch for touch in self.touches if touch.event > after), None)
+        touches = self.touches if self.touched_at > since else []
+        return next((touch for touch in touches if touch.event > after), None)
 
     async def newest_event(self, run: Run) -> int:
         return max((touch.event for touch in self.touches), default=0)
@@ -282,6 +285,32 @@ def test_a_wish_that_cannot_be_known_or_asked_is_noted(ended: World, scheduler: 
         "[FED-541]",
     ]
     assert scheduler.notes == ["no rerun: no part in it"]
+
+
+def test_what_was_cleared_while_the_job_ran_is_no_wish_after_its_end(ended: World, scheduler: Scheduler) -> None:
+    coordinator = Coordinator(ended)
+    row = ended.stores[HOST.party].get(JobRow, **JOB.where)
+    assert row is not None
+    scheduler.touches, scheduler.touched_at = [Touched("ada", 7, [LR])], row.ended_at - 1.0
+    judge(ended, coordinator)
+    assert coordinator.orders == []
+    scheduler.touched_at = row.ended_at + 1.0
+    judge(ended, coordinator)
+    assert len(coordinator.orders) == 1
+
+
+def test_a_wish_survives_a_crash_while_it_is_asked(ended: World, scheduler: Scheduler) -> None:
+    async def crash(order: job_pb2.RerunOrder) -> job_pb2.RerunAnswer:
+        raise asyncio.CancelledError
+
+    coordinator = Coordinator(ended)
+    asked, coordinator.ask = coordinator.ask, crash  # type: ignore[method-assign]
+    scheduler.touches = [Touched("ada", 7, [LR])]
+    with pytest.raises(asyncio.CancelledError):
+        judge(ended, coordinator)
+    coordinator.ask = asked  # type: ignore[method-assign]
+    judge(ended, coordinator)
+    assert len(coordinator.orders) == 1
 
 
 def test_what_was_cleared_before_a_rerun_is_no_wish_after_it(ended: World, scheduler: Scheduler) -> None:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
 from airfed.demo_data import breast
 from dags_generator.simulate import Simulation, simulate
+from federatedml.component import Component, Inputs, Outputs, Params
+from federatedml.compute.choice import compute_engine
+from federatedml.compute.engine import Compute
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.data.table import Kind
 from federatedml.errors import DataError
+from federatedml.federation.box import Box
+from federatedml.federation.local import LocalNetwork
+from federatedml.federation.party import Role
+from tests import compute_kernels as kernels
 from tests.members import ARBITER, GUEST, HOST
 from tests.pipeline_example import FOLDER
 from tests.pipeline_v2_example import FOLDER as V2
@@ -78,3 +89,38 @@ def test_progress_is_told(data: Path) -> None:
 def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"breast/(guest|host)"):
         simulate(DSL, CONF, tmp_path)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A component whose members tell which engine they were given, and whether it works."""
+
+    engines: list[Compute]
+
+    def role(self, params: Params, box: Box, inputs: Inputs) -> Outputs:
+        self.engines.append(box.compute)
+        assert box.compute.map(kernels.scaled, [1, 2, 3]) == [2, 4, 6]
+        return Outputs()
+
+
+def test_all_members_share_the_cores_once(tmp_path: Path) -> None:
+    seen = Seen([])
+    members = (GUEST, HOST, ARBITER)
+    module = Component("Seen", "tells its engine", Params, dict.fromkeys(Role, seen.role))
+    with compute_engine(workers=2) as engine:
+        network = LocalNetwork(tmp_path, compute=engine)
+        network.run(module, dict.fromkeys(members, Params()), dict.fromkeys(members, Inputs()))
+    assert seen.engines == [engine] * 3
+
+
+def test_a_simulation_that_needs_no_engine_starts_none(data: Path) -> None:
+    before, children = set(threading.enumerate()), psutil.Process().children(recursive=True)
+    started, dask = set[str](), "distributed" in sys.modules
+
+    def look(*_: object) -> None:
+        started.update(thread.name for thread in set(threading.enumerate()) - before if "airfed-" in thread.name)
+        assert psutil.Process().children(recursive=True) == children
+
+    simulate(DSL, CONF, data, on_progress=look)
+    assert not started
+    assert ("distributed" in sys.modules) == dask

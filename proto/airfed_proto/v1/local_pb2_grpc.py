@@ -57,6 +57,11 @@ class LocalStub:
                 request_serializer=airfed__proto_dot_v1_dot_local__pb2.EndJobRequest.SerializeToString,
                 response_deserializer=airfed__proto_dot_v1_dot_local__pb2.EndJobReply.FromString,
                 _registered_method=True)
+        self.Abandon = channel.unary_unary(
+                '/airfed.v1.Local/Abandon',
+                request_serializer=airfed__proto_dot_v1_dot_local__pb2.EndJobRequest.SerializeToString,
+                response_deserializer=airfed__proto_dot_v1_dot_local__pb2.EndJobReply.FromString,
+                _registered_method=True)
         self.Await = channel.unary_unary(
                 '/airfed.v1.Local/Await',
                 request_serializer=airfed__proto_dot_v1_dot_local__pb2.AwaitRequest.SerializeToString,
@@ -98,6 +103,12 @@ class LocalServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Abandon(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Await(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -130,6 +141,11 @@ def add_LocalServicer_to_server(servicer, server):
             ),
             'EndJob': grpc.unary_unary_rpc_method_handler(
                     servicer.EndJob,
+                    request_deserializer=airfed__proto_dot_v1_dot_local__pb2.EndJobRequest.FromString,
+                    response_serializer=airfed__proto_dot_v1_dot_local__pb2.EndJobReply.SerializeToString,
+            ),
+            'Abandon': grpc.unary_unary_rpc_method_handler(
+                    servicer.Abandon,
                     request_deserializer=airfed__proto_dot_v1_dot_local__pb2.EndJobRequest.FromString,
                     response_serializer=airfed__proto_dot_v1_dot_local__pb2.EndJobReply.SerializeToString,
             ),
@@ -252,6 +268,33 @@ class Local:
             request,
             target,
             '/airfed.v1.Local/EndJob',
+            airfed__proto_dot_v1_dot_local__pb2.EndJobRequest.SerializeToString,
+            airfed__proto_dot_v1_dot_local__pb2.EndJobReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Abandon(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/airfed.v1.Local/Abandon',
             airfed__proto_dot_v1_dot_local__pb2.EndJobRequest.SerializeToString,
             airfed__proto_dot_v1_dot_local__pb2.EndJobReply.FromString,
             options,

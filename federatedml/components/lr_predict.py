@@ -1,0 +1,69 @@
+"""Prediction with a fitted HeteroLR, the same under every protocol: the host hands its part of each row's score."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+
+from airfed_proto.v1 import model_pb2
+from federatedml.component import ModelBuffers
+from federatedml.components.linear_model import logistic, partial_score, predictions
+from federatedml.components.lr_agreement import BETWEEN, expect
+from federatedml.components.lr_release import count_rows
+from federatedml.components.lr_result import META, PARAM
+from federatedml.crypto.shared_linear import ids_digest
+from federatedml.data.table import Table
+from federatedml.errors import DataError
+from federatedml.federation.box import Box
+from federatedml.federation.party import Role
+from federatedml.federation.topic import Carries, Topic
+from federatedml.federation.wire import Array, Vector
+
+PARTIAL = Topic(
+    "partial_scores",
+    (Role.HOST,),
+    (Role.GUEST,),
+    Vector("<f8"),
+    Carries.ROW_VALUES,
+    "the host's part of the linear predictor of every row, all digits: one linear combination of the host's columns; "
+    "if these have few distinct values, rows with the same values can be told, and with them the values",
+)
+PREDICTED = Topic(
+    "predicted_rows",
+    BETWEEN,
+    BETWEEN,
+    Vector("|u1"),
+    Carries.CONTROL,
+    "whether both hold the same samples in the same order, "
+    "and a digest of the sender's ids: a guess of all of them can be tested",
+)
+
+
+def predicted(box: Box, model: ModelBuffers, table: Table, round: int, kind: str) -> Table:
+    """At the guest: predictions of all rows, from its own part and the hosts'."""
+    _same_rows(box, table, round)
+    theirs = [expect(part, len(table)) for _, part in sorted(box.gather(PARTIAL, round).items())]
+    scores = logistic(model, partial_of(model, table), theirs)
+    meta, param = cast(model_pb2.LRModelMeta, model[META]), cast(model_pb2.LRModelParam, model[PARAM])
+    return predictions(table, scores, param.classes, meta.threshold, kind, box.attempt.component)
+
+
+def send_partial(box: Box, model: ModelBuffers, table: Table, round: int) -> None:
+    """At the host: its part of the predictor of every row, after both agree on the rows."""
+    _same_rows(box, table, round)
+    count_rows(box, len(table))
+    box.send(PARTIAL, partial_of(model, table), round)
+
+
+def _same_rows(box: Box, table: Table, round: int) -> None:
+    digest = ids_digest(table.ids)
+    box.send(PREDICTED, np.frombuffer(digest, "|u1"), round)
+    if any(told.tobytes() != digest for told in box.gather(PREDICTED, round).values()):
+        raise DataError("FED-251", "guest and host do not predict the same samples in the same order")
+
+
+def partial_of(model: ModelBuffers, table: Table) -> Array:
+    """(n,) this party's part of z; column by column, so that one row and a batch agree to the last bit."""
+    param = cast(model_pb2.LRModelParam, model[PARAM])
+    return partial_score(table, list(param.header), param.weight, param.intercept)

@@ -1,0 +1,51 @@
+"""What released weights and predictions tell, counted over jobs before it is told.
+
+The final weights of a party are up to as many linear equations in the others' data as it has columns. Models that are
+trained on the same rows add up, whatever job or component trains them: with as many equations as rows, labels are
+solved by least squares (threats T9, T10). So each party counts, per peer and list of rows, the weights that the peer
+learns, and stops above half as many as there are rows. Predictions are counted in rows.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from federatedml.components.lr_plan import GOOD_ROWS, LEAST_ROWS
+from federatedml.crypto.shared_linear import ids_digest
+from federatedml.data.table import Table
+from federatedml.federation.box import Box
+from federatedml.federation.party import Member, Role
+
+EQUATIONS, ROWS = "equations", "predicted_rows"
+log = logging.getLogger(__name__)
+
+
+def count_weights(box: Box, table: Table, columns: dict[Member, int]) -> int:
+    """Before final shares are sent: each other party learns the weights of its own columns.
+
+    Returns:
+        the largest sum that a party has learned of these rows, this model included.
+
+    Raises:
+        PolicyError: a sum would pass half the rows, or the policy's own limit.
+    """
+    subject, most, sums = ids_digest(table.ids).hex(), len(table) // LEAST_ROWS, [0]
+    for member, count in sorted(columns.items()):
+        if member != box.me:
+            sums.append(box.budget.spend(EQUATIONS, member.party, subject, count, most))
+    if max(sums) * GOOD_ROWS > len(table):
+        log.warning(
+            "all models on these %d rows have told a party %d equations in the others' data", len(table), max(sums)
+        )
+    return max(sums)
+
+
+def count_rows(box: Box, rows: int) -> None:
+    """Before the own part of scores is sent to the guest: a linear view of the own columns, row by row.
+
+    Raises:
+        PolicyError: the policy's limit of rows is passed.
+    """
+    for member in box.members:
+        if member.role is Role.GUEST and rows:
+            box.budget.spend(ROWS, member.party, "", rows)

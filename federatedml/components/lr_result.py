@@ -1,0 +1,94 @@
+"""What a training of HeteroLR leaves behind: the model's buffers, the summary, the curve of the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+import numpy as np
+
+from airfed_proto.v1 import model_pb2
+from federatedml.component import ModelBuffers
+from federatedml.components.lr_params import LogisticParams
+from federatedml.federation.wire import Array
+from federatedml.views import Curve, Series
+
+META, PARAM = "HeteroLogisticRegressionMeta", "HeteroLogisticRegressionParam"
+
+
+@dataclass
+class History:
+    """Epochs so far, as a checkpoint keeps them."""
+
+    epochs: int = 0
+    losses: list[float] = field(default_factory=list)
+    stopped: bool = False
+    converged: bool = False
+    best: int = 0  # epoch of the weights that are kept, 0: the last one
+
+
+def fitted(
+    p: LogisticParams, names: list[str], weights: Array, history: History, classes: Sequence[float] = ()
+) -> ModelBuffers:
+    """One party's part of the model: its own weights, the intercept last if there is one more than names."""
+    meta = model_pb2.LRModelMeta(
+        penalty=p.penalty,
+        eps=p.eps,
+        alpha=p.alpha,
+        optimizer=p.optimizer,
+        party_weight=p.party_weight,
+        batch_size=p.batch_size,
+        learning_rate=p.learning_rate,
+        max_iter=p.max_iter,
+        converge_func=p.converge_func,
+        re_encrypt_batches=p.re_encrypt_batches,
+        need_run=p.need_run,
+        threshold=p.predict_param.threshold,
+        protocol=p.protocol,
+    )
+    param = model_pb2.LRModelParam(
+        iters=history.epochs,
+        loss_history=history.losses,
+        is_converged=history.converged,
+        weight={name: float(w) for name, w in zip(names, weights, strict=False)},
+        intercept=float(weights[-1]) if len(weights) > len(names) else 0.0,
+        header=names,
+        classes=classes,
+    )
+    return {META: meta, PARAM: param}
+
+
+def summary_of(weights: Array, history: History, rows: int, told: int = 0) -> dict[str, float]:
+    """What is shown beside the component.
+
+    Args:
+        told: equations that models on these rows have told one party so far, this one included; 0 is not shown.
+    """
+    return (
+        {
+            "rows": rows,
+            "epochs": history.epochs,
+            "is_converged": float(history.converged),
+            "equations_revealed": len(weights),
+            "rows_per_equation": round(rows / len(weights), 2),
+        }
+        | ({"equations_of_all_models": told} if told else {})
+        | ({"best_epoch": history.best} if history.best else {})
+    )
+
+
+def warm_start(model: ModelBuffers | None, header: list[str], intercept: bool) -> Array | None:
+    """(k,) weights of another HeteroLR's model (the DSL's ``isometric_model``) by column; 0 where it has none."""
+    if model is None or PARAM not in model:
+        return None
+    before = cast(model_pb2.LRModelParam, model[PARAM])
+    weights = [before.weight.get(name, 0.0) for name in header]
+    return np.array([*weights, before.intercept] if intercept else weights)
+
+
+def loss_curve(history: History) -> Curve:
+    """Loss over epochs."""
+    epochs = [float(i) for i in range(1, history.epochs + 1)]
+    line = Series("loss", epochs, history.losses)
+    return Curve("loss", "Loss", "iters", "loss", [line], metric_type="LOSS", meta={"unit_name": "iters"})

@@ -1,0 +1,71 @@
+"""Weights of rows: of a class, of a column of the guest, or their product. They are the guest's and stay there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from federatedml.components.lr_params import LogisticParams
+from federatedml.crypto.encoding import MAX_SCALE, MEAN_SCALE
+from federatedml.crypto.ring import Floats
+from federatedml.data.table import Table
+from federatedml.errors import DataError
+
+
+def without_weights(table: Table, name: str | None) -> Table:
+    """The table without the column that weighs rows, if there is one."""
+    if name is None or name not in table.columns or name == table.label:
+        return table
+    return replace(table, columns={key: column for key, column in table.columns.items() if key != name})
+
+
+def row_weights(p: LogisticParams, table: Table, labels: Floats) -> Floats:
+    """(n,) weights, all one without ``class_weight`` and ``sample_weight_name``.
+
+    Args:
+        labels: (n,) zeros and ones.
+
+    Raises:
+        DataError: the column is missing, a class has no weight, or weights are not between 0 and 64, 4 on average.
+    """
+    weights = _of_column(p.sample_weight_name, table) * _of_classes(p.class_weight, table, labels)
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.max(initial=0) <= MAX_SCALE):
+        raise DataError("FED-721", "weights of rows are not what HeteroLR takes", f"0 to {MAX_SCALE}")
+    if not 0 < weights.mean() <= MEAN_SCALE:
+        raise DataError("FED-721", "the mean weight of a row is too large, or nothing", f"at most {MEAN_SCALE}")
+    return weights
+
+
+def _of_column(name: str | None, table: Table) -> Floats:
+    if name is None:
+        return np.ones(len(table))
+    if name not in table.columns or name == table.label:
+        raise DataError("FED-721", f"column {name!r}, which sample_weight_name names, is not among the guest's columns")
+    column = table.columns[name]
+    if column.dtype.kind not in "fiub":
+        raise DataError("FED-721", f"column {name!r}, which sample_weight_name names, is not numeric")
+    return column.astype(np.float64)
+
+
+def _of_classes(given: str | Mapping[str, float] | None, table: Table, labels: Floats) -> Floats:
+    if given is None:
+        return np.ones(len(labels))
+    if isinstance(given, str):  # balanced
+        counts = np.bincount(labels.astype(np.int64), minlength=2)
+        shares: Floats = len(labels) / (2.0 * counts)
+        return shares[labels.astype(np.int64)]
+    values = table.labels().astype(np.float64)
+    known = {_number(name): weight for name, weight in given.items()}
+    missing = [value for value in np.unique(values) if value not in known]
+    if missing:
+        raise DataError("FED-721", f"class_weight has no weight for {len(missing)} of the label's values")
+    return np.array([known[value] for value in values.tolist()])
+
+
+def _number(name: str) -> float:
+    try:
+        return float(name)
+    except ValueError:
+        raise DataError("FED-721", f"class_weight names {name!r}, which is no value of a label", "numbers") from None

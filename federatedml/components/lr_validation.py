@@ -1,0 +1,146 @@
+"""Looks at held-out rows during a training under protocol ``shared``, and when they stop it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from federatedml.components.linear_model import binary_labels, checked_columns
+from federatedml.components.lr_agreement import expect
+from federatedml.components.lr_params import LogisticParams
+from federatedml.components.lr_shared_moves import Exchange, Moves, total
+from federatedml.components.lr_shared_topics import (
+    HELD_OUT,
+    HELD_OUT_CORRECTION,
+    HELD_OUT_FEATURES,
+    HELD_OUT_SCORES,
+    HELD_OUT_WEIGHTS,
+)
+from federatedml.crypto.dealer import CLOSER
+from federatedml.crypto.ring import Floats, Words
+from federatedml.crypto.shared_linear import HeldOut, Side, ids_digest
+from federatedml.data.table import Table
+from federatedml.errors import DataError
+from federatedml.federation.box import Box
+from federatedml.federation.wire import Array
+from federatedml.metrics.binary import Counts
+
+LESS_IS_BETTER = "loss"
+
+
+def agree_held_out(box: Box, table: Table) -> int:
+    """Check that all hold the same validation rows, tell the arbiter how many."""
+    mine = {"ids": np.frombuffer(ids_digest(table.ids), "|u1"), "rows": np.array([len(table)], np.int64)}
+    box.send(HELD_OUT, mine)
+    if any(not np.array_equal(told["ids"], mine["ids"]) for told in box.gather(HELD_OUT).values()):
+        raise DataError("FED-251", "guest and host do not hold the same validation rows in the same order")
+    return len(table)
+
+
+def told_held_out(box: Box) -> int:
+    """At the arbiter: the number of validation rows."""
+    told = {int(expect(shape["rows"], 1)[0]) for shape in box.gather(HELD_OUT).values()}
+    if len(told) > 1:
+        raise DataError("FED-251", f"guest and host name {' and '.join(map(str, sorted(told)))} validation rows")
+    return told.pop()
+
+
+class Validation:
+    """One party's part in the looks at held-out rows.
+
+    Args:
+        table: with the label at the guest.
+    """
+
+    def __init__(self, p: LogisticParams, exchange: Exchange, side: Side, moves: Moves, table: Table) -> None:
+        self.p, self.exchange, self.side, self.moves = p, exchange, side, moves
+        self.guest = exchange.party == 0
+        features = checked_columns(table, self.guest and side.plan.intercept)
+        self.positive = binary_labels(table)[0] > 0 if self.guest else np.zeros(0, bool)
+        self.rows = HeldOut(side, features)
+        self.opened = side.plan.motion.opened
+
+    def exchange_features(self) -> None:
+        """Tell all others the rows less their mask, once an attempt (if weights are shared)."""
+        if self.opened:
+            return
+        box, plan = self.exchange.box, self.side.plan
+        box.send(HELD_OUT_FEATURES, self.rows.hidden_features())
+        got = box.gather(HELD_OUT_FEATURES)
+        self.rows.masked = np.concatenate(
+            [expect(got[member], plan.validation, plan.columns[number]) for number, member in self.exchange.others], 1
+        )
+
+    def due(self, epoch: int) -> bool:
+        """Whether the rows are looked at after this epoch, counted from 0."""
+        return (epoch + 1) % self.p.validates == 0
+
+    def look(self, epoch: int) -> Mapping[str, float]:
+        """At the guest the metrics; at a host nothing."""
+        z, plan = self._predictor(epoch), self.side.plan
+        if not self.guest:
+            self.exchange.box.send(HELD_OUT_SCORES, z, epoch)
+            return {}
+        z = z + total(self.exchange.gathered(HELD_OUT_SCORES, epoch, plan.validation))
+        return measured(self.p.metrics, self.positive, self.rows.opened(z))
+
+    def _predictor(self, epoch: int) -> Words:
+        if self.opened:
+            return self.rows.predictor(epoch, self.moves.effective(), None)
+        box, shares = self.exchange.box, self.moves.shares
+        hidden = self.rows.hidden_weights(shares, epoch)
+        masked = total(self.exchange.dealt_out(HELD_OUT_WEIGHTS, hidden, self.side, epoch))
+        closer = self.exchange.party == CLOSER
+        correction = expect(box.recv(HELD_OUT_CORRECTION, epoch), self.side.plan.validation) if closer else None
+        return self.rows.predictor(epoch, shares[self.side.block] + masked, correction)
+
+
+def measured(metrics: Sequence[str], positive: Array, z: Floats) -> dict[str, float]:
+    """The metrics of linear predictors, in the order in which they are named."""
+    counts = Counts.of(positive, z)
+    loss = float(np.mean(np.logaddexp(0, z) - positive * z))
+    known = {"auc": counts.auc(), "ks": counts.ks(), "loss": loss}
+    return {name: known[name] for name in metrics}
+
+
+@dataclass
+class Patience:
+    """When looks at held-out rows stop a training, as in FATE: no metric got better for so many looks.
+
+    Attributes:
+        best: of each metric so far.
+        since: looks since each was best.
+    """
+
+    p: LogisticParams
+    best: dict[str, float] = field(default_factory=dict)
+    since: dict[str, int] = field(default_factory=dict)
+
+    def better(self, found: Mapping[str, float]) -> bool:
+        """Take a look; whether the first metric that counts is better than ever."""
+        for name, value in found.items():
+            gain = (
+                value - self.best.get(name, -np.inf) if name != LESS_IS_BETTER else self.best.get(name, np.inf) - value
+            )
+            self.since[name] = 0 if gain > 0 else self.since.get(name, 0) + 1
+            if gain > 0:
+                self.best[name] = value
+        return bool(found) and self.since[self.p.metrics[0]] == 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether any metric (or the first only) has not got better for too long."""
+        looked_at = self.p.metrics[:1] if self.p.use_first_metric_only else self.p.metrics
+        rounds = self.p.early_stopping_rounds
+        return rounds is not None and any(self.since.get(name, 0) >= rounds for name in looked_at)
+
+    def state(self) -> list[float]:
+        """For a checkpoint: best and since of each metric, in their order."""
+        return [number for name in self.best for number in (self.best[name], float(self.since[name]))]
+
+    def restore(self, numbers: list[float]) -> None:
+        """From a checkpoint."""
+        for name, best, since in zip(self.p.metrics, numbers[::2], numbers[1::2], strict=False):
+            self.best[name], self.since[name] = best, int(since)

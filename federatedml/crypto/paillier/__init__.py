@@ -1,0 +1,1 @@
+"""Paillier's cryptosystem on GMP: keys, noise, vectors, linear maps."""
