@@ -31,6 +31,10 @@ floors:
   key_length: 1024            # bits of any homomorphic or RSA key
   paillier_bits: 2048         # bits of a Paillier key
   batch_rows_per_column: 10   # rows of a mini-batch per feature column, where batch gradients can be seen
+budgets:                      # what one peer may learn over all jobs; more is refused
+  psi_ids: {{most: 10000000, days: 30}}         # ids that it tests against a table by Intersection
+  equations: {{most: null}}                     # weights that it learns of models on the same rows
+  predicted_rows: {{most: 10000000, days: 1}}   # rows whose part of the score it is told
 raw_ids: false                # Intersection by method raw: tells hashes of ids, from which a peer finds ids by trying
 slots: {slots}                      # steps of jobs that run here at once; the others wait in line
 max_jobs: 100                 # jobs that may run or wait here at once; more are refused
@@ -53,6 +57,27 @@ class Floors(_Model):
     batch_rows_per_column: float = Field(default=10.0, ge=0, strict=False, description="rows per column")
 
 
+class Allowance(_Model):
+    """How much of one kind a peer may learn of one subject."""
+
+    most: int | None = Field(default=None, ge=1, description="sum per peer and subject; null: no limit of the policy")
+    days: float | None = Field(default=None, gt=0, strict=False, allow_inf_nan=False, description="null: ever")
+    lifted: bool = Field(default=False, description="limits that a computation itself states do not hold")
+
+
+class Budgets(_Model):
+    """Limits over jobs, by kind."""
+
+    psi_ids: Allowance = Allowance(most=10_000_000, days=30.0)
+    equations: Allowance = Allowance()
+    predicted_rows: Allowance = Allowance(most=10_000_000, days=1.0)
+
+    def of(self, kind: str) -> Allowance:
+        """The allowance of a kind."""
+        found: Allowance = dict(self)[kind]
+        return found
+
+
 class Policy(_Model):
     """The rules of one party."""
 
@@ -61,6 +86,7 @@ class Policy(_Model):
     tables: list[str] = ["*"]
     floors: Floors = Floors()
     raw_ids: bool = False
+    budgets: Budgets = Budgets()
     slots: int = Field(default=DEFAULT_SLOTS, ge=1, le=1000, description="steps")
     max_jobs: int = Field(default=100, ge=1, description="jobs")
     may_cancel: bool = True
