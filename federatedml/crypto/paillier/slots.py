@@ -25,7 +25,7 @@ def side_by_side(public: PublicKey, ciphertexts: Sequence[mpz], bits: int) -> li
 
 
 def _joined(m: Modulus, numbers: Numbers, bits: int) -> Numbers:
-    product = numbers[-1].copy()
+    product: Numbers = numbers[-1].copy()
     for number in numbers[-2::-1]:
         square(product, bits, m.words, m.inverse)
         product = m.paired(product[None], number[None])[0]
