@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import gmpy2
 import numpy as np
@@ -120,11 +121,21 @@ class Modulus:
         _join(plain, self.size, self.limbs, body)
         return body.tobytes()
 
-    def left(self, numbers: Numbers) -> list[mpz]:
-        """Numbers of their Montgomery forms."""
+    def leave(self, numbers: Numbers) -> bytes:
+        """Packed numbers of their Montgomery forms."""
         unit = np.zeros(self.width, np.uint32)
         unit[1] = 1
-        return unpacked(self.written(self.scaled(numbers, unit)), self.size)
+        return self.written(self.scaled(numbers, unit))
+
+    def left(self, numbers: Numbers) -> list[mpz]:
+        """Numbers of their Montgomery forms."""
+        return unpacked(self.leave(numbers), self.size)
+
+    def gathered(self, numbers: Numbers, at: NDArray[np.integer[Any]], size: int) -> tuple[Numbers, NDArray[np.bool_]]:
+        """Products of the numbers of each of ``size`` buckets, and which buckets have any; at < 0 is left out."""
+        buckets, used = np.zeros((size, self.width), np.uint32), np.zeros(size, np.bool_)
+        gather(numbers, at.astype(np.int64), self.words, self.inverse, buckets, used)
+        return buckets, used
 
 
 @compiled
