@@ -46,6 +46,14 @@ def test_products_are_those_of_integers(data: st.DataObject, m: Modulus) -> None
     assert unpacked(m.written(m.scaled(x, m.entered(y)[0])), m.size) == [i * b[0] % m.value for i in a]
 
 
+@given(st.data(), moduli(), st.sampled_from([0, 1, 2, 31, 32, 2**16 + 1]) | st.integers(0, 2**70))
+@settings(max_examples=30)
+def test_powers_are_those_of_integers(data: st.DataObject, m: Modulus, exponent: int) -> None:
+    a = data.draw(st.lists(below(m), min_size=2, max_size=2))
+    powers = m.left(m.power(m.entered(m.plain([mpz(i) for i in a])), exponent))
+    assert powers == [pow(i, exponent, int(m.value)) for i in a]
+
+
 @pytest.mark.parametrize("bits", SIZES)
 def test_long_chains_stay_below_twice_the_modulus(bits: int) -> None:
     for value in ((1 << bits) - 1, (1 << (bits - 1)) + 1):

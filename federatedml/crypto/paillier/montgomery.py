@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import gmpy2
 import numpy as np
@@ -28,6 +29,7 @@ from federatedml.crypto.paillier.parts import packed, unpacked
 LIMB = 27
 MASK = 2**LIMB - 1
 PADDING = 4
+WINDOW = 5  # bits of an exponent that are taken at once
 
 Numbers = NDArray[np.uint32]
 """(..., width) rows of limbs."""
@@ -104,6 +106,13 @@ class Modulus:
         multiply_rows(a, b, self.words, self.inverse, out)
         return out
 
+    def power(self, numbers: Numbers, exponent: int) -> Numbers:
+        """numbers^exponent in Montgomery form, by windows of a fixed length: the same steps for all exponents."""
+        digits = [(exponent >> at) % 2**WINDOW for at in range(0, max(exponent.bit_length(), 1), WINDOW)]
+        out = np.zeros((len(numbers), self.width), np.uint32)
+        power_all(numbers, np.array(digits[::-1]), self.one, self.words, self.inverse, out)
+        return out
+
     def written(self, plain: Numbers) -> bytes:
         """Packed numbers, reduced, of plain ones below twice the modulus."""
         plain = plain.copy()
@@ -112,11 +121,21 @@ class Modulus:
         _join(plain, self.size, self.limbs, body)
         return body.tobytes()
 
-    def left(self, numbers: Numbers) -> list[mpz]:
-        """Numbers of their Montgomery forms."""
+    def leave(self, numbers: Numbers) -> bytes:
+        """Packed numbers of their Montgomery forms."""
         unit = np.zeros(self.width, np.uint32)
         unit[1] = 1
-        return unpacked(self.written(self.scaled(numbers, unit)), self.size)
+        return self.written(self.scaled(numbers, unit))
+
+    def left(self, numbers: Numbers) -> list[mpz]:
+        """Numbers of their Montgomery forms."""
+        return unpacked(self.leave(numbers), self.size)
+
+    def gathered(self, numbers: Numbers, at: NDArray[np.integer[Any]], size: int) -> tuple[Numbers, NDArray[np.bool_]]:
+        """Products of the numbers of each of ``size`` buckets, and which buckets have any; at < 0 is left out."""
+        buckets, used = np.zeros((size, self.width), np.uint32), np.zeros(size, np.bool_)
+        gather(numbers, at.astype(np.int64), self.words, self.inverse, buckets, used)
+        return buckets, used
 
 
 @compiled
@@ -163,6 +182,23 @@ def multiply_all(a: Numbers, b: Numbers, n: Numbers, inverse: np.uint64, out: Nu
     t = np.zeros(len(n), np.uint64)
     for i in range(len(a)):
         multiply(a[i], b, n, inverse, t, out[i])
+
+
+@compiled
+def power_all(
+    a: Numbers, digits: NDArray[np.int64], one: Numbers, n: Numbers, inverse: np.uint64, out: Numbers
+) -> None:
+    """Every row to the exponent that ``digits`` of ``WINDOW`` bits are, highest first; all in Montgomery form."""
+    t, table = np.zeros(len(n), np.uint64), np.zeros((2**WINDOW, len(n)), np.uint32)
+    table[0] = one
+    for i in range(len(a)):
+        for power in range(1, len(table)):
+            multiply(table[power - 1], a[i], n, inverse, t, table[power])
+        out[i] = one
+        for digit in digits:
+            for _ in range(WINDOW):
+                multiply(out[i], out[i], n, inverse, t, out[i])
+            multiply(out[i], table[digit], n, inverse, t, out[i])
 
 
 @compiled

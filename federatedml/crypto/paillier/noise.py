@@ -130,12 +130,18 @@ def hide_by_base(part: BasePart) -> bytes:
     return table.modulus.written(table.times(elements, random_digits(len(elements), exponent_bits, window)))
 
 
+@lock_free
 def hide_by_units(part: tuple[bytes, bytes]) -> bytes:
     """Kernel: ciphertexts times r^n for fresh r; part is packed ciphertexts and n."""
-    public = PublicKey(mpz.from_bytes(part[1], "little"))
-    elements = unpacked(part[0], public.width)
-    hidden = (c * gmpy2.powmod(unit(public.n), public.n, public.n2) % public.n2 for c in elements)
-    return packed(hidden, public.width)
+    n = mpz.from_bytes(part[1], "little")
+    modulus = Modulus(n * n)
+    return modulus.written(_times_powers(modulus.read(part[0]), n, n, modulus))
+
+
+def _times_powers(plain: Numbers, n: mpz, exponent: mpz, modulus: Modulus) -> Numbers:
+    """Plain numbers times r^exponent for fresh units r modulo ``n``."""
+    units = modulus.entered(modulus.plain([unit(n) for _ in plain]))
+    return modulus.paired(plain, modulus.power(units, int(exponent)))
 
 
 class BaseNoise:
@@ -210,18 +216,23 @@ class OwnerNoise:
 
     def _short(self, elements: Sequence[mpz]) -> tuple[list[mpz], list[mpz]]:
         digits = random_digits(len(elements), SHORT_BITS.get(self.private.public.bits, 256), WINDOW)
-        mod_p2, mod_q2 = (self._times(base, elements, digits) for base in self._bases)
+        mod_p2, mod_q2 = (
+            _reduced(base.modulus, base.times(_remainders(base.modulus, elements), digits)) for base in self._bases
+        )
         return mod_p2, mod_q2
-
-    @staticmethod
-    def _times(base: FixedBase, elements: Sequence[mpz], digits: NDArray[np.uint16]) -> list[mpz]:
-        m = base.modulus
-        return unpacked(m.written(base.times(m.plain([c % m.value for c in elements]), digits)), m.size)
 
     def _full(self, elements: Sequence[mpz]) -> tuple[list[mpz], list[mpz]]:
         """y^p modulo p^2 for uniform y in Z_p^* is distributed as r^n modulo p^2: q is prime to the group's order."""
-        p, q, p2, q2 = self.private.p, self.private.q, self.private.p2, self.private.q2
-        return (
-            [c * gmpy2.powmod(unit(p), p, p2) % p2 for c in elements],
-            [c * gmpy2.powmod(unit(q), q, q2) % q2 for c in elements],
+        mod_p2, mod_q2 = (
+            _reduced(m, _times_powers(_remainders(m, elements), prime, prime, m))
+            for prime, m in ((self.private.p, Modulus(self.private.p2)), (self.private.q, Modulus(self.private.q2)))
         )
+        return mod_p2, mod_q2
+
+
+def _remainders(modulus: Modulus, elements: Sequence[mpz]) -> Numbers:
+    return modulus.plain([c % modulus.value for c in elements])
+
+
+def _reduced(modulus: Modulus, plain: Numbers) -> list[mpz]:
+    return unpacked(modulus.written(plain), modulus.size)

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
 
 import gmpy2
 import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
-from federatedml.crypto.paillier.montgomery import Modulus, Numbers, gather, square, weigh
+from federatedml.crypto.paillier.montgomery import Modulus, Numbers, square, weigh
 from federatedml.crypto.paillier.parts import sizes
 
 MAX_DIGIT = 12
@@ -44,7 +43,7 @@ class Powers:
     @cached_property
     def _total(self) -> mpz:
         """The product of all bases."""
-        return self.modulus.left(self._gathered(self.bases, np.zeros(len(self.bases), np.int64), 1)[0])[0]
+        return self.modulus.left(self.modulus.gathered(self.bases, np.zeros(len(self.bases), np.int64), 1)[0])[0]
 
     def of(self, exponents: NDArray[np.int32], bits: int) -> mpz:
         """The product of bases[i]^exponents[i].
@@ -60,7 +59,7 @@ class Powers:
         if not rows:
             result = mpz(1)
         elif 2 * len(values) <= rows:
-            grouped, _ = self._gathered(self.bases, np.where(relative != 0, groups, -1), len(values))
+            grouped, _ = self.modulus.gathered(self.bases, np.where(relative != 0, groups, -1), len(values))
             result = self._by_digits(grouped, values - np.int32(shift), digit_widths(len(values), bits))
         else:
             result = self._by_digits(self.bases, relative, digit_widths(rows, bits))
@@ -76,17 +75,11 @@ class Powers:
             square(bottom, width, m.words, m.inverse)
             size = int(np.abs(digits).max())
             at = np.where(digits > 0, digits - 1, np.where(digits < 0, size - 1 - digits, -1))
-            buckets, used = self._gathered(bases, at, 2 * size)
+            buckets, used = self.modulus.gathered(bases, at, 2 * size)
             weigh(buckets[:size], used[:size], m.words, m.inverse, top)
             weigh(buckets[size:], used[size:], m.words, m.inverse, bottom)
         up, down = m.left(np.stack([top, bottom]))
         return up * gmpy2.invert(down, m.value) % m.value
-
-    def _gathered(self, bases: Numbers, at: NDArray[np.integer[Any]], size: int) -> tuple[Numbers, NDArray[np.bool_]]:
-        """Products of the bases of each bucket, in the order of the rows: memory is read in a line."""
-        buckets, used = np.zeros((size, self.modulus.width), np.uint32), np.zeros(size, np.bool_)
-        gather(bases, at.astype(np.int64), self.modulus.words, self.modulus.inverse, buckets, used)
-        return buckets, used
 
 
 @lru_cache(maxsize=256)
