@@ -1,4 +1,4 @@
-"""What Paillier costs: unit costs for the choice between schemes, measured on one core with vectors of 256 bits or more."""
+"""What Paillier costs: unit costs for the choice between schemes, measured on one core with vectors of 256 bits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PRODUCT = {1024: 0.5e-6, 2048: 1.7e-6, 3072: 3.7e-6, 4096: 6.6e-6}  # seconds of
 
 
 def capabilities(public: PublicKey) -> Capabilities:
-    """In multiplications: 35 to seal, 4 per entry of a product, 1 per bin, 140 for an answer's noise, 900 to open it."""
+    """In multiplications: 35 to seal, 4 per entry of a product, 1 per bin, 140 for an answer, 900 to open it."""
     product = PRODUCT.get(public.bits, PRODUCT[2048] * (public.bits / 2048) ** 2)
     return Capabilities(
         elementwise=True,
