@@ -18,6 +18,7 @@ from federatedml.components import intersection, intersection_ecdh
 from federatedml.components.intersection import GUEST_SIZE, HOST_SIZE, INTERSECTION
 from federatedml.components.intersection_ecdh import BLINDED_TWICE, GUEST_IDS, HOST_IDS, MATCHES, POSITIONS
 from federatedml.components.intersection_params import IntersectParams
+from federatedml.crypto.id_column import normalised
 from federatedml.data.table import Table, aligned
 from federatedml.errors import DataError, DslError, FedError, ProtocolError
 from federatedml.federation.local import LocalNetwork, StepResult
@@ -73,7 +74,7 @@ def test_both_parties_get_their_rows_of_the_common_ids_in_one_order(tmp_path: Pa
 @given(*[st.lists(st.text(max_size=3), max_size=12, unique=True) for _ in range(2)])
 @settings(max_examples=25, deadline=None)
 def test_any_two_sets_meet_in_their_intersection(tmp_path_factory: Any, ours: list[str], theirs: list[str]) -> None:
-    normal = [{intersection.normalised(i) for i in ids} for ids in (ours, theirs)]
+    normal = [{normalised(i) for i in ids} for ids in (ours, theirs)]
     expected = sorted(normal[0] & normal[1])
     step = case({GUEST: ours, HOST: theirs})
     if [len(ids) for ids in normal] != [len(ours), len(theirs)] or not expected:
@@ -369,6 +370,13 @@ def test_auto_discloses_what_it_may_choose_and_takes_kkrt_for_many_ids_of_one_ho
     assert {message.key.topic.split("_")[0] for message in result.sent} == {"guest", "host", "kkrt"}
     found = tables(result)
     assert list(found[GUEST].ids) == list(found[HOST].ids) == sorted(set(ids[GUEST]) & set(ids[HOST]))
+
+
+def test_kkrt_with_several_hosts_on_request(tmp_path: Path) -> None:
+    ids = {GUEST: list("abcdefg"), HOST: list("gfedx"), OTHER_HOST: list("cdegy")}
+    found = tables(case(ids, ONE.model_copy(update={"intersect_method": "kkrt"})).run(tmp_path))
+    assert list(found[GUEST].ids) == list("deg")
+    assert aligned(list(found.values()))
 
 
 def test_component_conforms(tmp_path: Path) -> None:
