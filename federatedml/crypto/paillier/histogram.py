@@ -22,7 +22,7 @@ from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from federatedml.compute.engine import Compute, Partitions
-from federatedml.crypto.candidates import BinTable
+from federatedml.crypto.candidates import BinTable, Candidates
 from federatedml.crypto.codec import Integers
 from federatedml.crypto.paillier.keys import PublicKey
 from federatedml.crypto.paillier.packing import Packing
@@ -75,13 +75,10 @@ class Sums:
         """Sums over the rows that go left at each split candidate of the table."""
         if self.cumulated:
             raise ProtocolError("FED-707", "sums are cumulated once")
-        n2, at, found = self.rows.packing.public.n2, 0, list[mpz]()
-        for count in self.rows.table.counts:
-            running = mpz(1)
-            for cell in self.cells[at : at + count - 1]:
-                running = running * cell % n2
-                found.append(running)
-            at += count
+        n2, table = self.rows.packing.public.n2, self.rows.table
+        cuts = _cuts(self.cells, table.candidates, n2)
+        first, second = (indices.tolist() for indices in table.candidates.parts)
+        found = [cuts[a] if b < 0 else cuts[a] * cuts[b] % n2 for a, b in zip(first, second, strict=True)]
         return replace(self, cells=found, cumulated=True)
 
     def take(self, indices: Integers) -> Sums:
@@ -161,6 +158,20 @@ class Histogram:
     def rows(self, vector: Encrypted, packing: Packing) -> Rows:
         """Packed rows, ready for the sums of many nodes."""
         return Rows(self.table, vector, packing, self.compute)
+
+
+def _cuts(cells: Cells, candidates: Candidates, modulus: mpz) -> Cells:
+    """Running products of each feature's bins but the last, which stands for itself if it is that of missing values."""
+    at, found = 0, list[mpz]()
+    for count, missing in zip(candidates.counts, candidates.missing, strict=True):
+        running = mpz(1)
+        for cell in cells[at : at + count - 1]:
+            running = running * cell % modulus
+            found.append(running)
+        if missing:
+            found.append(cells[at + count - 1])
+        at += count
+    return found
 
 
 def groups(counts: Sequence[int], rows: int) -> list[list[int]]:
@@ -247,19 +258,23 @@ def group_sums(
     key = np.zeros(bins.shape[1], np.int64)
     for row, count in zip(bins, counts, strict=True):
         key = key * count + row
-    order = np.argsort(key, kind="stable")
-    values, starts = np.unique(key[order], return_index=True)
-    runs = np.split(order, starts[1:]) if len(values) else []
-    fullest = max(range(len(runs)), key=lambda i: len(runs[i]), default=-1)
-    if total is None or not runs or len(runs[fullest]) <= len(runs) + INVERSE:
-        fullest = -1
-    products = [
-        mpz(1) if i == fullest else _product((ciphertexts[row] for row in run.tolist()), modulus)
-        for i, run in enumerate(runs)
-    ]
-    if fullest >= 0 and total is not None:
-        products[fullest] = total * gmpy2.invert(_product(products, modulus), modulus) % modulus
-    return _summed_out(values, products, counts, modulus)
+    values, cell_of, fill = np.unique(key, return_inverse=True, return_counts=True)
+    fullest = int(fill.argmax()) if len(values) else -1
+    if total is None or fullest < 0 or fill[fullest] <= len(values) + INVERSE:
+        cells = _added(ciphertexts, cell_of, len(values), modulus)
+    else:
+        rows = np.flatnonzero(cell_of != fullest)
+        cells = _added([ciphertexts[row] for row in rows.tolist()], cell_of[rows], len(values), modulus)
+        cells[fullest] = total * gmpy2.invert(_product(cells, modulus), modulus) % modulus
+    return _summed_out(values, cells, counts, modulus)
+
+
+def _added(ciphertexts: Iterable[mpz], cell_of: Integers, count: int, modulus: mpz) -> Cells:
+    """Cells of rows, in the order of the rows: their ciphertexts are read one after the other."""
+    cells = [mpz(1)] * count
+    for cell, c in zip(cell_of.tolist(), ciphertexts, strict=True):
+        cells[cell] = cells[cell] * c % modulus
+    return cells
 
 
 def _summed_out(values: Integers, products: Cells, counts: Sequence[int], modulus: mpz) -> list[Cells]:
@@ -275,7 +290,7 @@ def _summed_out(values: Integers, products: Cells, counts: Sequence[int], modulu
 
 
 def _product(ciphertexts: Iterable[mpz], modulus: mpz) -> mpz:
-    product: mpz | None = None
+    product = mpz(1)
     for c in ciphertexts:
-        product = c if product is None else product * c % modulus
-    return mpz(1) if product is None else product
+        product = product * c % modulus
+    return product
