@@ -50,7 +50,6 @@ LEARNS: Mapping[str, Mapping[Role, Sequence[str]]] = {
     "shared": lr_shared_topics.LEARNS,
     "paillier": hetero_lr_paillier.LEARNS,
 }
-NEEDED = "one guest, one arbiter, one host or more"
 
 
 def _by_protocol(role: Role) -> RoleFunction:
