@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from federatedml.compute.engine import Serial
 from federatedml.crypto.candidates import BinTable, Candidates
 from federatedml.crypto.codec import Codec
 from federatedml.crypto.dealt.columns import Columns
@@ -87,6 +91,38 @@ def test_sums_of_candidates_come_out_at_the_owner() -> None:
         sealed = Sealed.from_bytes(asker.seal(values).to_bytes())
         found = asker.open(Reply.from_bytes(plan.apply(sealed).reveal().to_bytes()))
         np.testing.assert_allclose(found, table().candidate_sums(values), atol=1e-3)
+
+
+class Three(Serial):
+    """Three workers' parts, one after the other."""
+
+    workers = 3
+
+
+def test_the_number_of_workers_changes_nothing() -> None:
+    sent = []
+    for compute in (Serial(), Three()):
+        plan = DealtHolder(HOLDER, 2, compute=compute).plan_splits(table())
+        plan.deal = replace(plan.deal, name=b"one for both run")
+        asker = DealtOwner(OWNER, compute).attach(plan.inputs, plan.outputs, 2, plan.setup_message())
+        ready(plan, asker)
+        result = plan.apply(asker.seal(vectors(2)))
+        sent.append((result.reveal().body, asker.open(result.reveal()).tolist()))
+    assert sent[0] == sent[1]
+
+
+def test_the_masked_matrix_is_never_held_as_a_whole() -> None:
+    bins = BinTable.of(np.zeros((20, 8 * STRIPE), np.uint8), [9] * 20)
+    plan = DealtHolder(HOLDER, 1).plan_splits(bins)
+    asker = DealtOwner(OWNER).attach(plan.inputs, plan.outputs, 1, plan.setup_message())
+    tracemalloc.start()
+    ready(plan, asker)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    whole = 4 * plan.inputs * plan.outputs
+    block = whole // plan.deal.blocks
+    assert plan.deal.blocks == 8
+    assert peak < 4.5 * block  # copies of one block, on its way from its words to those of the other side
 
 
 @settings(max_examples=30, deadline=None)

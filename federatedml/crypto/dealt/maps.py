@@ -53,11 +53,13 @@ class DealtMap:
 
     def blocks(self) -> Iterator[Block]:
         """E = M - A in blocks of rows, made one at a time; the same blocks each time."""
-        for index in range(self.deal.blocks):
-            rows = self.deal.rows(index)
-            words = self.fixed.words(rows)
-            words -= self.deal.matrix_mask(self._stream, index)
-            yield pack(Block, self.deal, range(rows.start, rows.stop), words)
+        return map(self._block, range(self.deal.blocks))
+
+    def _block(self, index: int) -> Block:
+        rows = self.deal.rows(index)
+        words = self.fixed.words(rows)
+        words -= self.deal.matrix_mask(self._stream, index)
+        return pack(Block, self.deal, range(rows.start, rows.stop), words)
 
     def apply(self, vector: Sealed) -> DealtResult:
         """M^T v for the next columns of the plan; their number follows from the length of the message.
