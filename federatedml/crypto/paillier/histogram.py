@@ -106,7 +106,10 @@ class Sums:
 
 
 class Rows:
-    """Packed rows at the workers. Call ``close`` when the tree is grown."""
+    """Packed rows at the workers, each of which has all ciphertexts and some features (about 600 bytes a row, 2048 bit).
+
+    Call ``close`` when the tree is grown.
+    """
 
     def __init__(self, table: BinTable, vector: Encrypted, packing: Packing, compute: Compute) -> None:
         if len(vector) != table.rows:
