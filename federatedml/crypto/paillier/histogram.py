@@ -106,7 +106,7 @@ class Sums:
 
 
 class Rows:
-    """Packed rows at the workers, each of which has all ciphertexts and some features (about 600 bytes a row, 2048 bit).
+    """Packed rows at the workers: each has all ciphertexts (about 600 bytes a row at 2048 bit) and some features.
 
     Call ``close`` when the tree is grown.
     """
