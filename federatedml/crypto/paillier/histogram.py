@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from federatedml.compute.engine import Compute, Partitions
 from federatedml.compute.names import lock_free
-from federatedml.crypto.candidates import BinTable
+from federatedml.crypto.candidates import BinTable, Candidates
 from federatedml.crypto.codec import Integers
 from federatedml.crypto.paillier.keys import PublicKey
 from federatedml.crypto.paillier.montgomery import Modulus, Numbers
