@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from dags_generator.plan import disclosure
+from dags_generator.plan import as_it_runs, disclosure
 from dags_generator.predict import check_predict
 from dags_generator.spec import ComponentSpec, Graph, PipelineSpec, dag_id
 from dags_generator.where import Where
@@ -39,6 +39,7 @@ def plan_json(spec: PipelineSpec) -> dict[str, Any]:
         "members": {str(member): _member(spec, member) for member in spec.parties.members},
         "specified_task_run": asdict(spec.job.specified) if spec.job.specified else None,
         "disclosure": disclosure(spec),
+        "budgets": budgets(spec),
         "predict_dsl": spec.graph.inference_dsl,
         "predict_problem": _predict_problem(spec.graph),
         "notes": list(spec.notes),
@@ -61,7 +62,10 @@ def plan_text(spec: PipelineSpec) -> str:
                 f"    {name} = {value!r}{'  (auto)' if _by_auto(spec, step, name, value) else ''}"
                 for name, value in _params(spec, step, member)
             ]
-    lines += ["", "Who learns what:", *(f"  {line}" for line in learned(spec.running))]
+    lines += ["", "Who learns what:", *(f"  {line}" for line in learned(spec))]
+    if counted := budgets(spec):
+        lines += ["", "Counted over jobs by every party (policy.yaml, budgets):"]
+        lines += [f"  {name}: {', '.join(kinds)}" for name, kinds in counted.items()]
     lines += [f"Note: {note}" for note in spec.notes]
     return "\n".join([*lines, "", *_predict(spec.graph)]) + "\n"
 
@@ -73,10 +77,16 @@ def _about(spec: PipelineSpec) -> str:
     return f"predicts with {source.model_id}, {source.model_version or 'the version that is product'}"
 
 
-def learned(components: Mapping[str, ComponentSpec]) -> Iterable[str]:
+def budgets(spec: PipelineSpec) -> dict[str, list[str]]:
+    """The budgets that components spend from, if they spend from any."""
+    kinds = {name: list(as_it_runs(spec, step).spends) for name, step in spec.running.items()}
+    return {name: spent for name, spent in kinds.items() if spent}
+
+
+def learned(spec: PipelineSpec) -> Iterable[str]:
     """The disclosure as sentences."""
-    for name, spec in components.items():
-        module = component(spec.module, spec.predicts)
+    for name, step in spec.running.items():
+        module = as_it_runs(spec, step)
         for topic in module.topics:
             to = _and(topic.to)
             yield f"{name}: {_and(topic.source)} -> {to}: {topic.carries}; {to} learns {topic.learns}"
@@ -106,6 +116,8 @@ def document(graph: Graph, member: Member) -> str:
             "| component | message | from | to | carries | receiver learns |",
             "|---|---|---|---|---|---|",
             *_rows(graph),
+            "",
+            "Of a component with several methods, whose names begin messages, those of the chosen one are sent.",
             "",
             f"Specification {graph.digest[:12]}, equal at all parties",
         ]

@@ -242,6 +242,7 @@ INTERSECTION = Component(
     topics=(GUEST_SIZE, HOST_SIZE, *(topic for method in _EVERY for topic in method.topics), COUNTING[-1], COMMON),
     learns={role: [*texts, "what its method tells besides", AGAIN] for role, texts in LEARNS.items()},
     inputs=("data", "train_data", "eval_data"),
+    spends=(SPENT,),
     settle=settle,
     variant=variant,
 )
