@@ -8,7 +8,7 @@ import sys
 
 from benchmarks.figure import record
 
-NAMES = ("job", "overhead", "lr", "dsl", "pickup", "chain", "queue", "chaos", "crypto")
+NAMES = ("job", "overhead", "lr", "dsl", "pickup", "chain", "queue", "chaos", "crypto", "maps")
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from dags_generator.plan import as_it_runs, disclosure
+from dags_generator.plan import disclosure, running
 from dags_generator.predict import check_predict
 from dags_generator.spec import ComponentSpec, Graph, PipelineSpec, dag_id
 from dags_generator.where import Where
@@ -79,14 +79,14 @@ def _about(spec: PipelineSpec) -> str:
 
 def budgets(spec: PipelineSpec) -> dict[str, list[str]]:
     """The budgets that components spend from, if they spend from any."""
-    kinds = {name: list(as_it_runs(spec, step).spends) for name, step in spec.running.items()}
+    kinds = {name: list(running(spec, step).spends) for name, step in spec.running.items()}
     return {name: spent for name, spent in kinds.items() if spent}
 
 
 def learned(spec: PipelineSpec) -> Iterable[str]:
     """The disclosure as sentences."""
     for name, step in spec.running.items():
-        module = as_it_runs(spec, step)
+        module = running(spec, step)
         for topic in module.topics:
             to = _and(topic.to)
             yield f"{name}: {_and(topic.source)} -> {to}: {topic.carries}; {to} learns {topic.learns}"

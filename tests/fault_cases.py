@@ -20,7 +20,7 @@ from federatedml.federation.party import Member
 from tests.conformance import Case, Same
 from tests.lr_cases import case as lr_case
 from tests.lr_cases import params as lr_params
-from tests.lr_cases import same_model, small
+from tests.lr_cases import same_model, small, spread
 from tests.members import ARBITER, GUEST, HOST, OTHER_HOST, table
 from tests.paillier_lr_cases import encrypted, tables, training
 
@@ -65,11 +65,17 @@ def hetero_lr() -> Mapping[str, Small]:
     rows, steps = small(rows=24, guest=1, host=2), {"max_iter": 2, "batch_size": 12, "learning_rate": 0.5}
     plain, l2 = (lr_params(penalty=penalty, **steps) for penalty in ("NONE", "L2"))
     validated = lr_case(plain, rows, small(rows=5, guest=1, host=2, seed=1))
+    whole = {"max_iter": 2, "batch_size": -1, "learning_rate": 0.05}
+    momentum = {**whole, "optimizer": "nesterov_momentum_sgd", "penalty": "L2", "converge_func": "weight_diff"}
+    opened = {**whole, "max_iter": 1, "optimizer": "adam", "class_weight": "balanced", "validation_freqs": 1}
+    held_out = small(rows=12, guest=1, host=2, seed=1)
     short = encrypted(batch_size=-1, optimizer="adam")
     return {
         "plain": Small(validated, same_model),
         "paillier": Small(training(short, tables({GUEST: 1, HOST: 1}, rows=20)), same_model),
         "L2": Small(lr_case(l2, rows), same_model),
+        "momentum, 2 hosts": Small(spread(lr_params(**momentum), *rows, 2), same_model),
+        "opened, 2 hosts": Small(spread(lr_params(**opened), *rows, 2, held_out), same_model),
         "predict": Small(_predicting(lr_case(plain, rows))),
     }
 

@@ -27,6 +27,7 @@ from federatedml.components.linear_model import logistic
 from federatedml.components.lr_agreement import params_digest
 from federatedml.components.lr_params import ADAPTIVE, LogisticParams
 from federatedml.components.lr_predict import PARTIAL, PREDICTED, partial_of, predicted, send_partial
+from federatedml.components.lr_release import EQUATIONS
 from federatedml.components.lr_result import META, PARAM
 from federatedml.crypto.paillier.keys import DEFAULT_BITS
 from federatedml.errors import DslError
@@ -50,7 +51,6 @@ LEARNS: Mapping[str, Mapping[Role, Sequence[str]]] = {
     "shared": lr_shared_topics.LEARNS,
     "paillier": hetero_lr_paillier.LEARNS,
 }
-NEEDED = "one guest, one arbiter, one host or more"
 
 
 def _by_protocol(role: Role) -> RoleFunction:
@@ -159,6 +159,7 @@ HETERO_LR = Component(
         },
     ),
     reproducible=2.0**-10,
+    spends=(EQUATIONS,),
     settle=_settle,
     variant=_variant,
     notes=lambda p: list(_notes(p)),

@@ -10,6 +10,7 @@ from airfed_proto.v1 import model_pb2
 from federatedml.component import ModelBuffers
 from federatedml.components.linear_model import logistic, partial_score, predictions
 from federatedml.components.lr_agreement import BETWEEN, expect
+from federatedml.components.lr_release import count_rows
 from federatedml.components.lr_result import META, PARAM
 from federatedml.crypto.shared_linear import ids_digest
 from federatedml.data.table import Table
@@ -51,6 +52,7 @@ def predicted(box: Box, model: ModelBuffers, table: Table, round: int, kind: str
 def send_partial(box: Box, model: ModelBuffers, table: Table, round: int) -> None:
     """At the host: its part of the predictor of every row, after both agree on the rows."""
     _same_rows(box, table, round)
+    count_rows(box, len(table))
     box.send(PARTIAL, partial_of(model, table), round)
 
 

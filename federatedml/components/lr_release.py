@@ -14,7 +14,7 @@ from federatedml.components.lr_plan import GOOD_ROWS, LEAST_ROWS
 from federatedml.crypto.shared_linear import ids_digest
 from federatedml.data.table import Table
 from federatedml.federation.box import Box
-from federatedml.federation.party import Member
+from federatedml.federation.party import Member, Role
 
 EQUATIONS, ROWS = "equations", "predicted_rows"
 log = logging.getLogger(__name__)
@@ -40,11 +40,12 @@ def count_weights(box: Box, table: Table, columns: dict[Member, int]) -> int:
     return max(sums)
 
 
-def count_rows(box: Box, guest: Member, rows: int) -> None:
+def count_rows(box: Box, rows: int) -> None:
     """Before the own part of scores is sent to the guest: a linear view of the own columns, row by row.
 
     Raises:
         PolicyError: the policy's limit of rows is passed.
     """
-    if rows:
-        box.budget.spend(ROWS, guest.party, "", rows)
+    for member in box.members:
+        if member.role is Role.GUEST and rows:
+            box.budget.spend(ROWS, member.party, "", rows)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from federatedml.federation.memory import Faults
 from tests.conformance import conforms
-from tests.lr_cases import bodies, case, params, same_model, small
+from tests.lr_cases import bodies, case, params, same_model, small, spread
 from tests.members import ARBITER, GUEST, HOST
 
 UNUSED = {"NONE": ["masked_residual", "masked_update"], "L2": ["masked_step"]}
@@ -50,3 +52,28 @@ def test_a_long_training_survives_a_kill_of_each_member(tmp_path: Path) -> None:
     assert 2 <= result.attempts <= 4  # two may die in one attempt
     for member, outputs in whole.outputs.items():
         same_model(outputs, result.outputs[member])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"optimizer": "nesterov_momentum_sgd", "learning_rate": 0.05, "batch_size": 60, "early_stopping_rounds": 2},
+        {"optimizer": "adam", "learning_rate": 0.05, "batch_size": -1, "early_stopping_rounds": 4},
+    ],
+    ids=str,
+)
+def test_momentum_memory_and_the_best_weights_outlive_a_kill(given: dict[str, Any], tmp_path: Path) -> None:
+    """Validation labels are turned: the weights of the first epoch stay the best ones, over the restart too."""
+    guest, host = small(100)
+    turned = replace(guest, columns={**guest.columns, "y": 1 - guest.columns["y"]})
+    p = params(max_iter=8, metrics=["loss"], **given)
+    the_case = spread(p, guest, host, 2, (turned, host))
+    counts = the_case.points(tmp_path / "counted")
+    whole = the_case.run(tmp_path / "whole")
+    for member in counts:
+        result = the_case.run(tmp_path / str(member), Faults(kill={member: counts[member] * 3 // 5}))
+        assert result.attempts == 2
+        assert max(result.resumed[1:]) is not None
+        for one, outputs in whole.outputs.items():
+            same_model(outputs, result.outputs[one])
+            assert outputs.summary == pytest.approx(result.outputs[one].summary, abs=1e-3)
