@@ -180,7 +180,7 @@ class _Own:
     def subject(self) -> str:
         """What the budget is about: the stored tables, so that a changed one is no new account; else the ids."""
         if not self.box.tables:
-            return hashlib.sha256(np.sort(self.ids.digests(b""), axis=0).tobytes()).hexdigest()
+            return hashlib.sha256(np.sort(self.ids.digests, axis=0).tobytes()).hexdigest()
         return hashlib.sha256(json.dumps(sorted(self.box.tables)).encode()).hexdigest()
 
 
@@ -203,8 +203,9 @@ def _places(wanted: Positions, positions: Positions) -> NDArray[np.uint32]:
 def _result(own: _Own, positions: Positions) -> Outputs:
     """The party's rows at ``positions``, sorted by id."""
     found = own.table.take(own.ids.ordered(positions))
-    names = np.array([*map(normalised, found.ids), None], dtype=object)[:-1]
-    found = replace(found, ids=names, origin=own.box.attempt.component)
+    if not own.ids.ascii:
+        found = replace(found, ids=np.array([*map(normalised, found.ids), None], dtype=object)[:-1])
+    found = replace(found, origin=own.box.attempt.component)
     if own.p.only_output_key:
         found = replace(found, columns={}, label=None)
     summary = {"intersect_count": float(len(found)), "intersect_rate": len(found) / len(own.table)}

@@ -108,7 +108,7 @@ class _Epoch:
     @classmethod
     def of(cls, pair: Pair) -> _Epoch:
         """The epoch that is kept, or a new one."""
-        key = _digest(b"host", str(pair.box.me).encode(), str(pair.peer).encode(), pair.ids.digests(b"").tobytes())
+        key = _digest(b"host", str(pair.box.me).encode(), str(pair.peer).encode(), pair.ids.digests.tobytes())
         kept = pair.box.vault.get(key)
         if kept is not None:
             return cls._read(kept, len(pair.ids))

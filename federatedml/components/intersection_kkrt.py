@@ -110,7 +110,7 @@ MATCHES = Topic(
 
 def guest(pair: Pair) -> Positions:
     """Learn the matches bucket by bucket, then tell the host of its part."""
-    sizes, digests = Sizes.of(len(pair.ids), pair.theirs), pair.ids.digests(_context(pair))
+    sizes, digests = Sizes.of(len(pair.ids), pair.theirs), pair.ids.digests
     oprf, buckets = _guest_setup(pair, sizes, digests)
     found, waiting = [], []
     for bucket in range(sizes.buckets + LEAD):
@@ -134,7 +134,7 @@ def guest(pair: Pair) -> Positions:
 
 def host(pair: Pair) -> Positions:
     """Answer bucket by bucket, then learn which of the own ids match."""
-    sizes, digests = Sizes.of(pair.theirs, len(pair.ids)), pair.ids.digests(_context(pair))
+    sizes, digests = Sizes.of(pair.theirs, len(pair.ids)), pair.ids.digests
     oprf, buckets = _host_setup(pair, sizes, digests)
     places = []
     for bucket in range(sizes.buckets):

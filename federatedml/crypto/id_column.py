@@ -6,9 +6,9 @@ offsets, which compiled loops read.
 
 from __future__ import annotations
 
-import hashlib
 import unicodedata
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, overload
 
 import numpy as np
@@ -42,13 +42,13 @@ class IdColumn(Sequence[bytes]):
     @classmethod
     def of(cls, ids: NDArray[Any]) -> IdColumn:
         """The column of (n,) strings in any spelling."""
-        bodies, ends, total = [np.empty(0, np.uint8)], [np.zeros(1, np.int64)], 0
+        body, starts = bytearray(), np.zeros(len(ids) + 1, np.int64)
         for start in range(0, len(ids), CHUNK):
-            body, found = _encoded(ids[start : start + CHUNK].tolist())
-            bodies.append(body)
-            ends.append(found + total)
-            total += len(body)
-        return cls(np.concatenate(bodies), np.concatenate(ends))
+            part = ids[start : start + CHUNK]
+            more, ends = _encoded(part.tolist())
+            starts[start + 1 : start + 1 + len(part)] = ends + len(body)
+            body += more
+        return cls(np.frombuffer(body, np.uint8), starts)
 
     def __len__(self) -> int:
         return len(self._starts) - 1
@@ -68,22 +68,28 @@ class IdColumn(Sequence[bytes]):
         at = range(len(self))[index]
         return self._body[self._starts[at] : self._starts[at + 1] - 1].tobytes()
 
-    def digests(self, context: bytes) -> Digests:
-        """(n, 2) words: BLAKE2s of each id, 120 bits. ``context`` (a job's attempt) separates runs.
+    @property
+    def ascii(self) -> bool:
+        """Whether all ids are ASCII, and so the same as they came."""
+        return int(self._body.max(initial=0)) < 128
 
-        Two of 2^25 ids have one digest with probability 2^-71. A digest hides nothing: ids can be tried.
+    @cached_property
+    def digests(self) -> Digests:
+        """(n, 2) words: BLAKE2s of each id, 120 bits.
+
+        Two of 2^25 ids have one digest with probability 2^-71, and to find two on purpose takes 2^60 trials. A digest
+        hides nothing: ids can be tried. It never leaves its party.
         """
-        salt = np.frombuffer(hashlib.sha256(context).digest()[:8], np.uint32)
         found = np.empty((len(self), 2), np.uint64)
         for start in range(0, len(self), CHUNK):
             part = self[start : start + CHUNK]
-            found[start : start + len(part)] = part._digests(salt)
+            found[start : start + len(part)] = part._digests()
         found[:, 1] &= DIGEST_MASK
         return found
 
     def repeated(self) -> int:
         """How many ids are equal to an earlier one."""
-        words = np.sort(self.digests(b"")[:, 0])
+        words = np.sort(self.digests[:, 0])
         if not (words[1:] == words[:-1]).any():
             return 0
         return len(self) - len(set(self))
@@ -97,26 +103,38 @@ class IdColumn(Sequence[bytes]):
         if width > SORT_WIDTH or int(np.count_nonzero(rows)) != int(lengths.sum()):  # zero bytes within ids
             keys = [self[position] for position in positions]
             return positions[np.array(sorted(range(len(keys)), key=keys.__getitem__), np.int64)]
-        return positions[np.argsort(rows.view(f"S{rows.shape[1]}").ravel(), kind="stable")]
+        return positions[_row_order(rows)]
 
-    def _digests(self, salt: NDArray[np.uint32]) -> Digests:
+    def _digests(self) -> Digests:
         messages = np.zeros((len(self), blake2s.BLOCK_BYTES), np.uint8)
         lengths = np.diff(self._starts) - 1
         _copy(self._body, self._starts[:-1], lengths, messages)
-        salts = np.tile(salt, (len(self), 1))
+        salts = np.zeros((len(self), 2), np.uint32)
         found = blake2s.digests(messages.view(np.uint32), lengths.astype(np.uint32), salts, PERSON)
         for long in np.flatnonzero(lengths > blake2s.BLOCK_BYTES):
-            found[long] = np.frombuffer(blake2s.digest(self[int(long)], salt.tobytes(), PERSON), np.uint32)
+            found[long] = np.frombuffer(blake2s.digest(self[int(long)], bytes(8), PERSON), np.uint32)
         return found.view(np.uint64)
 
 
-def _encoded(ids: list[str]) -> tuple[Bytes, I64]:
+def _row_order(rows: Bytes) -> I64:
+    """Which row is first, second, ... in the order of their bytes, which are compared eight at a time."""
+    differ = np.flatnonzero((rows != rows[:1]).any(axis=0))
+    if not len(differ):
+        return np.arange(len(rows))
+    used = rows[:, differ[0] : differ[-1] + 1]
+    padded = np.zeros((len(rows), -(-used.shape[1] // 8) * 8), np.uint8)
+    padded[:, : used.shape[1]] = used
+    words = padded.view(">u8").astype(np.uint64)
+    return np.lexsort(words.T[::-1]) if words.shape[1] > 1 else np.argsort(words[:, 0])
+
+
+def _encoded(ids: list[str]) -> tuple[bytes, I64]:
     """Bytes of some ids, and where each one ends."""
     text = END.join(ids) + END
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)  # no character composes with END: as if each were normalised alone
-    body = np.frombuffer(text.encode(), np.uint8)
-    ends = np.flatnonzero(body == 0) + 1
+    body = text.encode()
+    ends = np.flatnonzero(np.frombuffer(body, np.uint8) == 0) + 1
     if len(ends) != len(ids):
         ends = np.cumsum([len(unicodedata.normalize("NFC", sample_id).encode()) + 1 for sample_id in ids])
     return body, ends

@@ -103,7 +103,7 @@ def local_function(part: Any) -> Any:
     return part
 
 
-@pytest.mark.parametrize("kernel", [lambda part: part, print, partial(lambda part: part), [].append], ids=str)
+@pytest.mark.parametrize("kernel", [lambda part: part, print, partial(lambda part: part), [].append], ids=["lambda", "builtin", "partial", "method"])
 def test_only_functions_with_a_name_in_a_module_travel(processes: Processes, kernel: Any) -> None:
     with pytest.raises(ProtocolError, match="FED-751"):
         processes.map(kernel, [1])
@@ -136,6 +136,18 @@ def test_a_part_is_loaded_once(engine: Compute, tmp_path: Path) -> None:
     assert [held.map(kernels.times_loaded) for _ in range(3)] == [[1, 1]] * 3
     held.close()
     assert held.map(kernels.times_loaded) == []
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_workers_forget_what_is_closed_or_forgotten(closed: bool) -> None:
+    with compute_engine(EngineName.PROCESSES, workers=2) as engine:
+        counter = engine.hold(kernels.scaled, [0, 1])  # one part at each worker
+        held = engine.hold(kernels.new_held, list(range(10)))
+        assert counter.map(kernels.held_here) == [5, 5]
+        if closed:
+            held.close()
+        del held
+        assert counter.map(kernels.held_here) == [0, 0]
 
 
 def test_a_killed_worker_ends_the_call_with_an_error_that_may_be_tried_again(tmp_path: Path) -> None:

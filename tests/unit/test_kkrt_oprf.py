@@ -19,7 +19,7 @@ CONTEXT = b"an attempt"
 
 
 def digests(names: range) -> np.ndarray:
-    return column(f"u{i}" for i in names).digests(CONTEXT)
+    return column(f"u{i}" for i in names).digests
 
 
 def transferred(words: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-BUCKET_IDS = 2**16  # in the fuller party's buckets, on average: a bucket's rows fit the last-level cache
+BUCKET_IDS = 2**15  # in the fuller party's buckets, on average: a message of some 2 MiB
 STATISTICAL_BITS = 40
 SECURITY_BITS = 128
 EXPANSION = 1.27  # bins per id (Pinkas, Schneider, Zohner 2018, for three hash functions and no stash)
