@@ -25,6 +25,7 @@ from federatedml.components.intersection_cached import CACHED
 from federatedml.components.intersection_ecdh import COUNTING, ECDH, count_as_guest, count_as_host
 from federatedml.components.intersection_kkrt import KKRT
 from federatedml.components.intersection_method import MAX_IDS, Method, Pair, Positions, distinct_positions
+from federatedml.components.intersection_notes import notes
 from federatedml.components.intersection_params import IntersectParams
 from federatedml.components.intersection_raw import AT_GUEST, AT_HOST
 from federatedml.components.intersection_rsa import RSA
@@ -246,4 +247,5 @@ INTERSECTION = Component(
     spends=(SPENT,),
     settle=settle,
     variant=variant,
+    notes=notes,
 )
