@@ -8,7 +8,21 @@ import sys
 
 from benchmarks.figure import record
 
-NAMES = ("job", "overhead", "lr", "dsl", "pickup", "chain", "queue", "chaos", "crypto")
+NAMES = (
+    "job",
+    "overhead",
+    "lr",
+    "dsl",
+    "pickup",
+    "chain",
+    "queue",
+    "chaos",
+    "crypto",
+    "maps",
+    "psi",
+    "secagg",
+    "transport",
+)
 
 
 def main() -> int:

@@ -1,48 +1,24 @@
-"""HeteroLR, protocol ``shared``: quality against central models, cost against the same steps in clear."""
+"""HeteroLR: quality against central models, cost against the same steps in clear; ``paillier`` in ``lr_paillier``."""
 
 from __future__ import annotations
 
 import argparse
 import statistics
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from airfed.demo_data import breast, joined
 from airfed.demo_score import central, in_clear, quality
-from benchmarks.figure import HERE, Figure
-from federatedml.component import Inputs, component
+from benchmarks import lr_paillier
+from benchmarks.figure import Figure
+from benchmarks.lr_runs import Trained, credit, halves, simulated, train
 from federatedml.components.lr_params import InitParam, LogisticParams
 from federatedml.crypto.shared_linear import batch_order, batch_sizes
-from federatedml.data.catalogue import Catalogue, TableName
-from federatedml.data.table import Table
-from federatedml.federation.local import LocalNetwork, Sent
-from federatedml.federation.party import Member, Role
+from federatedml.federation.party import Role
 
-GUEST, HOST, ARBITER = Member(Role.GUEST, "9999"), Member(Role.HOST, "10000"), Member(Role.ARBITER, "10001")
-EXAMPLE = HERE.parent / "examples" / "hetero_lr"
 RUNS = 5
-
-
-@dataclass(frozen=True)
-class Trained:
-    """One training of all parties in this process."""
-
-    cpu: float
-    wall: float
-    score: Table
-    sent: Sequence[Sent]
-
-    def megabytes(self, *between: Role) -> float:
-        """Bytes of messages between these roles."""
-        sizes = (s.size for s in self.sent if {s.key.source.role, s.key.destination.role} == set(between))
-        return sum(sizes) / 1e6
 
 
 def run(arguments: Sequence[str]) -> Iterator[Figure]:
@@ -51,17 +27,18 @@ def run(arguments: Sequence[str]) -> Iterator[Figure]:
     parser.add_argument("--data", type=Path, help="folder with default_credit_hetero_{guest,host}.csv")
     options = parser.parse_args(arguments)
     yield from _breast()
-    yield _simulate()
+    yield simulated("airfed simulate of the demo's job, whole command", "hetero_lr", "limit 5", RUNS)
     if options.data:
         yield from _credit(options.data)
+    yield from lr_paillier.figures(options.data)
 
 
 def _breast() -> Iterator[Figure]:
     data = breast()
     x, y, ids = joined(data)
     p = _params(30)
-    runs = [_train(_halves(ids, x[:, :10], x[:, 10:], y), p) for _ in range(RUNS)]
-    ours = quality("", y, _scores(runs[-1], ids))
+    runs = [train(halves(ids, x[:, :10], x[:, 10:], y), p) for _ in range(RUNS)]
+    ours = quality("", y, runs[-1].scores(ids))
     clear, pooled = in_clear(data, ids, p), central(data)
     yield Figure(
         "breast, 30 epochs: AUC",
@@ -77,17 +54,10 @@ def _breast() -> Iterator[Figure]:
 
 
 def _credit(folder: Path) -> Iterator[Figure]:
-    import pandas as pd
-
-    both = pd.read_csv(folder / "default_credit_hetero_guest.csv").merge(
-        pd.read_csv(folder / "default_credit_hetero_host.csv"), on="id", suffixes=("", "_host")
-    )
-    y = both.pop("y").to_numpy()
-    ids = [str(i) for i in both.pop("id")]
-    x = both.to_numpy(float)
+    x, y, ids = credit(folder)
     p = _params(3)
-    runs = [_train(_halves(ids, x[:, :13], x[:, 13:], y), p) for _ in range(3)]
-    auc = quality("", y, _scores(runs[-1], ids)).auc
+    runs = [train(halves(ids, x[:, :13], x[:, 13:], y), p) for _ in range(3)]
+    auc = quality("", y, runs[-1].scores(ids)).auc
     clear = quality("", y, _clear(x, y, ids, p)).auc
     beside = f"same steps in clear {clear:.4f}; converged and pooled .7242"
     yield Figure("default_credit, 3 epochs: AUC", auc, "", beside)
@@ -108,27 +78,6 @@ def _cost(name: str, runs: Sequence[Trained], beside: str) -> Iterator[Figure]:
     )
 
 
-def _simulate() -> Figure:
-    with tempfile.TemporaryDirectory() as folder:
-        data = breast()
-        for party, name, table in ((GUEST.party, "guest", data.guest), (HOST.party, "host", data.host)):
-            Catalogue(Path(folder) / party).write(TableName("breast", name), table)
-        command = [str(Path(sys.executable).parent / "airfed"), "simulate", "--data", folder]
-        walls = []
-        for _ in range(RUNS):
-            start = time.perf_counter()
-            pair = [str(EXAMPLE / f"hetero_lr_{part}.json") for part in ("dsl", "conf")]
-            subprocess.run([*command, *pair], check=True, stdout=subprocess.DEVNULL)
-            walls.append(time.perf_counter() - start)
-    return Figure(
-        "airfed simulate of the demo's job, whole command",
-        statistics.median(walls),
-        "s",
-        "limit 5",
-        f"median of {RUNS}",
-    )
-
-
 def _clear(x: np.ndarray, y: np.ndarray, ids: Sequence[str], p: LogisticParams) -> np.ndarray:
     """z of the same steps in clear with the exact sigmoid, in the protocol's order of rows."""
     x, weights = np.c_[x, np.ones(len(y))], np.zeros(x.shape[1] + 1)
@@ -144,30 +93,3 @@ def _params(epochs: int) -> LogisticParams:
     return LogisticParams(
         penalty="NONE", learning_rate=0.15, batch_size=320, max_iter=epochs, eps=1e-12, init_param=zeros
     )
-
-
-def _halves(ids: Sequence[str], guest: np.ndarray, host: np.ndarray, y: np.ndarray) -> Mapping[Member, Table]:
-    names = np.array(ids, dtype=object)
-    own = {"y": y.astype(float), **{f"x{i}": column for i, column in enumerate(guest.T)}}
-    return {
-        GUEST: Table(names, own, label="y"),
-        HOST: Table(names, {f"x{i}": column for i, column in enumerate(host.T)}),
-    }
-
-
-def _train(tables: Mapping[Member, Table], p: LogisticParams) -> Trained:
-    module = component("HeteroLR")
-    settled = module.settle(dict.fromkeys((GUEST, HOST, ARBITER), p)) if module.settle else {}
-    inputs = {member: Inputs({"train_data": [table]}) for member, table in tables.items()} | {ARBITER: Inputs()}
-    with tempfile.TemporaryDirectory() as folder:
-        cpu, wall = time.process_time(), time.perf_counter()
-        step = LocalNetwork(Path(folder)).run(module, settled, inputs)
-        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    score = step.outputs[GUEST].data
-    assert score is not None
-    return Trained(cpu, wall, score, step.sent)
-
-
-def _scores(trained: Trained, ids: Sequence[str]) -> np.ndarray:
-    at = dict(zip(trained.score.ids, trained.score.columns["predict_score"], strict=True))
-    return np.array([at[i] for i in ids])

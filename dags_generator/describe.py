@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from dags_generator.plan import disclosure
+from dags_generator.plan import disclosure, running
 from dags_generator.predict import check_predict
 from dags_generator.spec import ComponentSpec, Graph, PipelineSpec, dag_id
 from dags_generator.where import Where
@@ -61,7 +61,7 @@ def plan_text(spec: PipelineSpec) -> str:
                 f"    {name} = {value!r}{'  (auto)' if _by_auto(spec, step, name, value) else ''}"
                 for name, value in _params(spec, step, member)
             ]
-    lines += ["", "Who learns what:", *(f"  {line}" for line in learned(spec.running))]
+    lines += ["", "Who learns what:", *(f"  {line}" for line in learned(spec))]
     lines += [f"Note: {note}" for note in spec.notes]
     return "\n".join([*lines, "", *_predict(spec.graph)]) + "\n"
 
@@ -73,10 +73,10 @@ def _about(spec: PipelineSpec) -> str:
     return f"predicts with {source.model_id}, {source.model_version or 'the version that is product'}"
 
 
-def learned(components: Mapping[str, ComponentSpec]) -> Iterable[str]:
+def learned(spec: PipelineSpec) -> Iterable[str]:
     """The disclosure as sentences."""
-    for name, spec in components.items():
-        module = component(spec.module, spec.predicts)
+    for name, step in spec.running.items():
+        module = running(spec, step)
         for topic in module.topics:
             to = _and(topic.to)
             yield f"{name}: {_and(topic.source)} -> {to}: {topic.carries}; {to} learns {topic.learns}"

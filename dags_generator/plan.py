@@ -16,10 +16,11 @@ from federatedml.federation.party import Member
 
 def disclosure(spec: PipelineSpec) -> dict[str, Any]:
     """Who learns what from the components that run, with the parameters that they have, as plain JSON."""
-    return {name: _running(spec, step).disclosure() for name, step in spec.running.items()}
+    return {name: running(spec, step).disclosure() for name, step in spec.running.items()}
 
 
-def _running(spec: PipelineSpec, step: ComponentSpec) -> Component:
+def running(spec: PipelineSpec, step: ComponentSpec) -> Component:
+    """The component as it runs with the parameters that all members agreed to."""
     declared = component(step.module, step.predicts)
     params = spec.params[step.name][step.members[0]]
     return declared.variant(declared, declared.params.model_validate_json(json.dumps(params)))

@@ -101,7 +101,7 @@ def simulate(
         tables = {m: _Tables(data / m.party, Path(scratch) / "tables" / m.party) for m in spec.parties.members}
         plans = {member: job_plan(spec, member, JOB_ID, digest="") for member in spec.parties.members}
         for name in spec.graph.components:
-            network = LocalNetwork(Path(scratch) / name, timeout=timeout, compute=compute)
+            network = LocalNetwork(Path(scratch) / name, timeout=timeout, compute=compute, bodies=False)
             _step(name, plans, tables, network, result, on_progress)
     return result
 

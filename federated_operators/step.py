@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from airfed_proto.v1 import common_pb2, local_pb2
+from federated_operators.budgets import budget_of, source_tables
 from federated_operators.federate import read_plan
 from federated_operators.gateway.names import member_of, member_pb
 from federated_operators.gateway.plan import ALL_SUCCESS, JobPlan, StepPlan
@@ -32,6 +33,7 @@ from federatedml.federation.box import AttemptKey, Box
 from federatedml.federation.checkpoint import Checkpoint, CheckpointStore
 from federatedml.federation.home import PartyHome
 from federatedml.federation.party import Member
+from federatedml.federation.vault import FolderVault
 
 log = logging.getLogger(__name__)
 
@@ -198,17 +200,21 @@ class ComponentWork:
 
     def _box(self, start: local_pb2.Start, attempt_dir: Path, running: Component) -> Box:
         checkpoints = CheckpointStore(attempt_dir.parent)
+        attempt = AttemptKey(
+            self.seat.initiator, self.seat.job_id, self.seat.component, start.step.generation, start.step.attempt
+        )
         return Box(
             me=self.seat.member,
             members=sorted(member_of(member) for member in start.members),
             topics=running.topic_table(),
             transport=self.session.transport,
-            attempt=AttemptKey(
-                self.seat.initiator, self.seat.job_id, self.seat.component, start.step.generation, start.step.attempt
-            ),
+            attempt=attempt,
             checkpoints=checkpoints,
             resume=_resume(start, checkpoints),
             compute=self.engine,
+            budget=budget_of(self.seat.home, self.seat.member, attempt),
+            vault=FolderVault(self.seat.home.vault),
+            tables=source_tables(self.plan, self.seat.component),
             on_metric=self.tracker.point,
             on_progress=self._progress,
             on_checkpoint=self._checkpoint,

@@ -63,6 +63,11 @@ def sleeps(part: float) -> None:
     time.sleep(part)
 
 
+def waits(part: Path) -> None:
+    part.touch()
+    time.sleep(600)
+
+
 def modules(part: str) -> bool:
     return part in sys.modules
 
@@ -75,3 +80,23 @@ def loaded_once(part: Path) -> Path:
 
 def times_loaded(part: Path) -> int:
     return len(part.read_text())
+
+
+class Held:
+    """A part that says how many of its kind there are in this process."""
+
+    alive = 0
+
+    def __init__(self) -> None:
+        Held.alive += 1
+
+    def __del__(self) -> None:
+        Held.alive -= 1
+
+
+def new_held(part: int) -> Held:
+    return Held()
+
+
+def held_here(part: int) -> int:
+    return Held.alive

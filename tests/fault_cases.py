@@ -56,6 +56,8 @@ def intersection() -> Mapping[str, Small]:
         "count": small([HOST, OTHER_HOST], cardinality_only=True),
         "rsa": small([HOST], intersect_method="rsa", rsa_params={"key_length": 1024}),
         "raw": small([HOST], intersect_method="raw"),
+        "cached": small([HOST], run_cache=True),
+        "kkrt": small([HOST], intersect_method="kkrt"),
     }
 
 

@@ -82,6 +82,7 @@ def _paths(home: PartyHome) -> dict[str, dict[str, str]]:
             "max_active_tasks_per_dag": NEVER_QUEUE,
             "max_active_runs_per_dag": NEVER_QUEUE,
             "dags_are_paused_at_creation": "False",
+            "dag_discovery_safe_mode": "False",  # a search for words in every stub at every change: all are ours
             "dagbag_import_error_tracebacks": "False",  # the text of a DSL error says it all
             "fernet_key": secret(home, "fernet"),
             "hostname_callable": "socket.gethostname",  # no DNS at start

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from federated_operators.gateway.plan import JobPlan, StepPlan
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.errors import DataError, PolicyError
+from federatedml.federation.party import Role
 
 INTERSECTION = "Intersection"  # the module whose parameter min_intersection the floor raises
 DEFAULT_SLOTS = 4
@@ -31,6 +32,11 @@ floors:
   key_length: 1024            # bits of any homomorphic or RSA key
   paillier_bits: 2048         # bits of a Paillier key
   batch_rows_per_column: 10   # rows of a mini-batch per feature column, where batch gradients can be seen
+  contributors: 3             # parties of a secure sum; of two, each learns the other's numbers from it
+budgets:                      # what one peer may learn over all jobs; more is refused
+  psi_ids: {{most: 10000000, days: 30}}         # ids that it tests against a table by Intersection
+  equations: {{most: null}}                     # weights that it learns of models on the same rows
+  predicted_rows: {{most: 10000000, days: 1}}   # rows whose part of the score it is told
 raw_ids: false                # Intersection by method raw: tells hashes of ids, from which a peer finds ids by trying
 slots: {slots}                      # steps of jobs that run here at once; the others wait in line
 max_jobs: 100                 # jobs that may run or wait here at once; more are refused
@@ -51,6 +57,28 @@ class Floors(_Model):
     key_length: int = Field(default=1024, ge=1024, description="bits")
     paillier_bits: int = Field(default=2048, ge=1024, description="bits")
     batch_rows_per_column: float = Field(default=10.0, ge=0, strict=False, description="rows per column")
+    contributors: int = Field(default=3, ge=2, description="parties")
+
+
+class Allowance(_Model):
+    """How much of one kind a peer may learn of one subject."""
+
+    most: int | None = Field(default=None, ge=1, description="sum per peer and subject; null: no limit of the policy")
+    days: float | None = Field(default=None, gt=0, strict=False, allow_inf_nan=False, description="null: ever")
+    lifted: bool = Field(default=False, description="limits that a computation itself states do not hold")
+
+
+class Budgets(_Model):
+    """Limits over jobs, by kind."""
+
+    psi_ids: Allowance = Allowance(most=10_000_000, days=30.0)
+    equations: Allowance = Allowance()
+    predicted_rows: Allowance = Allowance(most=10_000_000, days=1.0)
+
+    def of(self, kind: str) -> Allowance:
+        """The allowance of a kind."""
+        found: Allowance = dict(self)[kind]
+        return found
 
 
 class Policy(_Model):
@@ -61,6 +89,7 @@ class Policy(_Model):
     tables: list[str] = ["*"]
     floors: Floors = Floors()
     raw_ids: bool = False
+    budgets: Budgets = Budgets()
     slots: int = Field(default=DEFAULT_SLOTS, ge=1, le=1000, description="steps")
     max_jobs: int = Field(default=100, ge=1, description="jobs")
     may_cancel: bool = True
@@ -89,6 +118,7 @@ class Policy(_Model):
             if step.module == INTERSECTION and step.params.get("intersect_method") == "raw" and not self.raw_ids:
                 raise _refused("raw_ids", f"{step.component}: hashes of ids may not be told (method raw)")
             self._check_keys(step)
+            self._check_contributors(step)
             self._check_tables(step, catalogue)
         for step in (step for earlier in before for step in earlier.steps.values()):
             self._check_allowed(step)
@@ -146,6 +176,16 @@ class Policy(_Model):
             for length in _key_lengths(step.params.get("encrypt_param")):
                 if length < self.floors.paillier_bits:
                     raise _floor("paillier_bits", step, f"{length} bits", f"{self.floors.paillier_bits}")
+
+    def _check_contributors(self, step: StepPlan) -> None:
+        """A step with the parameter ``min_contributors`` sums what its guests and hosts have."""
+        asked = step.params.get("min_contributors")
+        if not isinstance(asked, int):
+            return
+        there = len({member.party for member in step.members if member.role is not Role.ARBITER})
+        for found, text in ((asked, f"min_contributors {asked}"), (there, f"{there} contributors")):
+            if found < self.floors.contributors:
+                raise _floor("contributors", step, text, f"{self.floors.contributors}")
 
     def _check_tables(self, step: StepPlan, catalogue: Catalogue) -> None:
         self._check_allowed(step)

@@ -21,12 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federatedml.component import Component, Inputs, MemberParams, Outputs
+from federatedml.components.intersection_cached import CACHED
 from federatedml.components.intersection_ecdh import COUNTING, ECDH, count_as_guest, count_as_host
+from federatedml.components.intersection_kkrt import KKRT
 from federatedml.components.intersection_method import MAX_IDS, Method, Pair, Positions, distinct_positions
 from federatedml.components.intersection_params import IntersectParams
 from federatedml.components.intersection_raw import AT_GUEST, AT_HOST
 from federatedml.components.intersection_rsa import RSA
 from federatedml.crypto.ecdh import normalised
+from federatedml.crypto.id_column import IdColumn
 from federatedml.data.table import Table
 from federatedml.errors import DataError, DslError, ProtocolError
 from federatedml.federation.box import Box
@@ -110,18 +113,18 @@ def chosen(p: IntersectParams, sizes: Sequence[tuple[int, int]]) -> Method:
 
 def _candidates(p: IntersectParams) -> Sequence[Method]:
     """The methods that ``p`` leaves open: for few ids, for many ids."""
+    if p.run_cache:
+        return [CACHED]
     if p.intersect_method == "raw":
         return [AT_GUEST if p.joins_at_guest else AT_HOST]
-    return {"auto": [ECDH], "ecdh": [ECDH], "dh": [ECDH], "rsa": [RSA]}[p.intersect_method]
+    return {"auto": [ECDH, KKRT], "kkrt": [KKRT], "ecdh": [ECDH], "dh": [ECDH], "rsa": [RSA]}[p.intersect_method]
 
 
 def settle(submitted: MemberParams) -> MemberParams:
     """Have all members use one method, and decide ``auto`` as far as the members alone decide it."""
     given = cast(Mapping[Member, IntersectParams], submitted)
     if len({_agreed(p) for p in given.values()}) > 1:
-        problem = (
-            "intersect_method, cardinality_only, rsa's key_length or raw's hash and join_role differ between parties"
-        )
+        problem = "intersect_method, cardinality_only, run_cache, or what rsa and raw need, differ between parties"
         raise DslError("FED-746", problem, "give them under algorithm_parameters")
     several = sum(member.role == Role.HOST for member in given) > 1
     return {
@@ -132,7 +135,7 @@ def settle(submitted: MemberParams) -> MemberParams:
 
 def _agreed(p: IntersectParams) -> tuple[object, ...]:
     own = {"raw": (p.raw_hash, p.joins_at_guest), "rsa": (p.rsa_params.key_length,)}
-    return p.intersect_method, p.cardinality_only, own.get(p.intersect_method)
+    return p.intersect_method, p.cardinality_only, p.run_cache, own.get(p.intersect_method)
 
 
 def variant(declared: Component, p: IntersectParams) -> Component:
@@ -156,28 +159,29 @@ class _Own:
     p: IntersectParams
     box: Box
     table: Table
-    ids: NDArray[np.object_]  # (n,) text, normalised
+    ids: IdColumn
 
     @classmethod
     def of(cls, table: Table, p: IntersectParams, box: Box) -> _Own:
-        names = [normalised(sample_id) for sample_id in table.ids]
-        if len(set(names)) != len(names):
-            raise DataError("FED-240", f"{box.me}: {len(names) - len(set(names))} ids are equal in Unicode's form NFC")
-        if len(names) > MAX_IDS:
-            raise DataError("FED-242", f"{box.me}: {len(names)} ids, at most {MAX_IDS} can be intersected at once")
-        return cls(p, box, table, np.array(names, dtype=object))
+        if len(table) > MAX_IDS:
+            raise DataError("FED-242", f"{box.me}: {len(table)} ids, at most {MAX_IDS} can be intersected at once")
+        ids = IdColumn.of(table.ids)
+        if repeated := ids.repeated():
+            raise DataError("FED-240", f"{box.me}: {repeated} ids are equal in Unicode's form NFC")
+        return cls(p, box, table, ids)
 
     def pair(self, peer: Member, theirs: int) -> Pair:
         """The step with one peer, if both lists are long enough, and the peer may still test so many ids."""
-        pair = Pair(self.box, peer, self.p, [sample_id.encode() for sample_id in self.ids], theirs)
+        pair = Pair(self.box, peer, self.p, self.ids, theirs)
         pair.enough(min(theirs, len(self.ids)))
         self.box.budget.spend(SPENT, peer.party, self.subject(), theirs)
         return pair
 
     def subject(self) -> str:
         """What the budget is about: the stored tables, so that a changed one is no new account; else the ids."""
-        about = sorted(self.box.tables) or ["ids", *sorted(self.ids)]
-        return hashlib.sha256(json.dumps(about).encode()).hexdigest()
+        if not self.box.tables:
+            return hashlib.sha256(np.sort(self.ids.digests, axis=0).tobytes()).hexdigest()
+        return hashlib.sha256(json.dumps(sorted(self.box.tables)).encode()).hexdigest()
 
 
 def _told(box: Box, topics: tuple[Topic[Array], Topic[Array]], count: int, peer: Member) -> int:
@@ -198,8 +202,10 @@ def _places(wanted: Positions, positions: Positions) -> NDArray[np.uint32]:
 
 def _result(own: _Own, positions: Positions) -> Outputs:
     """The party's rows at ``positions``, sorted by id."""
-    ordered = positions[np.argsort(own.ids[positions])]
-    found = replace(own.table.take(ordered), ids=own.ids[ordered], origin=own.box.attempt.component)
+    found = own.table.take(own.ids.ordered(positions))
+    if not own.ids.ascii:
+        found = replace(found, ids=np.array([*map(normalised, found.ids), None], dtype=object)[:-1])
+    found = replace(found, origin=own.box.attempt.component)
     if own.p.only_output_key:
         found = replace(found, columns={}, label=None)
     summary = {"intersect_count": float(len(found)), "intersect_rate": len(found) / len(own.table)}
@@ -228,7 +234,7 @@ LEARNS: Mapping[Role, Sequence[str]] = {
     Role.GUEST: ["which of its ids every host has, and with several hosts which of them each single host has"],
     Role.HOST: ["which of its ids all parties have"],
 }
-_EVERY = [ECDH, RSA, AT_GUEST, AT_HOST]
+_EVERY = [ECDH, KKRT, CACHED, RSA, AT_GUEST, AT_HOST]
 INTERSECTION = Component(
     module="Intersection",
     title="Find the sample ids that all parties have, without telling the others",

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federatedml.components.intersection_params import IntersectParams
+from federatedml.crypto.id_column import IdColumn
 from federatedml.errors import DataError, ProtocolError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Member, Role
 from federatedml.federation.topic import Topic
 
-MAX_IDS = 2_000_000
+MAX_IDS = 20_000_000
 Positions = NDArray[np.int64]
 
 
@@ -29,7 +30,7 @@ class Pair:
 
     Attributes:
         box: messages go ``to=peer`` and come from ``source=peer``; hosts do not talk to each other.
-        ids: (n,) this party's ids as bytes (UTF-8 of Unicode NFC), all different, in the order of its table: an order
+        ids: (n,) this party's ids, all different, in the order of its table: an order
             that the peer must not learn.
         theirs: how many ids the peer says it has; lists of another length are refused (``expect``).
     """
@@ -37,7 +38,7 @@ class Pair:
     box: Box
     peer: Member
     params: IntersectParams
-    ids: Sequence[bytes]
+    ids: IdColumn
     theirs: int
 
     def enough(self, count: int) -> None:

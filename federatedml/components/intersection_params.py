@@ -67,9 +67,10 @@ class DhParams(_Part):
 class IntersectParams(Params):
     """FATE's parameters of all versions and ``min_intersection``; what has no effect here says so."""
 
-    intersect_method: Literal["auto", "ecdh", "dh", "rsa", "raw"] = Field(
+    intersect_method: Literal["auto", "ecdh", "kkrt", "dh", "rsa", "raw"] = Field(
         "auto",
-        description="auto: ecdh. dh runs as ecdh. rsa: a host's key signs blinded ids. "
+        description="auto: ecdh for few ids or several hosts, kkrt for one host and many ids. dh runs as ecdh. "
+        "rsa: a host's key signs blinded ids. "
         "raw: hashes of ids, which the joining side can try; a party's policy must allow it",
     )
     min_intersection: int = Field(
@@ -88,6 +89,10 @@ class IntersectParams(Params):
     encode_params: EncodeParams = Field(EncodeParams(), description="of raw")
     ecdh_params: EcdhParams = Field(EcdhParams(), description="of ecdh")
     dh_params: DhParams = Field(DhParams(), description="of dh")
+    run_cache: bool = Field(
+        False, description="hosts keep their ids blinded, for a guest with few that comes often; runs can be linked"
+    )
+    cache_days: int = Field(7, ge=1, le=366, description="how long", json_schema_extra={"unit": "days"})
     cardinality_method: Literal["rsa", "ecdh"] = Field("ecdh", description="no effect: ecdh counts")
     sync_cardinality: bool = Field(False, description="no effect: hosts are told the number, which they may refuse")
     join_method: Literal["inner_join"] = "inner_join"
@@ -108,6 +113,12 @@ class IntersectParams(Params):
         most = self.rsa_params.key_length
         if self.intersect_method == "rsa" and max(self.random_bit, self.rsa_params.random_bit) > most:
             raise ValueError(f"random_bit is more than the {most} bits that blinding modulo this key can have")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_kept(self) -> Self:
+        if self.run_cache and (self.cardinality_only or self.intersect_method not in ("auto", "ecdh", "dh")):
+            raise ValueError("run_cache is for intersect_method auto, ecdh and dh, and not to count only")
         return self
 
     @property

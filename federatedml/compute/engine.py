@@ -1,7 +1,8 @@
 """Where the parts of one task's work run: here, in a pool of local processes, on the party's Dask cluster.
 
-A *kernel* is a function of an installed module; its arguments and results are bytes, arrays and plain values. What a
-kernel computes does not depend on the engine, the number of workers or the order in which parts are done.
+A *kernel* is a function of an installed module, or a ``functools.partial`` of one; its arguments and results are bytes,
+arrays and plain values, and it does not change its arguments (arrays that travelled are read-only). What a kernel
+computes does not depend on the engine, the number of workers or the order in which parts are done.
 """
 
 from __future__ import annotations

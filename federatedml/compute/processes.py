@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -185,20 +186,26 @@ class _Crew:
 
 
 class _Held:
-    """Parts at the workers of one crew."""
+    """Parts at the workers of one crew; they forget them when this is closed, or forgotten here."""
 
     def __init__(self, crew: _Crew, where: list[tuple[int, int]]) -> None:
         self._crew, self._where = crew, where
+        self._forget = weakref.finalize(self, _forget, crew, where)
+        self._forget.atexit = False
 
     def map(self, kernel: Callable[..., R], *arguments: Any) -> list[R]:
         ask = partial(self._crew.submit, USE, kernel=Spelled.of(kernel), arguments=arguments)
         return in_order([ask(key=key, worker=worker) for worker, key in self._where])
 
     def close(self) -> None:
-        where, self._where = self._where, []
-        with suppress(ComputeError):  # gone with the workers
-            for worker, key in where:
-                self._crew.submit(DROP, key, Spelled(""), (), worker)
+        self._where = []
+        self._forget()
+
+
+def _forget(crew: _Crew, where: list[tuple[int, int]]) -> None:
+    with suppress(ComputeError):  # gone with the workers
+        for worker, key in where:
+            crew.submit(DROP, key, Spelled(""), (), worker)
 
 
 def _settle(task: _Task, answer: tuple[Any, ...]) -> None:

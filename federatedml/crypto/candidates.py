@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from federatedml.compute.engine import SERIAL, Compute
 from federatedml.compute.kernels import compiled
+from federatedml.compute.names import lock_free
 from federatedml.errors import DataError
 
 Number = TypeVar("Number", bound=np.generic)
@@ -113,6 +114,7 @@ class BinTable:
         return self.cumulated(self.sums(vectors, compute))
 
 
+@lock_free
 def _sums(part: tuple[NDArray[np.unsignedinteger[Any]], NDArray[Number], int]) -> NDArray[Number]:
     bins, vectors, most = part
     out = np.zeros((len(bins), most, vectors.shape[1]), vectors.dtype)

@@ -56,14 +56,15 @@ def hash_to_curve(messages: Iterable[bytes], context: bytes = b"", domain: bytes
 
 
 class Blinding:
-    """A secret scalar from OS randomness, for one attempt; it leaves memory with the object.
+    """A secret scalar for one attempt; it leaves memory with the object.
 
     Args:
         compute: where points are multiplied; its workers are this party's own, and see the scalar.
+        secret: the 32 bytes of the scalar; by default from OS randomness.
     """
 
-    def __init__(self, compute: Compute = SERIAL) -> None:
-        self._secret = X25519PrivateKey.generate().private_bytes_raw()
+    def __init__(self, compute: Compute = SERIAL, secret: bytes = b"") -> None:
+        self._secret = secret or X25519PrivateKey.generate().private_bytes_raw()
         self._compute = compute
 
     def hashed(self, messages: Sequence[bytes], context: bytes) -> Points:

@@ -12,6 +12,7 @@ from federatedml.federation.budget import UNLIMITED, Budget
 from federatedml.federation.checkpoint import Checkpoint, CheckpointStore, State
 from federatedml.federation.party import Member
 from federatedml.federation.topic import Topic
+from federatedml.federation.vault import Forgetful, Vault
 
 T = TypeVar("T")
 
@@ -81,6 +82,7 @@ class Box:
     resume: Checkpoint | None = None
     compute: Compute = SERIAL
     budget: Budget = UNLIMITED
+    vault: Vault = field(default_factory=Forgetful)
     tables: Sequence[str] = ()  # this party's stored tables that the step's data come from; empty: it is not known
     on_metric: Callable[[MetricPoint], None] = lambda _: None
     on_progress: Callable[[float, str], None] = lambda *_: None

@@ -157,6 +157,16 @@ class PartyHome:
         return self.root / "gateway" / "gateway.db"
 
     @property
+    def budgets_db(self) -> Path:
+        """What peers have learned over jobs, durable."""
+        return self.root / "gateway" / "budgets.db"
+
+    @property
+    def vault(self) -> Path:
+        """Keys and lists that outlive a job, until they expire (0700)."""
+        return self.root / "gateway" / "vault"
+
+    @property
     def airflow(self) -> Path:
         """AIRFLOW_HOME."""
         return self.root / "airflow"

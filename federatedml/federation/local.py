@@ -66,10 +66,11 @@ class _Watched:
     inner: Transport
     reach: Callable[[Point, int], None]
     sent: list[Sent]
+    bodies: bool
 
     def send(self, key: MessageKey, body: bytes) -> None:
         self.reach(Point.SEND, key.round)
-        self.sent.append(Sent(key, len(body), body))
+        self.sent.append(Sent(key, len(body), body if self.bodies else b""))
         self.inner.send(key, body)
 
     def recv(self, key: MessageKey) -> bytes:
@@ -121,6 +122,7 @@ class LocalNetwork:
         folder: where checkpoints go, one sub-folder per member.
         timeout: seconds that a ``recv`` waits before the step is called dead-locked.
         compute: the machine's cores, once for all members.
+        bodies: keep every message as an observer sees it; without, only its key and size.
     """
 
     def __init__(
@@ -130,9 +132,10 @@ class LocalNetwork:
         timeout: float = 60.0,
         max_attempts: int = 20,
         compute: Compute = SERIAL,
+        bodies: bool = True,
     ) -> None:
         self.folder, self.faults, self.timeout, self.max_attempts = folder, faults or Faults(), timeout, max_attempts
-        self.compute = compute
+        self.compute, self.bodies = compute, bodies
         self.weather = Weather(self.faults)
         self.sent: list[Sent] = []
         self.reached: list[Reached] = []
@@ -241,7 +244,7 @@ class _Run:
             me,
             self.members,
             self.component.topic_table(),
-            _Watched(self.exchange.transport(me), reach, self.network.sent),
+            _Watched(self.exchange.transport(me), reach, self.network.sent, self.network.bodies),
             self.key,
             store,
             resume=store.load(*resume, stored[resume]) if resume else None,

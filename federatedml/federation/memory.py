@@ -92,8 +92,8 @@ class MemoryExchange:
     def __init__(self, weather: Weather, timeout: float) -> None:
         self._weather, self._timeout = weather, timeout
         self._changed = threading.Condition()
-        self._mail: dict[MessageKey, bytes] = {}
-        self._read: set[MessageKey] = set()
+        self._mail: dict[MessageKey, bytes] = {}  # until it is received
+        self._came: dict[MessageKey, bytes] = {}  # digest of everything that came
         self._ended: str | None = None
 
     def transport(self, me: Member) -> Transport:
@@ -107,7 +107,9 @@ class MemoryExchange:
         with self._changed:
             if self._ended is not None:
                 raise AttemptEnded(self._ended)
-            if any(self._mail.setdefault(key, found) != found for found in arrived):
+            if key not in self._came:
+                self._mail[key] = arrived[0]
+            if self._came.setdefault(key, digest) != digest:
                 raise ProtocolError("FED-305", f"{key.topic!r} of round {key.round} came twice with different bodies")
             self._changed.notify_all()
 
@@ -119,8 +121,7 @@ class MemoryExchange:
                     raise AttemptEnded(self._ended)
                 if not self._changed.wait(self._timeout):
                     raise PeerError("FED-410", f"{key.topic!r} of round {key.round} from {key.source} did not come")
-            self._read.add(key)
-            return self._mail[key]
+            return self._mail.pop(key)
 
     def end(self, reason: str) -> None:
         """Waiting members wake up."""
@@ -130,4 +131,4 @@ class MemoryExchange:
 
     def unread(self) -> list[MessageKey]:
         """Messages that nobody received."""
-        return [key for key in self._mail if key not in self._read]
+        return list(self._mail)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -68,6 +69,20 @@ def test_a_cluster_that_goes_away_ends_the_call() -> None:
     with pytest.raises(ComputeError, match="FED-75") as caught:
         engine.map(kernels.scaled, [1])
     assert caught.value.retryable
+    engine.close()
+
+
+def test_a_cluster_that_goes_away_during_the_work_ends_the_call(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    with LocalCluster(**QUIET) as cluster:
+        engine = Cluster(cluster.scheduler_address, workers=WORKERS, patience=2)
+        with ThreadPoolExecutor(1) as caller:
+            call = caller.submit(engine.map, kernels.waits, [started])
+            while not started.exists():
+                assert not call.done()
+            cluster.close()
+            with pytest.raises(ComputeError, match="FED-750"):
+                call.result()
     engine.close()
 
 

@@ -138,6 +138,18 @@ def test_a_part_is_loaded_once(engine: Compute, tmp_path: Path) -> None:
     assert held.map(kernels.times_loaded) == []
 
 
+@pytest.mark.parametrize("closed", [True, False])
+def test_workers_forget_what_is_closed_or_forgotten(closed: bool) -> None:
+    with compute_engine(EngineName.PROCESSES, workers=2) as engine:
+        counter = engine.hold(kernels.scaled, [0, 1])  # one part at each worker
+        held = engine.hold(kernels.new_held, list(range(10)))
+        assert counter.map(kernels.held_here) == [5, 5]
+        if closed:
+            held.close()
+        del held
+        assert counter.map(kernels.held_here) == [0, 0]
+
+
 def test_a_killed_worker_ends_the_call_with_an_error_that_may_be_tried_again(tmp_path: Path) -> None:
     with compute_engine(EngineName.PROCESSES, 2) as engine:
         held = engine.hold(kernels.owner, [1, 2])

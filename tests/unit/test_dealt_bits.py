@@ -7,15 +7,18 @@ import pytest
 
 from federatedml.crypto.dealt.bits import BitHolder, BitOwner, deal_bits
 from federatedml.crypto.dealt.columns import Columns
+from federatedml.crypto.dealt.deal import Deal
+from federatedml.crypto.dealt.words import WordRing
 from federatedml.crypto.stream import Stream
 from federatedml.errors import ProtocolError
 
 HOLDER, OWNER = Stream(b"h" * 32, b"test"), Stream(b"o" * 32, b"test")
 ROWS = 1001
+DEAL = Deal.new(ROWS, 1, WordRing(), 0)
 
 
 def parties(triples: int) -> tuple[BitOwner, BitHolder]:
-    return BitOwner(OWNER, ROWS, Columns(triples)), BitHolder(HOLDER, ROWS, Columns(triples))
+    return BitOwner(OWNER, DEAL, Columns(triples)), BitHolder(HOLDER, DEAL, Columns(triples))
 
 
 def nodes(count: int) -> np.ndarray:
@@ -28,7 +31,7 @@ def test_the_owner_learns_the_bits_of_the_rows_of_each_node() -> None:
     for first, count in ((0, 2), (2, 3)):
         sets, bits = nodes(count), np.random.default_rng(2).random((count, ROWS)) < 0.5
         answer = holder.answer(owner.ask(sets), bits)
-        found = owner.learn(answer, deal_bits(HOLDER, OWNER, ROWS, range(first, first + count)))
+        found = owner.learn(answer, deal_bits(DEAL, HOLDER, OWNER, range(first, first + count)))
         np.testing.assert_array_equal(found, (sets & bits).any(axis=0))
 
 
@@ -50,7 +53,7 @@ def test_bits_outside_the_nodes_stay_with_the_holder() -> None:
     for outside in (bits | ~sets, bits & sets):
         owner, holder = parties(1)
         answer = holder.answer(owner.ask(sets), outside)
-        found = owner.learn(answer, deal_bits(HOLDER, OWNER, ROWS, range(1)))
+        found = owner.learn(answer, deal_bits(DEAL, HOLDER, OWNER, range(1)))
         answers.append(found)
     np.testing.assert_array_equal(*answers)
     assert not answers[0][~sets[0]].any()

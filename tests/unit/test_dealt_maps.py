@@ -37,15 +37,30 @@ def vectors(count: int, rows: int = ROWS) -> np.ndarray:
     return np.stack([rng.normal(size=rows) if q % 2 == 0 else rng.random(rows) for q in range(count)], axis=1)
 
 
-def attached(plan: DealtMap, count: int) -> tuple[DealtAsker, MapDealer]:
-    """The owner's side after the offline part, and the dealer."""
-    asker = DealtOwner(OWNER).attach(plan.inputs, plan.outputs, count, plan.setup_message())
+class Counts:
+    """A ledger that outlives the parties' objects."""
+
+    def __init__(self) -> None:
+        self.used: dict[bytes, int] = {}
+
+    def columns(self, name: bytes, planned: int) -> Columns:
+        return Columns(planned, self.used.get(name, 0), lambda used: self.used.update({name: used}))
+
+
+def ready(plan: DealtMap, asker: DealtAsker) -> MapDealer:
+    """The offline part."""
     dealer = MapDealer(Deal.from_bytes(plan.setup_message(), plan.inputs, plan.outputs), HOLDER, OWNER)
     for block in plan.blocks():
         asker.pads.absorb(Block.from_bytes(block.to_bytes()))
-    for correction in dealer.corrections(range(count)):
+    for correction in dealer.corrections(asker.pads.columns):
         asker.pads.correct(correction)
-    return asker, dealer
+    return dealer
+
+
+def attached(plan: DealtMap, count: int) -> tuple[DealtAsker, MapDealer]:
+    """The owner's side after the offline part, and the dealer."""
+    asker = DealtOwner(OWNER).attach(plan.inputs, plan.outputs, count, plan.setup_message())
+    return asker, ready(plan, asker)
 
 
 def splits(count: int, rows: int = ROWS) -> tuple[DealtMap, DealtAsker, MapDealer]:
@@ -70,6 +85,28 @@ def test_sums_of_candidates_come_out_at_the_owner() -> None:
         sealed = Sealed.from_bytes(asker.seal(values).to_bytes())
         found = asker.open(Reply.from_bytes(plan.apply(sealed).reveal().to_bytes()))
         np.testing.assert_allclose(found, table().candidate_sums(values), atol=1e-3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(1, 70),
+    st.lists(st.integers(1, 9), min_size=1, max_size=5),
+    st.integers(1, 3),
+    st.sampled_from([32, 64]),
+)
+def test_any_shape(rows: int, counts: list[int], width: int, bits: int) -> None:
+    rng = np.random.default_rng(rows)
+    bins = BinTable.of(np.stack([rng.integers(0, c, rows) for c in counts]).astype(np.uint8), counts)
+    plan = DealtHolder(HOLDER, width, WordRing(bits)).plan_histogram(bins.bins, counts)
+    asker, _ = attached(plan, width)
+    values = rng.normal(size=(rows, width))
+    found = asker.open(plan.apply(asker.seal(values)).reveal()).reshape(plan.outputs, width)
+    np.testing.assert_allclose(found, bins.flat(bins.sums(values)), atol=1e-5)
+
+
+def test_a_table_without_candidates_has_no_map() -> None:
+    with pytest.raises(ProtocolError, match="FED-711"):
+        DealtHolder(HOLDER, 1).plan_splits(BinTable.of(np.zeros((2, 5), np.uint8), [1, 1]))
 
 
 def test_one_hot_histograms() -> None:
@@ -113,23 +150,57 @@ def test_results_that_stay_shared_add_up() -> None:
     plan, asker, _ = splits(1)
     codec = Codec(8, 4.0)
     result = plan.apply(asker.seal(vectors(1)[:, 0] / 4, codec))
-    words = result.share + asker.keep()
-    expected = table().candidate_sums(codec.encode(vectors(1) / 4))
-    np.testing.assert_array_equal(words.view("<i4"), expected)
+    reply, mine = result.share()
+    found = mine.combined(asker.share(Reply.from_bytes(reply.to_bytes())), codec.scale_bits)
+    expected = table().candidate_sums(codec.encode(vectors(1) / 4)) / 2.0**8
+    np.testing.assert_array_equal(found, expected)
+    assert len(mine) == plan.outputs
+
+
+def test_a_lifted_share_goes_to_the_shuffle_only() -> None:
+    plan, asker, _ = splits(1)
+    reply, _ = plan.apply(asker.seal(vectors(1))).share()
+    asker.lift()
+    for use in (asker.lift, asker.tell, lambda: asker.share(reply)):
+        with pytest.raises(ProtocolError, match="FED-717"):
+            use()
 
 
 def test_shuffled_outputs_come_in_the_holders_order() -> None:
-    plan, asker, dealer = splits(4)
-    values = vectors(2)
-    orders = []
+    """Two trees of at most three vectors; the first needs only two."""
+    plan, asker, dealer = splits(6)
+    values, orders = vectors(2), []
     for tree in range(2):
-        sealed, lifted = asker.seal(values), asker.lift()
-        result = plan.apply(sealed)
-        found = asker.open(result.reveal_shuffled(lifted, dealer.shuffle(result.columns, tree), tree))
-        orders.append(plan.permutation(tree))
-        np.testing.assert_allclose(found, table().candidate_sums(values)[orders[tree]], atol=1e-3)
+        columns = range(3 * tree, 3 * tree + 3)
+        for side in (plan, asker):
+            side.start(columns.start)
+        shuffle = plan.shuffle(dealer.shuffle(columns, tree), columns, tree)
+        for part in (values[:, :1], values[:, 1:])[: 2 - tree]:
+            sealed, lifted = asker.seal(part), asker.lift()
+            found = asker.open(shuffle.reveal(plan.apply(sealed), lifted))
+            np.testing.assert_allclose(found, table().candidate_sums(part)[shuffle.order, 0], atol=1e-3)
+        orders.append(shuffle.order.tolist())
     assert sorted(orders[0]) == sorted(orders[1]) == list(range(plan.outputs))
-    assert (orders[0] != orders[1]).any()
+    assert orders[0] != orders[1]
+
+
+def test_an_order_is_for_the_columns_of_one_tree() -> None:
+    plan, asker, dealer = splits(3)
+    shuffle = plan.shuffle(dealer.shuffle(range(2), 0), range(2), 0)
+    for side in (plan, asker):
+        side.start(1)
+    sealed, lifted = asker.seal(vectors(2)), asker.lift()
+    with pytest.raises(ProtocolError, match="FED-714"):
+        shuffle.reveal(plan.apply(sealed), lifted)
+
+
+def test_columns_are_never_taken_again() -> None:
+    columns = Columns(4, used=2)
+    for wrong in (1, 5):
+        with pytest.raises(ProtocolError, match="FED-714"):
+            columns.start(wrong)
+    columns.start(3)
+    assert columns.take(1) == range(3, 4)
 
 
 def test_columns_dealt_in_two_passes_need_the_blocks_twice() -> None:
@@ -193,6 +264,18 @@ class TestWhatMasksMustNotDo:
         expected = one.indicators(0, ROWS, np.dtype("<u4")) - other.indicators(0, ROWS, np.dtype("<u4"))
         np.testing.assert_array_equal((E1 - E2).reshape(expected.shape), expected)
 
+    def test_a_holder_that_names_two_maps_alike_would_read_differences_of_vectors(self) -> None:
+        plan, asker, _ = splits(1)
+        codec, (first, second) = Codec(8, 8.0), vectors(2).T
+        d1 = np.frombuffer(asker.seal(first, codec).body, "<u4")
+        unaware, _ = attached(plan, 1)  # an owner that has forgotten the name
+        d2 = np.frombuffer(unaware.seal(second, codec).body, "<u4")
+        np.testing.assert_array_equal((d1 - d2).view("<i4"), codec.encode(first) - codec.encode(second))
+        owner = DealtOwner(OWNER)
+        owner.attach(plan.inputs, plan.outputs, 1, plan.setup_message())
+        with pytest.raises(ProtocolError, match="FED-716"):
+            owner.attach(plan.inputs, plan.outputs, 1, plan.setup_message())
+
     def test_every_map_has_masks_of_its_own(self) -> None:
         holder = DealtHolder(HOLDER, 1)
         one, other = holder.plan_splits(table()), holder.plan_splits(table())
@@ -201,16 +284,22 @@ class TestWhatMasksMustNotDo:
         assert (E1 != E2).mean() > 0.99
 
     def test_kept_masks_serve_the_same_matrix_only(self) -> None:
-        holder = DealtHolder(HOLDER, 4)
-        plan = holder.plan_splits(table())
-        asker, _ = attached(plan, 4)
-        plan.apply(asker.seal(vectors(2)))
-        again = holder.plan(Splits(table(), WordRing()), plan.kept())
-        assert again.deal == plan.deal
-        assert again.apply(asker.seal(vectors(1))).columns == range(2, 3)
+        """Two jobs, one masked matrix: the second takes columns that the first has not used."""
+        holders, owners = Counts(), Counts()
+        plan = DealtHolder(HOLDER, 4, ledger=holders).plan_splits(table())
+        asker = DealtOwner(OWNER, ledger=owners).attach(plan.inputs, plan.outputs, 4, plan.setup_message())
+        ready(plan, asker)
+        plan.apply(asker.seal(vectors(3)))
+        later = DealtHolder(HOLDER, 4, ledger=holders)
+        again = later.plan(Splits(table(), WordRing()), plan.kept())
+        asker = DealtOwner(OWNER, ledger=owners).attach(again.inputs, again.outputs, 4, again.setup_message())
+        ready(again, asker)
+        result = again.apply(asker.seal(vectors(1)))
+        assert result.columns == range(3, 4)
+        np.testing.assert_allclose(asker.open(result.reveal()), table().candidate_sums(vectors(1))[:, 0], atol=1e-3)
         other = BinTable.of(np.roll(table().bins, 1, axis=1), table().counts)
         with pytest.raises(ProtocolError, match="FED-716"):
-            holder.plan(Splits(other, WordRing()), plan.kept())
+            later.plan(Splits(other, WordRing()), plan.kept())
 
     def test_a_dealer_on_the_wire_would_read_everything(self) -> None:
         """Why the messages between holder and owner are encrypted end to end against the dealer."""

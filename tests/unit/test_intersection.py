@@ -307,7 +307,8 @@ def test_parties_must_agree_on_how_they_intersect(other: dict[str, Any]) -> None
 @pytest.mark.parametrize(
     ("p", "told"),
     [
-        ({}, "ecdh_"),
+        ({"intersect_method": "ecdh"}, "ecdh_"),
+        ({"intersect_method": "kkrt"}, "kkrt_"),
         ({"intersect_method": "dh"}, "ecdh_"),
         ({"intersect_method": "rsa"}, "rsa_"),
         ({"intersect_method": "raw"}, "raw_host"),
@@ -358,9 +359,22 @@ def test_a_size_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
         case({GUEST: ["a"], HOST: ["a"]}).run(tmp_path)
 
 
+def test_auto_discloses_what_it_may_choose_and_takes_kkrt_for_many_ids_of_one_host(tmp_path: Path) -> None:
+    names = {name.split("_")[0] for name in INTERSECTION.variant(INTERSECTION, IntersectParams()).topic_table()}
+    assert names == {"guest", "host", "common", "ecdh", "kkrt"}
+    few, many = [(4999, 5000)], [(5000, 5000)]
+    assert [intersection.chosen(ONE, sizes).name for sizes in (few, many, many * 2)] == ["ecdh", "kkrt", "ecdh"]
+    ids = {GUEST: [f"u{i}" for i in range(5500)], HOST: [f"u{i}" for i in range(5000, 11_000)]}
+    result = case(ids).run(tmp_path)
+    assert {message.key.topic.split("_")[0] for message in result.sent} == {"guest", "host", "kkrt"}
+    found = tables(result)
+    assert list(found[GUEST].ids) == list(found[HOST].ids) == sorted(set(ids[GUEST]) & set(ids[HOST]))
+
+
 def test_component_conforms(tmp_path: Path) -> None:
     ids = {GUEST: list("abcdef"), HOST: list("fedxyz"), OTHER_HOST: list("edcw")}
-    result = conforms(case(ids), tmp_path)
+    p = ONE.model_copy(update={"intersect_method": "ecdh"})
+    result = conforms(case(ids, p), tmp_path)
     pairs = [
         (topic, source, destination)
         for host in ("host_10000", "host_10002")

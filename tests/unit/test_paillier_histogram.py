@@ -146,10 +146,19 @@ class Counted:
 
 
 def test_few_bins_and_many_rows_share_a_table() -> None:
-    assert groups([8] * 6, 10**5) == [[0, 1, 2, 3], [4, 5]]
+    assert groups([8] * 6, 10**5) == [[0, 1, 2], [3, 4, 5]]
+    assert groups([8] * 4, 20_000) == [[0, 1, 2, 3]]
     assert groups([32] * 4, 500) == [[0], [1], [2], [3]]
     assert groups([32] * 2, 10**5) == [[0, 1]]
     assert groups([300, 2, 2], 1000) == [[1, 2], [0]]
+    assert groups([], 5) == []
+
+
+@given(st.lists(st.integers(1, 40), max_size=12), st.integers(0, 5000))
+def test_every_feature_is_in_one_table(counts: list[int], rows: int) -> None:
+    found = groups(counts, rows)
+    assert sorted(feature for group in found for feature in group) == list(range(len(counts)))
+    assert all(found)
 
 
 def test_one_product_for_each_row_at_most() -> None:

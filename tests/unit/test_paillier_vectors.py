@@ -36,7 +36,7 @@ class Workers:
 
     def map(self, kernel: Callable[[Any], Any], parts: Sequence[Any]) -> list[Any]:
         self.calls += len(parts)
-        plain = (bytes, int, np.ndarray)
+        plain = (bytes, int, list, np.ndarray)
         assert all(isinstance(item, plain) for part in parts for item in (part if isinstance(part, tuple) else (part,)))
         return [kernel(part) for part in parts]
 
@@ -125,6 +125,8 @@ def test_results_do_not_depend_on_the_engine(workers: int, monkeypatch: pytest.M
     spread = evaluator(KEY.public, engine)
     vector = OWNER.receive(spread.encrypt(v, CODEC).seal(), CODEC)
     assert masked(GUEST.plan_matvec(matrix), vector).tolist() == masked(spread.plan_matvec(matrix), vector).tolist()
+    weighted = spread.receive(vector.seal(), CODEC).times_plain(v, CODEC)
+    assert opened(weighted) == opened(vector.times_plain(v, CODEC))
     assert engine.calls > workers
     assert opened(vector) == CODEC.decode(CODEC.encode(v)).tolist()
 

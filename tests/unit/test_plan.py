@@ -135,6 +135,23 @@ def test_the_disclosure_is_the_components_own() -> None:
     assert told == {name: part.variant(part, part.defaults()).disclosure() for name, part in parts.items()}
 
 
+def test_the_plan_tells_of_the_chosen_protocol_only() -> None:
+    def encrypted(conf: dict) -> None:
+        chosen = conf["algorithm_parameters"]["hetero_lr_0"]
+        chosen.update(encrypt_param={"method": "Paillier", "key_length": 1024}, batch_rows_per_column=5)
+        chosen.update(encrypted_mode_calculator_param={"mode": "fast"})
+
+    shared, text = plan_text(spec()), plan_text(spec(conf_edit=encrypted))
+    assert "protocol = 'paillier'  (auto)" in text
+    assert "public key of this attempt" in text
+    assert "public key of this attempt" not in shared
+    assert "correlated randomness" in shared
+    assert "correlated randomness" not in text
+    assert "EXCEPTION: batch_rows_per_column is 5, not 10" in text
+    assert "Note: hetero_lr_0: encrypted_mode_calculator_param.mode 'fast' runs as 'strict'" in text
+    assert "Note: hetero_lr_0: encrypt_param.key_length 1024 is short" in text
+
+
 def test_all_members_store_the_same_predict_dsl() -> None:
     assert {json.dumps(plan.inference_dsl) for plan in PLANS.values()} == {json.dumps(spec().graph.inference_dsl)}
     assert load_plan(dump_plan(PLANS[HOST])).inference_dsl == PLANS[HOST].inference_dsl

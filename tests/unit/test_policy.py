@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from federated_operators.gateway.plan import DataRef, JobPlan, StepPlan
 from federated_operators.gateway.policy import Policy, default_policy, load_policy
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.errors import DataError, FedError, PolicyError
-from tests.members import GUEST, HOST, table
+from federatedml.federation.party import Member, Role
+from tests.members import ARBITER, GUEST, HOST, OTHER_HOST, table
 
 TABLE = TableName("bank", "clients")
 
@@ -110,6 +112,26 @@ def test_a_party_may_permit_short_keys_and_small_batches(catalogue: Catalogue) -
     params = {"protocol": "paillier", "encrypt_param": {"key_length": 1024}, "batch_rows_per_column": 5.0}
     Policy.model_validate({"initiators": ["9999"], "floors": floors}).check(plan(params), catalogue)
     Policy(initiators=["9999"]).check(plan({"protocol": "shared", "encrypt_param": {"key_length": 1024}}), catalogue)
+
+
+@pytest.mark.parametrize(
+    ("floor", "asked", "members", "refused"),
+    [
+        (3, 3, (ARBITER, GUEST, HOST, OTHER_HOST), None),
+        (3, 3, (ARBITER, GUEST, HOST), r"floors\.contributors: lr_0 has 2 contributors, at least 3 is needed"),
+        (3, 3, (GUEST, HOST, Member(Role.HOST, "9999")), r"floors\.contributors: lr_0 has 2 contributors"),
+        (3, 2, (ARBITER, GUEST, HOST, OTHER_HOST), r"floors\.contributors: lr_0 has min_contributors 2"),
+        (2, 2, (ARBITER, GUEST, HOST), None),
+        (3, None, (ARBITER, GUEST, HOST), None),
+    ],
+)
+def test_secure_sums_need_enough_contributors(
+    catalogue: Catalogue, floor: int, asked: int | None, members: tuple[Member, ...], refused: str | None
+) -> None:
+    policy = Policy.model_validate({"initiators": ["9999"], "floors": {"contributors": floor}})
+    step = replace(plan({"min_contributors": asked} if asked else {}).steps["lr_0"], members=members)
+    with pytest.raises(PolicyError, match=f"FED-533.*{refused}") if refused else nullcontext():
+        policy.check(replace(plan(), steps={"lr_0": step}), catalogue)
 
 
 @pytest.mark.parametrize(

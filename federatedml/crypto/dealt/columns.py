@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Protocol
 
 from federatedml.errors import ProtocolError
 
@@ -40,3 +41,34 @@ class Columns:
             self._store(columns.stop)
             self._used = columns.stop
             return columns
+
+    def start(self, column: int) -> None:
+        """Leave all columns before ``column`` unused, for good.
+
+        Raises:
+            ProtocolError: FED-714, it is behind the next one, or beyond the plan.
+        """
+        with self._turn:
+            if not self._used <= column <= self.planned:
+                raise ProtocolError("FED-714", f"no start at column {column}: used {self._used} of {self.planned}")
+            self._store(column)
+            self._used = column
+
+
+class Ledger(Protocol):
+    """Where the counts of maps are kept as long as their seed lives."""
+
+    def columns(self, name: bytes, planned: int) -> Columns:
+        """The counter of the map with this name."""
+        ...
+
+
+class OneAttempt:
+    """For seeds that end with the attempt: every map is new."""
+
+    def columns(self, name: bytes, planned: int) -> Columns:
+        """See ``Ledger``."""
+        return Columns(planned)
+
+
+ONE_ATTEMPT = OneAttempt()

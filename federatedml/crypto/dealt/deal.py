@@ -140,6 +140,11 @@ class Deal:
         keys = stream.words(self._purpose("order"), index, self.outputs)
         return np.argsort(keys, kind="stable").astype(np.int64)
 
+    def bit_mask(self, stream: Stream, purpose: str, triple: int) -> NDArray[np.uint8]:
+        """A packed bit for each input, for ``bits``."""
+        size = -(-self.inputs // 8)
+        return stream.words(self._purpose(f"bits {purpose}"), triple, -(-size // 8)).view(np.uint8)[:size]
+
     def _per_output(self, stream: Stream, purpose: str, columns: range) -> RingWords:
         words = np.empty((self.outputs, len(columns)), self.ring.dtype)
         for q, column in enumerate(columns):

@@ -46,7 +46,10 @@ class MapDealer:
             yield pack(Correction, deal, columns[first : first + step], words[:, first : first + step])
 
     def shuffle(self, columns: range, index: int) -> Correction:
-        """a in the order of shuffle ``index``, less u: for the holder, one per message of sealed vectors."""
+        """For the holder: a of some columns in the order of shuffle ``index``, less u.
+
+        Dealt ahead for all columns that a tree may need, it does not tell the dealer how many the tree had.
+        """
         deal = self.deal
         lifted = deal.lift_mask(self._owner, columns)[deal.permutation(self._holder, index)]
         return pack(Correction, deal, columns, lifted - deal.shuffle_mask(self._owner, columns))

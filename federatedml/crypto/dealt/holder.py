@@ -6,7 +6,7 @@ its share. A vector that is not the next one of the plan is refused: each column
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from federatedml.compute.engine import SERIAL, Compute
 from federatedml.crypto.candidates import BinTable
 from federatedml.crypto.codec import Codec
-from federatedml.crypto.dealt.columns import Columns
+from federatedml.crypto.dealt.columns import ONE_ATTEMPT, Columns, Ledger
 from federatedml.crypto.dealt.costs import CAPABILITIES
 from federatedml.crypto.dealt.deal import Deal
 from federatedml.crypto.dealt.matrices import Cells, Fixed, Numbers, Splits
 from federatedml.crypto.dealt.messages import Block, Correction, Lifted, pack, unpack
-from federatedml.crypto.dealt.words import Floats, RingWords, WordRing
+from federatedml.crypto.dealt.words import DealtShare, Floats, RingWords, WordRing
 from federatedml.crypto.stream import Stream
 from federatedml.crypto.vector import Capabilities, Opened, Reply, Sealed
 from federatedml.errors import ProtocolError
@@ -33,12 +33,10 @@ class Kept:
 
     Attributes:
         digest: of the matrix; stays at the holder.
-        used: columns that are used up.
     """
 
     deal: Deal
     digest: bytes
-    used: int
 
 
 class DealtHolder:
@@ -47,7 +45,7 @@ class DealtHolder:
     Args:
         stream: of the seed that the dealer gave the holder.
         vectors: how many columns each map may see.
-        store: see ``Columns``; only a seed that outlives the attempt needs it.
+        ledger: counts columns; a seed that outlives the attempt needs one that does too.
     """
 
     def __init__(
@@ -56,9 +54,9 @@ class DealtHolder:
         vectors: int,
         ring: WordRing | None = None,
         compute: Compute = SERIAL,
-        store: Callable[[int], None] = lambda _: None,
+        ledger: Ledger = ONE_ATTEMPT,
     ) -> None:
-        self._stream, self._vectors, self._compute, self._store = stream, vectors, compute, store
+        self._stream, self._vectors, self._compute, self._ledger = stream, vectors, compute, ledger
         self.ring = ring or WordRing()
 
     @property
@@ -89,13 +87,12 @@ class DealtHolder:
             ProtocolError: FED-716, the masks were kept with another matrix.
         """
         if kept is None:
-            deal, used = Deal.new(fixed.inputs, fixed.outputs, self.ring, fixed.entry_bits), 0
+            deal = Deal.new(fixed.inputs, fixed.outputs, self.ring, fixed.entry_bits)
         elif fixed.digest() == kept.digest:
-            deal, used = kept.deal, kept.used
+            deal = kept.deal
         else:
             raise ProtocolError("FED-716", "masks that hid one matrix would hide another: make a new map")
-        columns = Columns(self._vectors, used, self._store)
-        return DealtMap(deal, fixed, self._stream, columns, self._compute)
+        return DealtMap(deal, fixed, self._stream, self._ledger.columns(deal.name, self._vectors), self._compute)
 
 
 class DealtMap:
@@ -136,54 +133,87 @@ class DealtMap:
         columns = range(self._columns.used, self._columns.used + vector.count // self.inputs)
         d = unpack(vector, self.deal, columns, self.inputs)
         self._columns.take(len(columns))
-        share = self.fixed.apply(d, self._compute)
-        share += self.deal.holder_shares(self._stream, columns)
-        return DealtResult(self, columns, share)
+        words = self.fixed.apply(d, self._compute)
+        words += self.deal.holder_shares(self._stream, columns)
+        return DealtResult(self, columns, words)
 
     def kept(self) -> Kept:
-        """For a later job; its seed must be kept too, by all three parties, and never used for another map."""
-        return Kept(self.deal, self.fixed.digest(), self._columns.used)
+        """For a later job; all three parties keep the seeds too, guest and host their ledgers."""
+        return Kept(self.deal, self.fixed.digest())
 
-    def permutation(self, index: int) -> NDArray[np.int64]:
-        """(outputs,) the order that outputs are told in at shuffle ``index``; known to holder and dealer."""
-        return self.deal.permutation(self._stream, index)
+    def start(self, column: int) -> None:
+        """Leave the columns before this one unused: the plan gives each tree as many, whatever it needs of them."""
+        self._columns.start(column)
+
+    def shuffle(self, correction: Correction, columns: range, index: int) -> Shuffle:
+        """The order that the outputs of some columns (those of a tree) are told in, once for each ``index``.
+
+        Args:
+            correction: of the dealer (``MapDealer.shuffle``).
+        """
+        order = self.deal.permutation(self._stream, index)
+        return Shuffle(self, columns, order, unpack(correction, self.deal, columns, self.outputs))
 
 
-@dataclass
+@dataclass(frozen=True)
 class DealtResult:
-    """The holder's share of some columns of outputs.
+    """The holder's share of some columns of outputs; see ``vector.Result``. Call one of the methods, once.
 
     Attributes:
-        share: (outputs, columns) words.
+        words: (outputs, columns).
     """
 
     map: DealtMap
     columns: range
-    share: RingWords
+    words: RingWords
 
     def reveal(self) -> Reply:
         """See ``vector.Result``: the owner learns the outputs."""
-        return pack(Reply, self.map.deal, self.columns, self.share)
+        return pack(Reply, self.map.deal, self.columns, self.words)
 
-    def reveal_shuffled(self, lifted: Lifted, correction: Correction, index: int) -> Reply:
-        """The owner learns the outputs in the order of ``permutation(index)``, not which is which.
-
-        Args:
-            lifted: the owner's share under a mask a.
-            correction: of the dealer: a in that order, less the words u that the owner takes off.
-        """
-        deal = self.map.deal
-        lifted_words = unpack(lifted, deal, self.columns, deal.outputs)
-        moved = (self.share + lifted_words)[self.map.permutation(index)]
-        return pack(Reply, deal, self.columns, moved - unpack(correction, deal, self.columns, deal.outputs))
+    def share(self) -> tuple[Reply, DealtShare]:
+        """See ``vector.Result``; the owner has its share already, the reply is empty."""
+        return pack(Reply, self.map.deal, self.columns[:0], self.words[:, :0]), DealtShare(self.words)
 
     def read(self, opened: Opened, codec: Codec) -> Floats:
-        """(outputs, columns) numbers at the holder, of the owner's share.
+        """(outputs, columns) numbers at the holder, of the owner's share (``DealtAsker.tell``).
 
         Args:
             codec: scale that the owner's vectors were sealed with.
         """
-        words = self.share + unpack(opened, self.map.deal, self.columns, self.map.outputs)
-        signed = words.view(f"<i{words.dtype.itemsize}").astype(np.float64)
-        exponents = self.map.fixed.exponents[:, None] if isinstance(self.map.fixed, Numbers) else 0
-        return np.ldexp(signed, exponents - codec.scale_bits)
+        theirs = DealtShare(unpack(opened, self.map.deal, self.columns, self.map.outputs))
+        numbers = DealtShare(self.words).combined(theirs, codec.scale_bits)
+        fixed = self.map.fixed
+        return np.ldexp(numbers, fixed.exponents[:, None]) if isinstance(fixed, Numbers) else numbers
+
+
+@dataclass(frozen=True)
+class Shuffle:
+    """Tells outputs in an order that the owner does not know, the same for all of its columns.
+
+    Attributes:
+        order: (outputs,) output i is told as output ``order[i]`` of the map; known to holder and dealer.
+        moved: (outputs, columns) what takes the owner's masks off: a in that order, less u.
+    """
+
+    map: DealtMap
+    columns: range
+    order: NDArray[np.int64]
+    moved: RingWords
+
+    def reveal(self, result: DealtResult, lifted: Lifted) -> Reply:
+        """The owner learns the outputs in this order (``DealtAsker.open``), not which is which.
+
+        Args:
+            lifted: the owner's share under a mask a (``DealtAsker.lift``), hostile.
+
+        Raises:
+            ProtocolError: FED-714, the result is of columns that this order is not for; FED-715 for the message.
+        """
+        first = result.columns.start - self.columns.start
+        if first < 0 or result.columns.stop > self.columns.stop:
+            raise ProtocolError("FED-714", f"an order for columns {self.columns} is not one for {result.columns}")
+        deal = self.map.deal
+        words = result.words + unpack(lifted, deal, result.columns, deal.outputs)
+        shuffled = words[self.order] - self.moved[:, first : first + len(result.columns)]
+        return pack(Reply, deal, result.columns, shuffled)

@@ -6,6 +6,7 @@ import numpy as np
 
 from federatedml.compute.engine import SERIAL, Compute
 from federatedml.compute.kernels import compiled
+from federatedml.compute.names import lock_free
 from federatedml.crypto.dealt.words import RingWords
 
 TILE = 512  # words of an accumulator's row that stay in the first-level cache beside eight rows of ``right``
@@ -20,9 +21,10 @@ def product(left: RingWords, right: RingWords, compute: Compute = SERIAL) -> Rin
     return np.concatenate(compute.map(_product, parts))
 
 
+@lock_free
 def _product(part: tuple[RingWords, RingWords]) -> RingWords:
     """One part; the wider of the two operands is the inner loop."""
-    left, right = (np.require(words, requirements=["C", "W"]) for words in part)  # one compiled form for all
+    left, right = (_read_only(words) for words in part)
     out = np.zeros((left.shape[1], right.shape[1]), left.dtype)
     if right.shape[1] >= left.shape[1]:
         add_product(left, right, out)
@@ -30,6 +32,13 @@ def _product(part: tuple[RingWords, RingWords]) -> RingWords:
     turned = np.zeros((right.shape[1], left.shape[1]), left.dtype)
     add_product(right, left, turned)
     return np.ascontiguousarray(turned.T)
+
+
+def _read_only(words: RingWords) -> RingWords:
+    """As what comes from the wire is, without a copy: the loop is compiled for one kind of operand."""
+    frozen = np.ascontiguousarray(words).view()
+    frozen.flags.writeable = False
+    return frozen
 
 
 @compiled

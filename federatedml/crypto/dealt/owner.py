@@ -7,18 +7,17 @@ from the holder's blocks, one at a time, and keeps (outputs, columns) words of i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from federatedml.compute.engine import SERIAL, Compute
 from federatedml.crypto.codec import Codec
-from federatedml.crypto.dealt.columns import Columns
+from federatedml.crypto.dealt.columns import ONE_ATTEMPT, Columns, Ledger
 from federatedml.crypto.dealt.deal import STRIPE, Deal
 from federatedml.crypto.dealt.kernels import product
 from federatedml.crypto.dealt.messages import Block, Correction, Lifted, pack, unpack
-from federatedml.crypto.dealt.words import Floats, RingWords, Scale, encode
+from federatedml.crypto.dealt.words import DealtShare, Floats, RingWords, Scale, encode
 from federatedml.crypto.stream import Stream
 from federatedml.crypto.vector import Opened, Reply, Sealed
 from federatedml.errors import DataError, ProtocolError
@@ -78,22 +77,25 @@ class DealtOwner:
 
     Args:
         stream: of the seed that the dealer gave the owner.
-        used, store: see ``Columns``; only a seed that outlives the attempt needs them.
+        ledger: counts columns; a seed that outlives the attempt needs one that does too.
     """
 
-    def __init__(
-        self,
-        stream: Stream,
-        compute: Compute = SERIAL,
-        used: int = 0,
-        store: Callable[[int], None] = lambda _: None,
-    ) -> None:
-        self._stream, self._compute, self._used, self._store = stream, compute, used, store
+    def __init__(self, stream: Stream, compute: Compute = SERIAL, ledger: Ledger = ONE_ATTEMPT) -> None:
+        self._stream, self._compute, self._ledger = stream, compute, ledger
+        self._names: set[bytes] = set()
 
     def attach(self, inputs: int, outputs: int, vectors: int, setup: bytes) -> DealtAsker:
-        """See ``vector.Owner``."""
+        """See ``vector.Owner``.
+
+        Raises:
+            ProtocolError: FED-711 for a set-up message that is none of this map, FED-716 for a second map of one name:
+                its columns would mask other vectors again.
+        """
         deal = Deal.from_bytes(setup, inputs, outputs)
-        return DealtAsker(deal, self._stream, Columns(vectors, self._used, self._store), self._compute)
+        if deal.name in self._names:
+            raise ProtocolError("FED-716", "two maps of one name would use the same masks")
+        self._names.add(deal.name)
+        return DealtAsker(deal, self._stream, self._ledger.columns(deal.name, vectors), self._compute)
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,10 @@ class DealtAsker:
         self.pads = Pads(self.deal, self._stream, range(self._columns.used, stop), self._compute)
         return self.pads
 
+    def start(self, column: int) -> None:
+        """Leave the columns before this one unused (``DealtMap.start``)."""
+        self._columns.start(column)
+
     def seal(self, values: Floats, codec: Codec | None = None) -> Sealed:
         """See ``vector.Asker``; ``values`` (inputs,), or (inputs, columns) for several vectors in one message.
 
@@ -145,7 +151,7 @@ class DealtAsker:
         return pack(Sealed, self.deal, columns, d)
 
     def lift(self) -> Lifted:
-        """My share of the columns that were sealed last, for ``DealtResult.reveal_shuffled``; goes with them."""
+        """My share of the columns that were sealed last, masked, for ``holder.Shuffle``; goes with them."""
         asked = self._asked.pop()
         if asked.lifted:
             raise ProtocolError("FED-717", "a share is lifted once")
@@ -169,18 +175,24 @@ class DealtAsker:
         numbers = [scale.decode(np.ascontiguousarray(words[:, q])) for q, scale in enumerate(asked.scales)]
         return numbers[0] if len(numbers) == 1 else np.stack(numbers, axis=1)
 
-    def keep(self) -> RingWords:
-        """My share of the oldest vectors that are not open yet, (outputs, columns): the result stays shared."""
+    def share(self, reply: Reply) -> DealtShare:
+        """My share of the oldest vectors that are not open yet: the result stays shared (``DealtResult.share``)."""
+        asked = self._unlifted()
+        unpack(reply, self.deal, asked.columns[:0], self.deal.outputs)
+        self._asked.popleft()
+        return DealtShare(self.pads.share(asked.columns))
+
+    def tell(self) -> Opened:
+        """My share of the oldest vectors that are not open yet, for the holder, who learns the outputs."""
+        asked = self._unlifted()
+        self._asked.popleft()
+        return pack(Opened, self.deal, asked.columns, self.pads.share(asked.columns))
+
+    def _unlifted(self) -> Asked:
         asked = self._oldest()
         if asked.lifted:
             raise ProtocolError("FED-717", "a lifted share is the holder's to shuffle, it opens to its owner only")
-        self._asked.popleft()
-        return self.pads.share(asked.columns)
-
-    def tell(self) -> Opened:
-        """My share for the holder, who learns the outputs (``DealtResult.read``)."""
-        columns = self._oldest().columns
-        return pack(Opened, self.deal, columns, self.keep())
+        return asked
 
     def _oldest(self) -> Asked:
         if not self._asked:

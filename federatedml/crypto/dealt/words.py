@@ -33,7 +33,7 @@ class WordRing:
 
     def __post_init__(self) -> None:
         if self.bits not in (32, 64):
-            raise ProtocolError("FED-710", f"a ring of {self.bits} bits, allowed are 32 and 64")
+            raise ProtocolError("FED-711", f"a ring of {self.bits} bits, allowed are 32 and 64")
 
     @property
     def dtype(self) -> np.dtype[np.unsignedinteger[Any]]:
@@ -70,6 +70,24 @@ class Scale:
         """Real numbers of words."""
         numbers = words.view(f"<i{words.dtype.itemsize}") if self.signed else words
         return np.ldexp(numbers.astype(np.float64), -self.bits)
+
+
+@dataclass(frozen=True)
+class DealtShare:
+    """One party's additive share of results.
+
+    Attributes:
+        words: (outputs, columns).
+    """
+
+    words: RingWords
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def combined(self, other: DealtShare, scale_bits: int) -> Floats:
+        """(outputs, columns) the results, of both parties' shares of vectors that were sealed with one scale."""
+        return Scale(scale_bits, signed=True).decode(self.words + other.words)
 
 
 def encode(vector: Floats, ring: WordRing, spare_bits: int = 0) -> tuple[RingWords, Scale]:

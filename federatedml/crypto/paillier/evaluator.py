@@ -47,7 +47,7 @@ class Evaluator:
         """A vector (n,) of one's own, without noise until it is sealed."""
         n = self.public.n
         elements = [mpz(1 + n * m) % self.public.n2 for m in codec.encode(values).tolist()]
-        return Encrypted(self.public, self.noise, elements, codec.scale_bits, codec.limit)
+        return Encrypted(self.public, self.noise, elements, codec.scale_bits, codec.limit, self.compute)
 
     def receive(self, sealed: Sealed, codec: Codec) -> Encrypted:
         """A vector of a peer, to compute on.
@@ -62,7 +62,8 @@ class Evaluator:
                 "FED-705",
                 f"a vector has {sealed.scale_bits} bits after the point, the plan declares {codec.scale_bits}",
             )
-        return Encrypted(self.public, self.noise, ciphertexts(self.public, sealed), codec.scale_bits, codec.limit)
+        elements = ciphertexts(self.public, sealed)
+        return Encrypted(self.public, self.noise, elements, codec.scale_bits, codec.limit, self.compute)
 
     def plan_matvec(self, matrix: Floats, bits: int = 16) -> MatVec:
         """The map v -> matrix^T v; columns are scaled to integers of ``bits`` bits."""

@@ -34,6 +34,7 @@ from federatedml.errors import ProtocolError
 
 Cells = list[mpz]
 INVERSE = 8  # an inverse costs about as much as this many products
+MOST_TOGETHER = 12  # features in one table
 
 
 @dataclass(frozen=True)
@@ -163,22 +164,28 @@ class Histogram:
 
 
 def groups(counts: Sequence[int], rows: int) -> list[list[int]]:
-    """Features that are added up together, for which products are fewest: rows, and per feature one for each cell."""
+    """Features that are added up together, for which products are fewest.
 
-    def cost(cells: int, features: int) -> float:
-        return (rows + (features * min(cells, rows) if features > 1 else 0)) / features
-
-    found: list[list[int]] = []
-    cells = 1
-    for feature in sorted(range(len(counts)), key=lambda f: counts[f]):
-        more = cells * counts[feature]
-        if found and cost(more, len(found[-1]) + 1) < cost(cells, len(found[-1])):
-            found[-1].append(feature)
-            cells = more
-        else:
-            found.append([feature])
-            cells = counts[feature]
-    return found
+    A table of several features costs one product a row, and for each of its features one for each cell that has rows.
+    Features with similar counts go together: the best cut of their ascending order into tables.
+    """
+    order = sorted(range(len(counts)), key=lambda f: counts[f])
+    least, cuts = [0], [0]
+    for end in range(1, len(order) + 1):
+        cells, best = 1, (0, end)
+        for start in range(end - 1, max(end - MOST_TOGETHER, 0) - 1, -1):
+            cells *= counts[order[start]]
+            together = end - start
+            cost = least[start] + rows + (together * min(cells, rows) if together > 1 else 0)
+            if together == 1 or cost < best[0]:
+                best = cost, start
+        least.append(best[0])
+        cuts.append(best[1])
+    found, end = list[list[int]](), len(order)
+    while end:
+        found.append(order[cuts[end] : end])
+        end = cuts[end]
+    return found[::-1]
 
 
 def _held(table: BinTable, vector: Encrypted, compute: Compute) -> tuple[list[int], Partitions]:

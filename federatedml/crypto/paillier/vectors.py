@@ -21,15 +21,17 @@ import gmpy2
 from gmpy2 import mpz
 from numpy.typing import ArrayLike
 
+from federatedml.compute.engine import SERIAL, Compute
 from federatedml.crypto.codec import Codec, Floats, Integers, descale
 from federatedml.crypto.paillier.keys import PublicKey
 from federatedml.crypto.paillier.noise import Noise
-from federatedml.crypto.paillier.parts import unpacked
+from federatedml.crypto.paillier.parts import cut, packed, unpacked
 from federatedml.crypto.paillier.slots import apart, side_by_side, slots
 from federatedml.crypto.vector import Opened, Packed, Reply, Scheme, Sealed
 from federatedml.errors import ProtocolError
 
 P = TypeVar("P", bound=Packed)
+PowerPart = tuple[bytes, list[int], bytes]
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Encrypted:
         scale_bits: bits after the point.
         bound: largest absolute integer that an element stands for if everybody kept to the declared magnitudes. Peers
             see it as the width of a slot: it is made of public numbers, never of data.
+        compute: where powers of the elements are taken.
     """
 
     public: PublicKey
@@ -50,6 +53,7 @@ class Encrypted:
     elements: list[mpz]
     scale_bits: int
     bound: int
+    compute: Compute = SERIAL
 
     def __post_init__(self) -> None:
         if self.bound > self.public.limit:
@@ -82,18 +86,14 @@ class Encrypted:
 
     def times(self, integer: int) -> Encrypted:
         """Times a public integer."""
-        n2, factor = self.public.n2, abs(integer)
-        elements = [gmpy2.powmod(c, factor, n2) for c in self.elements]
-        product = replace(self, elements=elements, bound=self.bound * factor)
-        return product.negated() if integer < 0 else product
+        elements = self._powers([integer] * len(self))
+        return replace(self, elements=elements, bound=self.bound * abs(integer))
 
     def times_plain(self, values: ArrayLike, codec: Codec) -> Encrypted:
         """Times a vector in clear, element by element; scales add up."""
-        integers, n2 = self._as_long(codec.encode(values)), self.public.n2
-        elements = [gmpy2.powmod(c, m, n2) for c, m in zip(self.elements, integers, strict=True)]
-        return replace(
-            self, elements=elements, scale_bits=self.scale_bits + codec.scale_bits, bound=self.bound * codec.limit
-        )
+        elements = self._powers(self._as_long(codec.encode(values)))
+        scale_bits = self.scale_bits + codec.scale_bits
+        return replace(self, elements=elements, scale_bits=scale_bits, bound=self.bound * codec.limit)
 
     def negated(self) -> Encrypted:
         """Minus the vector."""
@@ -147,11 +147,33 @@ class Encrypted:
         key, width = self.public.key_id, self.public.width
         return kind(Scheme.PAILLIER, key, len(body) // width, width, self.scale_bits, body, slot_bits)
 
+    def _powers(self, exponents: list[int]) -> list[mpz]:
+        public, at = self.public, 0
+        parts: list[PowerPart] = []
+        for body in cut(self.elements, public.width, self.compute.workers, 64):
+            size = len(body) // public.width
+            parts.append((body, exponents[at : at + size], public.to_bytes()))
+            at += size
+        return [c for part in self.compute.map(powers, parts) for c in unpacked(part, public.width)]
+
     def _as_long(self, integers: Integers) -> list[int]:
         if integers.shape != (len(self),):
             raise ProtocolError("FED-707", f"a vector in clear has the shape {integers.shape}, not ({len(self)},)")
         numbers: list[int] = integers.tolist()
         return numbers
+
+
+def powers(part: PowerPart) -> bytes:
+    """Kernel: each ciphertext to its own exponent.
+
+    Args:
+        part: ciphertexts packed, exponents, n little-endian.
+    """
+    body, exponents, n = part
+    public = PublicKey(mpz.from_bytes(n, "little"))
+    elements = unpacked(body, public.width)
+    done = (gmpy2.powmod(c, e, public.n2) for c, e in zip(elements, exponents, strict=True))
+    return packed(done, public.width)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,123 @@
+"""Data and runs that the benchmarks of HeteroLR's two protocols share."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from airfed.demo_data import breast
+from benchmarks.figure import HERE, Figure
+from federatedml.component import Inputs, component
+from federatedml.components.lr_params import LogisticParams
+from federatedml.compute.engine import SERIAL, Compute
+from federatedml.data.catalogue import Catalogue, TableName
+from federatedml.data.table import Table
+from federatedml.federation.local import LocalNetwork, Sent
+from federatedml.federation.party import Member, Role
+
+GUEST, HOST, ARBITER = Member(Role.GUEST, "9999"), Member(Role.HOST, "10000"), Member(Role.ARBITER, "10001")
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One training of all parties in this process and its workers.
+
+    Attributes:
+        cpu, wall: seconds.
+        peak: largest resident memory of each process, summed, in bytes.
+    """
+
+    cpu: float
+    wall: float
+    peak: float
+    score: Table
+    summary: Mapping[str, float]
+    sent: Sequence[Sent]
+
+    def megabytes(self, *between: Role) -> float:
+        """Bytes of messages between these roles."""
+        sizes = (s.size for s in self.sent if {s.key.source.role, s.key.destination.role} == set(between))
+        return sum(sizes) / 1e6
+
+    def scores(self, ids: Sequence[str]) -> Floats:
+        """In the order of the ids."""
+        at = dict(zip(self.score.ids, self.score.columns["predict_score"], strict=True))
+        return np.array([at[i] for i in ids])
+
+
+def train(tables: Mapping[Member, Table], p: LogisticParams, compute: Compute = SERIAL) -> Trained:
+    """One training, all parties in this process."""
+    module = component("HeteroLR")
+    settled = module.settle(dict.fromkeys((GUEST, HOST, ARBITER), p))
+    inputs = {member: Inputs({"train_data": [table]}) for member, table in tables.items()} | {ARBITER: Inputs()}
+    with tempfile.TemporaryDirectory() as folder:
+        cpu, wall = _cpu(), time.perf_counter()
+        step = LocalNetwork(Path(folder), compute=compute).run(module, settled, inputs)
+        cpu, wall = _cpu() - cpu, time.perf_counter() - wall
+    score = step.outputs[GUEST].data
+    assert score is not None
+    return Trained(cpu, wall, _peak(), score, step.outputs[GUEST].summary, step.sent)
+
+
+def _processes() -> list[psutil.Process]:
+    me = psutil.Process()
+    return [me, *me.children(recursive=True)]
+
+
+def _cpu() -> float:
+    """Seconds of this process and its workers, who live on."""
+    return sum(sum(process.cpu_times()[:2]) for process in _processes())
+
+
+def _peak() -> float:
+    lines = [line for p in _processes() for line in Path(f"/proc/{p.pid}/status").read_text().splitlines()]
+    return sum(1024.0 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+
+
+def halves(ids: Sequence[str], guest: Floats, host: Floats, y: NDArray[np.int64]) -> Mapping[Member, Table]:
+    """Label and columns of the guest, columns of the host."""
+    names = np.array(ids, dtype=object)
+    own = {"y": y.astype(float), **{f"x{i}": column for i, column in enumerate(guest.T)}}
+    return {
+        GUEST: Table(names, own, label="y"),
+        HOST: Table(names, {f"x{i}": column for i, column in enumerate(host.T)}),
+    }
+
+
+def credit(folder: Path) -> tuple[Floats, NDArray[np.int64], list[str]]:
+    """default_credit: 13 columns of the guest and 10 of the host, labels, ids."""
+    import pandas as pd
+
+    both = pd.read_csv(folder / "default_credit_hetero_guest.csv").merge(
+        pd.read_csv(folder / "default_credit_hetero_host.csv"), on="id", suffixes=("", "_host")
+    )
+    y = both.pop("y").to_numpy()
+    ids = [str(i) for i in both.pop("id")]
+    return both.to_numpy(float), y, ids
+
+
+def simulated(name: str, example: str, limit: str, runs: int) -> Figure:
+    """Wall time of ``airfed simulate`` of an example on the demo's data."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = breast()
+        for party, side, table in ((GUEST.party, "guest", data.guest), (HOST.party, "host", data.host)):
+            Catalogue(Path(folder) / party).write(TableName("breast", side), table)
+        pair = [str(HERE.parent / "examples" / example / f"{example}_{part}.json") for part in ("dsl", "conf")]
+        walls = []
+        for _ in range(runs):
+            start = time.perf_counter()
+            command = [sys.executable, "-m", "airfed", "simulate", "--data", folder, *pair]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            walls.append(time.perf_counter() - start)
+    return Figure(name, statistics.median(walls), "s", limit, f"median of {runs}")

@@ -1,0 +1,1 @@
+"""Private set intersection by oblivious transfer (Kolesnikov, Kumaresan, Rosulek, Trieu 2016)."""

@@ -1,0 +1,54 @@
+"""Which of the guest's values are among the host's."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federatedml.compute.kernels import compiled
+
+Values = NDArray[np.uint8]
+I64 = NDArray[np.int64]
+Words = NDArray[np.uint64]
+LIMIT = 16  # bytes of a value
+
+
+def matches(mine: Values, theirs: Values) -> tuple[I64, I64]:
+    """Rows of the host's values with a value of the guest's, ascending, and which one it is.
+
+    Args:
+        mine: (n, length) values of the guest, length from 8 to 16.
+        theirs: (rows, 3, length) values of the host.
+    """
+    found = np.empty(len(theirs), np.int64)
+    slots = np.full(2 << len(mine).bit_length(), -1, np.int64)
+    _match(_padded(mine), _padded(theirs.reshape(-1, theirs.shape[2])), slots, found)
+    rows = np.flatnonzero(found >= 0)
+    return rows, found[rows]
+
+
+def _padded(values: Values) -> Words:
+    """(k, 2) words."""
+    full = np.zeros((len(values), LIMIT), np.uint8)
+    full[:, : values.shape[1]] = values
+    return full.view(np.uint64)
+
+
+@compiled
+def _match(mine: Words, theirs: Words, slots: I64, found: I64) -> None:  # pragma: no cover
+    """A hash table with open addressing; values are uniform, so their first bits are as good as a hash."""
+    mask = np.uint64(len(slots) - 1)
+    for i in range(len(mine)):
+        slot = mine[i, 0] & mask
+        while slots[slot] >= 0:
+            slot = (slot + np.uint64(1)) & mask
+        slots[slot] = i
+    for row in range(len(found)):
+        found[row] = -1
+        for k in range(3 * row, 3 * row + 3):
+            slot = theirs[k, 0] & mask
+            while slots[slot] >= 0:
+                i = slots[slot]
+                if mine[i, 0] == theirs[k, 0] and mine[i, 1] == theirs[k, 1]:
+                    found[row] = i
+                slot = (slot + np.uint64(1)) & mask
