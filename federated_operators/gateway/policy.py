@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from federated_operators.gateway.plan import JobPlan, StepPlan
+from federatedml.components.lr_params import ADAPTIVE
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.errors import DataError, PolicyError
 from federatedml.federation.party import Role
@@ -203,7 +204,9 @@ class Policy(_Model):
         columns = max((_feature_columns(catalogue.path(table)) for step in steps for table in _tables(step)), default=0)
         for step in plan.steps.values():
             batch, floor = step.params.get("batch_size"), self.floors.batch_rows_per_column
-            open_gradients = step.params.get("protocol", "paillier") != "shared"
+            open_gradients = step.params.get("protocol", "paillier") != "shared" or (
+                step.params.get("optimizer") in ADAPTIVE  # whose steps need them in clear
+            )
             asked = step.params.get("batch_rows_per_column", floor)
             if open_gradients and asked < floor:
                 raise _floor("batch_rows_per_column", step, f"batch_rows_per_column {asked:g}", f"{floor:g}")

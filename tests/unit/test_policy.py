@@ -73,6 +73,11 @@ def test_the_default_allows_the_configured_peers_only(tmp_path: Path, catalogue:
             {"protocol": "paillier", "batch_rows_per_column": 5.0},
             "policy floors.batch_rows_per_column: lr_0 has batch_rows_per_column 5, at least 10",
         ),
+        (
+            {},
+            {"batch_size": 19, "protocol": "shared", "optimizer": "adam"},
+            "policy floors.batch_rows_per_column: lr_0 has batch_size 19, at least 10 x 2",
+        ),
         ({}, {"batch_size": 19}, "policy floors.batch_rows_per_column: lr_0 has batch_size 19, at least 10 x 2"),
     ],
 )
