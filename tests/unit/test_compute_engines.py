@@ -103,7 +103,11 @@ def local_function(part: Any) -> Any:
     return part
 
 
-@pytest.mark.parametrize("kernel", [lambda part: part, print, partial(lambda part: part), [].append], ids=["lambda", "builtin", "partial", "method"])
+@pytest.mark.parametrize(
+    "kernel",
+    [lambda part: part, print, partial(lambda part: part), [].append],
+    ids=["lambda", "builtin", "partial", "method"],
+)
 def test_only_functions_with_a_name_in_a_module_travel(processes: Processes, kernel: Any) -> None:
     with pytest.raises(ProtocolError, match="FED-751"):
         processes.map(kernel, [1])
