@@ -1,4 +1,4 @@
-"""How rows are divided among workers."""
+"""How rows are divided: among workers, into messages."""
 
 from __future__ import annotations
 
@@ -11,5 +11,9 @@ def slices(count: int, workers: int, least: int = WORTH_A_WORKER) -> list[slice]
     Args:
         least: rows that a slice has, if there are as many.
     """
-    size = max(-(-count // workers), least)
+    return chunks(count, max(-(-count // workers), least))
+
+
+def chunks(count: int, size: int) -> list[slice]:
+    """Slices of ``size`` rows, the last of what is left, that make up ``range(count)``."""
     return [slice(at, min(at + size, count)) for at in range(0, count, size)]

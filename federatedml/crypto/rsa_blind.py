@@ -31,6 +31,7 @@ SIGNATURES_WORTH_A_WORKER = 64
 EXPONENT = 65537
 STATISTICAL = 16  # bytes of a random number beyond the modulus, so that its remainder has no visible bias
 TAG_BYTES = 16  # of a set of 2^21 against one of 2^21 by chance equal: 2^-86
+WORTH_A_WORKER = 20  # signatures of a millisecond
 DOMAIN = b"airfed-V01-ids-with-RSA_SHAKE256_FDH_"
 
 Numbers = NDArray[np.uint8]  # (n, bytes of the modulus), big-endian

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from federatedml.compute.engine import SERIAL
 from federatedml.crypto.byte_rows import all_different, equal_pairs
-from federatedml.crypto.ecdh import PRIME, Blinding, Points, checked, hash_to_curve, normalised
+from federatedml.crypto.ecdh import PRIME, Blinding, Points, checked, hash_to_curve
+from federatedml.crypto.id_column import normalised
 from federatedml.errors import ProtocolError
 
 # RFC 9380, appendix J.4.2: curve25519_XMD:SHA-512_ELL2_NU_, message -> Q.x
