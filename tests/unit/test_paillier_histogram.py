@@ -40,7 +40,7 @@ def table(counts: tuple[int, ...] = (4, 2, 1, 7), rows: int = ROWS) -> BinTable:
     rng = np.random.default_rng(3)
     bins = np.stack([rng.integers(0, c, rows) for c in counts])
     bins[-1, : rows * 3 // 4] = 5  # most rows in one bin
-    return BinTable.of(bins.astype(np.uint8), counts)
+    return BinTable.of(bins.astype(np.uint8), counts, [False, False, False, True])
 
 
 def values(columns: int, rows: int = ROWS) -> np.ndarray:
@@ -55,7 +55,7 @@ def opened(packing: Packing, reply: Reply, count: int) -> np.ndarray:
 
 def at_host(host: Evaluator, packing: Packing, rows: np.ndarray, bins: BinTable) -> Rows:
     sealed = Sealed.from_bytes(packing.encrypt(GUEST, rows).seal().to_bytes())
-    return host.plan_histogram(bins.bins, bins.counts).rows(packing.receive(host, sealed), packing)
+    return host.plan_splits(bins).rows(packing.receive(host, sealed), packing)
 
 
 @pytest.mark.parametrize("columns", [1, 2, 6])
@@ -66,8 +66,8 @@ def test_sums_per_bin_and_per_candidate(columns: int) -> None:
     sums = rows.sums()
     np.testing.assert_array_equal(opened(packing, sums.reveal(), bins.cells), bins.flat(bins.sums(v)))
     candidates = sums.candidates()
-    assert len(candidates) == bins.candidates
-    np.testing.assert_array_equal(opened(packing, candidates.reveal(), bins.candidates), bins.cumulated(bins.sums(v)))
+    assert len(candidates) == len(bins.candidates)
+    np.testing.assert_array_equal(opened(packing, candidates.reveal(), len(candidates)), bins.candidate_sums(v))
     rows.close()
 
 
@@ -78,9 +78,9 @@ def test_sums_of_a_node_its_sibling_and_a_permutation() -> None:
     left = np.flatnonzero(np.arange(ROWS) % 3 == 0)
     right = np.setdiff1d(np.arange(ROWS), left)
     parent, child = rows.sums(), rows.sums(left)
-    order = np.random.default_rng(1).permutation(bins.candidates)
+    order = np.random.default_rng(1).permutation(len(bins.candidates))
     sibling = parent.minus(child).candidates().take(order)
-    expected = BinTable.of(bins.bins[:, right], bins.counts).candidate_sums(v[right])[order]
+    expected = BinTable(bins.bins[:, right], bins.candidates).candidate_sums(v[right])[order]
     np.testing.assert_array_equal(opened(packing, sibling.reveal(), len(order)), expected)
 
 
@@ -234,7 +234,7 @@ class TestAGuestThatEncryptsPowersOfTwo:
         n, n2 = KEY.public.n, KEY.public.n2
         chosen = [mpz(1 + n * (mpz(1) << (self.packing.bits + i))) % n2 for i in range(ROWS)]
         sealed = Encrypted(KEY.public, GUEST.noise, chosen, 40, 1).seal()
-        plan = HOST.plan_histogram(self.bins.bins, self.bins.counts)
+        plan = HOST.plan_splits(self.bins)
         return plan.rows(self.packing.receive(HOST, sealed), self.packing).sums().candidates()
 
     def right(self, ciphertext: mpz) -> float:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from federatedml.compute.engine import Compute, Partitions
 from federatedml.compute.names import lock_free
-from federatedml.crypto.candidates import BinTable
+from federatedml.crypto.candidates import BinTable, Candidates
 from federatedml.crypto.codec import Integers
 from federatedml.crypto.paillier.keys import PublicKey
 from federatedml.crypto.paillier.montgomery import Modulus, Numbers
@@ -77,13 +77,10 @@ class Sums:
         """Sums over the rows that go left at each split candidate of the table."""
         if self.cumulated:
             raise ProtocolError("FED-707", "sums are cumulated once")
-        n2, at, found = self.rows.packing.public.n2, 0, list[mpz]()
-        for count in self.rows.table.counts:
-            running = mpz(1)
-            for cell in self.cells[at : at + count - 1]:
-                running = running * cell % n2
-                found.append(running)
-            at += count
+        n2, table = self.rows.packing.public.n2, self.rows.table
+        cuts = _cuts(self.cells, table.candidates, n2)
+        first, second = (indices.tolist() for indices in table.candidates.parts)
+        found = [cuts[a] if b < 0 else cuts[a] * cuts[b] % n2 for a, b in zip(first, second, strict=True)]
         return replace(self, cells=found, cumulated=True)
 
     def take(self, indices: Integers) -> Sums:
@@ -111,7 +108,10 @@ class Sums:
 
 
 class Rows:
-    """Packed rows at the workers. Call ``close`` when the tree is grown."""
+    """Packed rows at the workers: each has all ciphertexts (about 600 bytes a row at 2048 bit) and some features.
+
+    Call ``close`` when the tree is grown.
+    """
 
     def __init__(self, table: BinTable, vector: Encrypted, packing: Packing, compute: Compute) -> None:
         if len(vector) != table.rows:
@@ -163,6 +163,20 @@ class Histogram:
     def rows(self, vector: Encrypted, packing: Packing) -> Rows:
         """Packed rows, ready for the sums of many nodes."""
         return Rows(self.table, vector, packing, self.compute)
+
+
+def _cuts(cells: Cells, candidates: Candidates, modulus: mpz) -> Cells:
+    """Running products of each feature's bins but the last, which stands for itself if it is that of missing values."""
+    at, found = 0, list[mpz]()
+    for count, missing in zip(candidates.counts, candidates.missing, strict=True):
+        running = mpz(1)
+        for cell in cells[at : at + count - 1]:
+            running = running * cell % modulus
+            found.append(running)
+        if missing:
+            found.append(cells[at + count - 1])
+        at += count
+    return found
 
 
 def groups(counts: Sequence[int], rows: int) -> list[list[int]]:
