@@ -40,7 +40,7 @@ from federatedml.components.linear_model import (
 from federatedml.components.lr_agreement import agree, expect, told_shapes
 from federatedml.components.lr_batches import check_columns, cut
 from federatedml.components.lr_params import LogisticParams
-from federatedml.components.lr_plan import training_plan
+from federatedml.components.lr_plan import check_steps, training_plan
 from federatedml.components.lr_predict import predicted, send_partial
 from federatedml.components.lr_release import count_weights
 from federatedml.components.lr_result import History, fitted, loss_curve, summary_of, warm_start
@@ -186,6 +186,7 @@ def _train(p: LogisticParams, box: Box, inputs: Inputs, answers: Answers | None)
     plan, order = training_plan(p, len(table), columns, rows), batch_order(table.ids)
     exchange, stream = Exchange(box, tuple(sorted(columns))), Stream(box.recv(SEED).tobytes(), box.attempt.context())
     spent = count_weights(box, table, columns)
+    check_steps(plan, features[order])
     if plan.motion.opened:
         check_columns(p, table.header, cut(features[order], plan.batches))
     side = Side(plan, exchange.party, stream, features[order], _ordered(answers, order))
