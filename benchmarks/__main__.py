@@ -21,6 +21,7 @@ NAMES = (
     "maps",
     "psi",
     "secagg",
+    "engines",
     "transport",
 )
 

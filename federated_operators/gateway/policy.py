@@ -204,9 +204,7 @@ class Policy(_Model):
         columns = max((_feature_columns(catalogue.path(table)) for step in steps for table in _tables(step)), default=0)
         for step in plan.steps.values():
             batch, floor = step.params.get("batch_size"), self.floors.batch_rows_per_column
-            open_gradients = step.params.get("protocol", "paillier") != "shared" or (
-                step.params.get("optimizer") in ADAPTIVE  # whose steps need them in clear
-            )
+            open_gradients = step.params.get("protocol") != "shared" or step.params.get("optimizer") in ADAPTIVE
             asked = step.params.get("batch_rows_per_column", floor)
             if open_gradients and asked < floor:
                 raise _floor("batch_rows_per_column", step, f"batch_rows_per_column {asked:g}", f"{floor:g}")

@@ -75,8 +75,8 @@ def test_the_default_allows_the_configured_peers_only(tmp_path: Path, catalogue:
         ),
         (
             {},
-            {"batch_size": 19, "protocol": "shared", "optimizer": "adam"},
-            "policy floors.batch_rows_per_column: lr_0 has batch_size 19, at least 10 x 2",
+            {"protocol": "shared", "optimizer": "adam", "batch_size": 19},
+            "policy floors.batch_rows_per_column: lr_0 has batch_size 19",
         ),
         ({}, {"batch_size": 19}, "policy floors.batch_rows_per_column: lr_0 has batch_size 19, at least 10 x 2"),
     ],
