@@ -22,6 +22,7 @@ NAMES = (
     "psi",
     "ids",
     "secagg",
+    "engines",
     "transport",
 )
 

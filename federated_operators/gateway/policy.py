@@ -36,7 +36,7 @@ floors:
   contributors: 3             # parties of a secure sum; of two, each learns the other's numbers from it
 budgets:                      # what one peer may learn over all jobs; more is refused
   psi_ids: {{most: 10000000, days: 30}}         # ids that it tests against a table by Intersection
-  equations: {{most: null}}                     # weights that it learns of models on the same rows
+  equations: {{most: null{lifted}}}                     # weights that it learns of models on the same rows
   predicted_rows: {{most: 10000000, days: 1}}   # rows whose part of the score it is told
 raw_ids: false                # Intersection by method raw: tells hashes of ids, from which a peer finds ids by trying
 slots: {slots}                      # steps of jobs that run here at once; the others wait in line
@@ -215,9 +215,14 @@ class Policy(_Model):
                 raise _floor("batch_rows_per_column", step, f"batch_size {batch}", least)
 
 
-def default_policy(party: str, peers: Sequence[str]) -> str:
-    """Text of a new party's ``policy.yaml``: its configured peers may start jobs."""
-    return _DEFAULT.format(slots=DEFAULT_SLOTS, party=party, initiators=", ".join(json.dumps(peer) for peer in peers))
+def default_policy(party: str, peers: Sequence[str], public_data: bool = False) -> str:
+    """Text of a new party's ``policy.yaml``: its configured peers may start jobs.
+
+    Args:
+        public_data: everybody has the data anyway, so models on the same rows may tell any number of equations.
+    """
+    lifted, initiators = ", lifted: true" if public_data else "", ", ".join(json.dumps(peer) for peer in peers)
+    return _DEFAULT.format(slots=DEFAULT_SLOTS, party=party, initiators=initiators, lifted=lifted)
 
 
 def load_policy(path: Path) -> Policy:

@@ -2,8 +2,8 @@
 
 Montgomery's method (1985) on limbs of 27 bits: products of limbs are added up in words of 64 bits without carries, so
 that the compiler turns the inner loop into vector instructions; two limbs of one factor are taken per pass. Against
-GMP's product and division this takes less than half of the time on processors with 256-bit vectors and up, and it runs
-without the interpreter lock.
+GMP's product and division (4096 bits) this takes less than half of the time on processors with AVX-512 and three
+quarters with AVX2, and it runs without the interpreter lock.
 
 A number is a row of ``width`` words of 32 bits: a zero, its limbs from the lowest, three zeros. With R = 2^(27 limbs)
 above 4 times the modulus N, factors below 2 N give a product below 2 N, so nothing is ever compared. Number x is in
