@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from airfed_proto.v1 import common_pb2, local_pb2
 from federated_operators.budgets import budget_of, source_tables
 from federated_operators.federate import read_plan
+from federated_operators.gateway.limits import Limits
 from federated_operators.gateway.names import member_of, member_pb
 from federated_operators.gateway.plan import ALL_SUCCESS, JobPlan, StepPlan
 from federated_operators.gateway.worker import WorkerSession
@@ -79,7 +80,7 @@ class Seat:
             conf_digest=bytes.fromhex(plan.digest),
             component_version=version,
         )
-        return WorkerSession(self.home.socket, join)
+        return WorkerSession(self.home.worker_socket, join, limits=Limits.of(self.home.config.transport))
 
 
 class Work(Protocol):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airfed_proto.v1 import common_pb2 as pb
+from federated_operators.gateway.frames import Piece
 from federated_operators.gateway.mailbox import Mailbox
 from federated_operators.gateway.names import Job, Seat, member_of
 from federatedml.errors import AttemptEnded
@@ -23,7 +24,7 @@ from federatedml.federation.local import LocalNetwork
 from federatedml.federation.memory import Exchange, Faults
 from federatedml.federation.party import Member
 
-Content = pb.Chunk | pb.Receipt
+Content = Piece | pb.Receipt
 Letter = tuple[Member, Content | None]  # to whom; None: the stream is new, send again
 
 
@@ -46,13 +47,13 @@ class Way:
         self._closed = False
         threading.Thread(target=self._run, name="way", daemon=True).start()
 
-    def put(self, content: Content) -> None:
-        """A mailbox hands over a chunk or a receipt."""
-        key = content.key
-        to = member_of(key.destination if isinstance(content, pb.Chunk) else key.source)
-        with self._changed:
-            self._letters.append((to, content))
-            self._changed.notify_all()
+    def put(self, content: Piece | Sequence[pb.Receipt]) -> None:
+        """A mailbox hands over a piece of a message, or receipts."""
+        for each in [content] if isinstance(content, Piece) else content:
+            to = member_of(each.key.destination if isinstance(each, Piece) else each.key.source)
+            with self._changed:
+                self._letters.append((to, each))
+                self._changed.notify_all()
 
     def close(self) -> None:
         """Carry nothing more."""
@@ -77,7 +78,7 @@ class Way:
             return to, None
         if self._strikes("drop"):
             return self._broken(content)
-        if isinstance(content, pb.Chunk) and content.index and self._strikes("truncate"):
+        if isinstance(content, Piece) and content.head.index and self._strikes("truncate"):
             self._letters = [other for other in self._letters if not _same_message(other[1], content)]
             return self._broken(content)
         if self._strikes("duplicate"):
@@ -96,7 +97,7 @@ class Way:
         box = self.boxes[to]
         if content is None:
             box.resend()
-        elif isinstance(content, pb.Chunk):
+        elif isinstance(content, Piece):
             box.chunk(content)
         else:
             box.receipt(content)
@@ -142,4 +143,4 @@ class MailNetwork(LocalNetwork):
 
 
 def _same_message(one: Content | None, other: Content) -> bool:
-    return isinstance(one, pb.Chunk) and one.key == other.key
+    return isinstance(one, Piece) and one.key == other.key

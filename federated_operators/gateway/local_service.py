@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,17 +15,13 @@ from federated_operators.gateway.door import status_of
 from federated_operators.gateway.names import Job, Seat, failure_pb
 from federated_operators.gateway.own_steps import OwnSteps
 from federated_operators.gateway.policy import load_policy
-from federated_operators.gateway.progress import Progress
 from federated_operators.gateway.reconcile import cancelled, tell_run_ended
-from federated_operators.gateway.relay import Relay
 from federated_operators.gateway.reopening import Ask, Reopening
 from federated_operators.gateway.roster import Roster
-from federated_operators.gateway.seats import Attachment, Seats
 from federated_operators.gateway.show import Show
 from federated_operators.gateway.waiting import Waiting
 from federatedml.errors import FedError, PolicyError, ProtocolError
 
-Frame = local_pb2.GatewayFrame
 News = local_pb2.AdmissionNews
 
 
@@ -40,10 +35,7 @@ class LocalService(local_pb2_grpc.LocalServicer):
         admission: Admission,
         coordinator: Coordinator,
         own: OwnSteps,
-        seats: Seats,
-        relay: Relay,
         show: Show,
-        progress: Progress,
         waiting: Waiting,
         reopening: Reopening,
         ask_rerun: Ask,
@@ -52,8 +44,7 @@ class LocalService(local_pb2_grpc.LocalServicer):
         self._abandonment = abandonment
         self._waiting, self._reopening, self._ask_rerun = waiting, reopening, ask_rerun
         self._roster, self._agreement, self._admission = roster, agreement, admission
-        self._coordinator, self._own, self._seats = coordinator, own, seats
-        self._relay, self._show, self._progress = relay, show, progress
+        self._coordinator, self._own, self._show = coordinator, own, show
 
     async def Federate(self, request: local_pb2.FederateRequest, context: Any) -> AsyncIterator[News]:  # noqa: N802
         """Propose a job and see it enrolled everywhere."""
@@ -76,69 +67,6 @@ class LocalService(local_pb2_grpc.LocalServicer):
             yield News(done=True, failure=failure_pb(error))
             return
         yield News(done=True, job_dir=str(self._agreement.home.job_dir(job.initiator, job.job_id)))
-
-    async def Attach(self, request_iterator: Any, context: Any) -> AsyncIterator[Frame]:  # noqa: N802
-        """A worker for as long as it lives."""
-        await context.send_initial_metadata(())  # somebody is here, even if there is nothing to say for hours
-        frames = aiter(request_iterator)
-        join = (await anext(frames, local_pb2.WorkerFrame())).join
-        try:
-            seat = Seat.of(pb.StepKey(job=join.job, component=join.component), join.member)
-            self._own.check_join(seat, join)
-            await self._reopening.judge(self._roster.plan(seat.job, seat.member), self._ask_rerun)
-        except FedError as error:
-            yield Frame(failed=failure_pb(error))
-            return
-        attachment = self._seats.take(seat, join.task_instance_id)
-        reader = asyncio.create_task(self._read(frames, attachment))
-        try:
-            self._own.join(seat, join)
-            async for frame in attachment.frames():
-                yield frame
-        finally:
-            reader.cancel()
-            self._leave(attachment)
-
-    def _leave(self, attachment: Attachment) -> None:
-        if self._seats.leave(attachment):
-            self._own.lost(attachment.seat, attachment.ti_id)
-
-    async def _read(self, frames: Any, attachment: Attachment) -> None:
-        """Frames of the worker until its stream ends."""
-        try:
-            async for frame in frames:
-                if not attachment.dismissed:
-                    self._take(attachment.seat, frame)
-        finally:
-            attachment.close()
-
-    def _take(self, seat: Seat, frame: local_pb2.WorkerFrame) -> None:
-        kind = frame.WhichOneof("frame")
-        if kind == "chunk":
-            self._relay.from_worker(seat, frame.chunk)
-        elif kind == "receipt":
-            self._relay.receipt_from_worker(seat, frame.receipt)
-        elif kind == "checkpoint":
-            self._own.checkpoint(seat, frame.checkpoint)
-        elif kind == "prepared":
-            self._prepared(seat, frame.prepared.outputs)
-        elif kind == "failed":
-            self._own.failed(seat, frame.failed)
-        elif kind == "progress":
-            self._progress.set(seat, frame.progress.done, frame.progress.text)
-        elif kind == "rejoin":
-            self._own.rejoin(seat)
-        elif kind == "defer":
-            self._own.defer(seat)
-
-    def _prepared(self, seat: Seat, outputs: bytes) -> None:
-        """Outputs that the policy does not allow are a failure of the step."""
-        module = self._roster.plan(seat.job).modules.get(seat.component, seat.component)
-        try:
-            load_policy(self._agreement.home.policy).check_outputs(module, outputs)
-        except FedError as error:
-            return self._own.failed(seat, failure_pb(error, seat.member, seat.component))
-        return self._own.prepared(seat, outputs)
 
     async def Await(self, request: local_pb2.AwaitRequest, context: Any) -> local_pb2.AwaitReply:  # noqa: N802
         """Answers when the task shall come: its step is called, or decided."""

@@ -6,6 +6,8 @@ import importlib.metadata
 from collections.abc import AsyncIterator
 from typing import Any
 
+import grpc
+
 from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2, job_pb2_grpc
 from federated_operators.gateway.agreement import Agreement
@@ -13,6 +15,7 @@ from federated_operators.gateway.coordinator import Coordinator
 from federated_operators.gateway.door import caller
 from federated_operators.gateway.names import Job, failure_pb
 from federated_operators.gateway.own_steps import OwnSteps
+from federated_operators.gateway.peers import RELAY
 from federated_operators.gateway.relay import Relay
 from federated_operators.gateway.reopening import Reopening
 from federated_operators.gateway.reruns import Reruns
@@ -41,6 +44,13 @@ class PeerService(job_pb2_grpc.PeerServicer):
         self._reopening, self._reruns = reopening, reruns
         self._store, self._roster, self._agreement = store, roster, agreement
         self._coordinator, self._own, self._verdicts, self._relay = coordinator, own, verdicts, relay
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Serve by ``server``. Chunks come as bytes: they are passed on as they are."""
+        job_pb2_grpc.add_PeerServicer_to_server(self, server)  # type: ignore[no-untyped-call]
+        relay = grpc.stream_stream_rpc_method_handler(self.Relay, None, pb.Receipts.SerializeToString)
+        service, method = RELAY.removeprefix("/").split("/")
+        server.add_registered_method_handlers(service, {method: relay})  # in the place of the one for parsed messages
 
     async def Greet(self, request: job_pb2.Greeting, context: Any) -> job_pb2.Greeting:  # noqa: N802 - names of the RPCs
         """Who is there."""
@@ -121,10 +131,10 @@ class PeerService(job_pb2_grpc.PeerServicer):
         self._reopening.adopt(request)
         return job_pb2.RerunAnswer(generation=request.generation, components=request.components)
 
-    async def Relay(self, request_iterator: Any, context: Any) -> AsyncIterator[pb.Receipt]:  # noqa: N802
-        """Messages of the caller's workers to this party's."""
-        async for receipt in self._relay.from_peer(caller(), request_iterator):
-            yield receipt
+    async def Relay(self, request_iterator: Any, context: Any) -> AsyncIterator[pb.Receipts]:  # noqa: N802
+        """Messages of the caller's workers to this party's: serialised chunks."""
+        async for receipts in self._relay.from_peer(caller(), request_iterator):
+            yield receipts
 
     def _of_initiator(self, key: pb.JobKey) -> Job:
         """The job, if the caller initiated it."""

@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
+from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2_grpc
 from federated_operators.gateway.door import client_channel
 from federatedml.errors import PeerError, PolicyError, ProtocolError
@@ -16,6 +17,7 @@ from federatedml.federation.home import PartyHome
 # CANCELLED: the peer's gateway stopped in the middle of the call.
 RETRYABLE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
 CALL_S = 15.0
+RELAY = "/airfed.v1.Peer/Relay"
 
 
 class Peers:
@@ -25,11 +27,18 @@ class Peers:
         self._home = home
         self._channels: dict[str, grpc.aio.Channel] = {}
 
-    def stub(self, party: str) -> Any:
-        """The door of ``party``."""
+    def _channel(self, party: str) -> grpc.aio.Channel:
         if party not in self._channels:
             self._channels[party] = client_channel(self._home, party)
-        return job_pb2_grpc.PeerStub(self._channels[party])  # type: ignore[no-untyped-call]
+        return self._channels[party]
+
+    def stub(self, party: str) -> Any:
+        """The door of ``party``."""
+        return job_pb2_grpc.PeerStub(self._channel(party))  # type: ignore[no-untyped-call]
+
+    def relay(self, party: str) -> grpc.aio.StreamStreamCall[bytes, pb.Receipts]:
+        """A stream of serialised chunks to ``party``."""
+        return self._channel(party).stream_stream(RELAY, None, pb.Receipts.FromString)()
 
     async def call(self, party: str, method: str, request: Message, timeout: float = CALL_S) -> Any:
         """One call.

@@ -14,7 +14,7 @@ from typing import Any
 
 import grpc
 
-from airfed_proto.v1 import job_pb2, job_pb2_grpc, local_pb2_grpc
+from airfed_proto.v1 import job_pb2, local_pb2_grpc
 from federated_operators.gateway.abandon import Abandonment
 from federated_operators.gateway.admission import Admission
 from federated_operators.gateway.agreement import Agreement
@@ -22,6 +22,7 @@ from federated_operators.gateway.airflow_client import AirflowClient
 from federated_operators.gateway.coordinator import COMMAND, VERDICT, Coordinator
 from federated_operators.gateway.courier import Courier
 from federated_operators.gateway.door import FRAME_BYTES, SERVER, VerifyCaller, server_credentials
+from federated_operators.gateway.limits import Limits
 from federated_operators.gateway.local_service import LocalService
 from federated_operators.gateway.names import Job, failure_pb
 from federated_operators.gateway.notes import WaitNotes
@@ -43,8 +44,10 @@ from federated_operators.gateway.seats import Seats
 from federated_operators.gateway.show import Show
 from federated_operators.gateway.silence import Silence
 from federated_operators.gateway.store import Letter, Store
+from federated_operators.gateway.traffic import Traffic
 from federated_operators.gateway.verdicts import EFFECTS, RESTORED, TRACKING, VerdictHook, Verdicts, no_hook
 from federated_operators.gateway.waiting import Waiting
+from federated_operators.gateway.worker_door import WorkerDoor
 from federatedml.errors import FedError, PolicyError, ProtocolError
 from federatedml.federation.home import PartyHome
 
@@ -65,7 +68,8 @@ class Gateway:
         load_policy(home.policy)  # a gateway without rules does not start
         self._store = Store(home.gateway_db)
         self._roster = Roster(self._store, self._party)
-        self._seats = Seats()
+        limits, traffic = Limits.of(home.config.transport), Traffic()
+        self._seats = Seats(limits)
         self._waiting = Waiting()
         slots = partial(_slots, home)
         self._own = OwnSteps(self._store, self._roster, home, self._seats.tell, self._waiting.wake, slots)
@@ -74,10 +78,20 @@ class Gateway:
         self._verdicts = Verdicts(self._store, self._roster, self._own, self._seats, home, control, hook)
         self._reopening = Reopening(self._store, self._roster, home, control, partial(outputs_gone, self._store))
         self._reruns = Reruns(self._store, self._roster, self._peers, self._reopening)
-        self._relay = Relay(self._store, self._roster, self._own, self._seats, self._peers)
+        self._relay = Relay(self._store, self._roster, self._own, self._seats, self._peers, limits, traffic)
         self._agreement = Agreement(self._store, self._roster, home, acceptor, control)
         self._progress = Progress(self._own.progress, self._tell_progress)
-        self._show = Show(self._store, self._roster, self._coordinator, self._own)
+        self._worker_door = WorkerDoor(
+            self._roster,
+            self._agreement,
+            self._own,
+            self._seats,
+            self._relay,
+            self._progress,
+            self._reopening,
+            self._ask_rerun,
+        )
+        self._show = Show(self._store, self._roster, self._coordinator, self._own, traffic)
         self._courier = Courier(self._store, self._deliver)
 
     async def serve(self, ready: Callable[[], None]) -> None:
@@ -90,6 +104,7 @@ class Gateway:
         for server in servers:
             await server.start()
         self._home.socket.chmod(0o600)
+        self._worker_door.open(self._home.worker_socket)
         tasks = [asyncio.create_task(work) for work in self._work()]
         self._store.event("ready", party=self._party)
         ready()
@@ -97,7 +112,7 @@ class Gateway:
         done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
         self._seats.stop()
         self._relay.stop()
-        await asyncio.gather(*(server.stop(DRAIN_S) for server in servers))
+        await asyncio.gather(self._worker_door.close(DRAIN_S), *(server.stop(DRAIN_S) for server in servers))
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -213,7 +228,7 @@ class Gateway:
             self._reruns,
         )
         server = grpc.aio.server(interceptors=[VerifyCaller(self._home.pinned(), self._store)], options=SERVER)
-        job_pb2_grpc.add_PeerServicer_to_server(service, server)  # type: ignore[no-untyped-call]
+        service.add_to(server)
         config = self._home.config
         server.add_secure_port(f"{config.host}:{config.ports.gateway}", server_credentials(self._home))
         return server
@@ -226,10 +241,7 @@ class Gateway:
             admission,
             self._coordinator,
             self._own,
-            self._seats,
-            self._relay,
             self._show,
-            self._progress,
             self._waiting,
             self._reopening,
             self._ask_rerun,

@@ -15,6 +15,7 @@ from federated_operators.gateway.rows import UNKNOWN, JobRow, MemberRow, OwnRow,
 from federated_operators.gateway.rules import FINISHED
 from federated_operators.gateway.steps import Steps
 from federated_operators.gateway.store import Store
+from federated_operators.gateway.traffic import Traffic
 from federated_operators.gateway.verdicts import GIVEN_UP
 from federatedml.federation.party import Member
 
@@ -26,8 +27,11 @@ _NOT_STARTED = (State.STEP_STATE_UNSPECIFIED, State.WAITED, State.CALLED, State.
 class Show:
     """Views of the store."""
 
-    def __init__(self, store: Store, roster: Roster, coordinator: Coordinator, own: OwnSteps) -> None:
+    def __init__(
+        self, store: Store, roster: Roster, coordinator: Coordinator, own: OwnSteps, traffic: Traffic | None = None
+    ) -> None:
         self._store, self._roster, self._coordinator, self._own = store, roster, coordinator, own
+        self._traffic = traffic or Traffic()
         self._steps = Steps(store, roster)
 
     def jobs(self, query: local_pb2.JobQuery) -> local_pb2.JobViews:
@@ -114,6 +118,8 @@ class Show:
             attempt=tried,
             progress=done,
             text=text,
+            bytes_sent=self._traffic.of(seat).sent,
+            bytes_received=self._traffic.of(seat).received,
         )
 
 

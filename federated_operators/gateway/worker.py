@@ -7,20 +7,20 @@ not acknowledged. Make it after the fork.
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, overload
-
-import grpc
+from typing import overload
 
 from airfed_proto.v1 import common_pb2 as pb
-from airfed_proto.v1 import job_pb2, local_pb2, local_pb2_grpc
-from federated_operators.gateway.client import GatewayClient, open_channel
+from airfed_proto.v1 import job_pb2, local_pb2
+from federated_operators.gateway.client import GatewayClient
+from federated_operators.gateway.frames import Kind, Piece
+from federated_operators.gateway.limits import Limits
 from federated_operators.gateway.mailbox import Mailbox
 from federated_operators.gateway.names import Seat, member_pb
+from federated_operators.gateway.stream import WorkerStream
 from federatedml.errors import AttemptEnded, FedError, PeerError, ProtocolError, Skipped
 from federatedml.federation.box import Transport
 from federatedml.federation.checkpoint import Checkpoint
@@ -39,18 +39,20 @@ class WorkerSession:
     """One process in one seat of a step.
 
     Args:
-        socket: the gateway's Unix socket.
+        socket: the gateway's Unix socket for workers.
         join: who this is; its generation and attempt are filled in here.
         patience: seconds for which a gateway that is not there is tried again.
+        limits: how much of messages is kept where.
     """
 
-    def __init__(self, socket: Path, join: local_pb2.Join, patience: float = 60.0) -> None:
-        self._socket, self._join, self._patience = socket, join, patience
+    def __init__(
+        self, socket: Path, join: local_pb2.Join, patience: float = 60.0, limits: Limits | None = None
+    ) -> None:
+        self._socket, self._join, self._patience, self._limits = socket, join, patience, limits
         self._seat = Seat.of(pb.StepKey(job=join.job, component=join.component), join.member)
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._channel: grpc.Channel | None = None
-        self._outgoing: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
+        self._stream: WorkerStream | None = None  # that was greeted
         self._closing = False
         self._step: pb.StepKey | None = None
         self._mailbox: Mailbox | None = None
@@ -82,9 +84,9 @@ class WorkerSession:
                 self._thread.start()
             elif self._ended is not None:
                 self._ended = None
-                self._outgoing.put(Frame(rejoin=local_pb2.Rejoin()))
+                self._tell_gateway(Frame(rejoin=local_pb2.Rejoin()))
             while not self._changed.wait_for(self._is_decided, patience):
-                self._outgoing.put(Frame(defer=local_pb2.Defer()))
+                self._tell_gateway(Frame(defer=local_pb2.Defer()))
                 patience = ASK_AGAIN_S
             if self._failure is not None:
                 raise self._failure
@@ -115,7 +117,7 @@ class WorkerSession:
 
     def progress(self, done: float, text: str) -> None:
         """Tell people how far the component is, 0 to 1."""
-        self._outgoing.put(Frame(progress=local_pb2.Progress(done=done, text=text)))
+        self._tell_gateway(Frame(progress=local_pb2.Progress(done=done, text=text)))
 
     def prepared(self, outputs: bytes) -> local_pb2.Committed:
         """The outputs are stored and synced; wait until all members' are.
@@ -124,6 +126,8 @@ class WorkerSession:
             AttemptEnded: join again.
             FedError: the job failed.
         """
+        if self._mailbox is not None:
+            self._mailbox.rest()
         self._say(Frame(prepared=local_pb2.Prepared(outputs=outputs)))
         with self._changed:
             self._changed.wait_for(
@@ -152,8 +156,9 @@ class WorkerSession:
         """Say farewell: the process ends as it should."""
         self._closing = True
         self._end_mailbox("the session is done")
-        self._outgoing.put(Frame(done=local_pb2.Done()))
-        self._outgoing.put(None)
+        self._tell_gateway(Frame(done=local_pb2.Done()))
+        if self._stream is not None:
+            self._stream.finish()
         if self._thread is not None:
             self._thread.join(FAREWELL_S)
 
@@ -161,9 +166,8 @@ class WorkerSession:
         """Drop the connection. Without ``done`` before it, the process counts as lost."""
         self._closing = True
         self._end_mailbox("the session was closed")
-        self._outgoing.put(None)
-        if self._channel is not None:
-            self._channel.close()
+        if self._stream is not None:
+            self._stream.close()
         if self._thread is not None:
             self._thread.join(FAREWELL_S)
 
@@ -177,20 +181,28 @@ class WorkerSession:
                 return
             if self._step is not None:
                 self._said.append(frame)
-            self._outgoing.put(frame)
+            self._tell_gateway(frame)
 
-    def _push(self, content: pb.Chunk | pb.Receipt) -> None:
-        frame = Frame(chunk=content) if isinstance(content, pb.Chunk) else Frame(receipt=content)
-        self._outgoing.put(frame)
+    def _tell_gateway(self, frame: Frame) -> None:
+        """Say it now, if there is a gateway."""
+        if self._stream is not None:
+            self._stream.send(Kind.CONTROL, frame.SerializeToString())
+
+    def _push(self, content: Piece | Sequence[pb.Receipt]) -> None:
+        stream = self._stream
+        if stream is None:
+            return
+        if isinstance(content, Piece):
+            stream.send(Kind.PIECE, *content.parts())
+        else:
+            stream.send(Kind.RECEIPTS, pb.Receipts(receipts=content).SerializeToString())
 
     # The channel's thread
 
     def _run(self) -> None:
-        self._channel = open_channel(self._socket)
-        stub = local_pb2_grpc.LocalStub(self._channel)  # type: ignore[no-untyped-call]
         pause, last = FIRST_PAUSE_S, time.monotonic()  # when there last was a gateway
         while not self._closing and self._failure is None:
-            if self._attached(stub):
+            if self._attached():
                 pause, last = FIRST_PAUSE_S, time.monotonic()
             elif time.monotonic() - last > self._patience:
                 self._fail(PeerError("FED-430", f"the gateway did not answer for {self._patience:g} s"))
@@ -198,46 +210,56 @@ class WorkerSession:
                 time.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_S)
 
-    def _attached(self, stub: Any) -> bool:
+    def _attached(self) -> bool:
         """Serve one stream to its end; whether a gateway was there. A silent stream is as good as any."""
+        try:
+            stream = WorkerStream(self._socket)
+        except OSError:
+            return False  # tried again
         there = False
         try:
-            stream = stub.Attach(_until_none(self._greet()))
-            stream.initial_metadata()  # waits for the gateway, or for its absence
-            there = bool(stream.is_active())
-            for frame in stream:
+            self._greet(stream)
+            for kind, content in stream.frames():
                 there = True
-                self._on(frame)
-        except grpc.RpcError:
-            pass  # tried again
+                self._take(kind, content)
         except Exception as error:  # nobody else would end what waits in this session
-            if not self._closing:  # a closed channel raises, too
+            if not self._closing:
                 log.exception("frames of the gateway cannot be taken")
                 self._fail(PeerError("FED-431", f"{type(error).__name__} while frames of the gateway were taken"))
-        self._outgoing.put(None)
+        with self._changed:
+            self._stream = None
+        stream.free()
         return there
 
-    def _greet(self) -> queue.SimpleQueue[Frame | None]:
+    def _greet(self, stream: WorkerStream) -> None:
         """The first frames of a stream: who this is, in which attempt, and what was said in it."""
         with self._changed:
             join = local_pb2.Join()
             join.CopyFrom(self._join)
             if self._step is not None:
                 join.generation, join.attempt = self._step.generation, self._step.attempt
-            self._outgoing = queue.SimpleQueue()
             for frame in [Frame(join=join), *self._said]:
-                self._outgoing.put(frame)
+                stream.send(Kind.CONTROL, frame.SerializeToString())
+            self._stream = stream
             if self._step is not None and self._mailbox is not None:
                 self._mailbox.resend()
-            return self._outgoing
+            if self._closing:
+                stream.close()
+
+    def _take(self, kind: Kind, content: bytearray) -> None:
+        if kind == Kind.CONTROL:
+            self._on(local_pb2.GatewayFrame.FromString(content))  # type: ignore[arg-type]
+        elif self._mailbox is None:
+            return
+        elif kind == Kind.PIECE:
+            self._mailbox.chunk(Piece.of(content))
+        else:
+            for receipt in pb.Receipts.FromString(content).receipts:  # type: ignore[arg-type]
+                self._mailbox.receipt(receipt)
 
     def _on(self, frame: local_pb2.GatewayFrame) -> None:
         kind = frame.WhichOneof("frame")
-        if kind == "chunk" and self._mailbox is not None:
-            self._mailbox.chunk(frame.chunk)
-        elif kind == "receipt" and self._mailbox is not None:
-            self._mailbox.receipt(frame.receipt)
-        elif kind == "start":
+        if kind == "start":
             self._on_start(frame.start)
         elif kind == "committed":
             self._tell(frame.committed)
@@ -255,13 +277,13 @@ class WorkerSession:
             return
         with self._changed:
             self._step, self._said = start.step, []
-            self._mailbox = Mailbox(self._seat, start.step, self._push)
+            self._mailbox = Mailbox(self._seat, start.step, self._push, self._limits)
         self._tell(start)
 
     def _on_end(self, end: local_pb2.EndAttempt) -> None:
         with self._changed:
             if self._step is None:  # joined where another process's outputs waited, and that attempt ended
-                self._outgoing.put(Frame(rejoin=local_pb2.Rejoin()))
+                self._tell_gateway(Frame(rejoin=local_pb2.Rejoin()))
                 return
             self._step, self._said, self._answer = None, [], None
             self._ended = end.failure.message or "the attempt ended"
@@ -279,11 +301,6 @@ class WorkerSession:
             if self._mailbox is not None:
                 self._mailbox.end(self._failure)
             self._changed.notify_all()
-
-
-def _until_none(frames: queue.SimpleQueue[Frame | None]) -> Iterator[Frame]:
-    while (frame := frames.get()) is not None:
-        yield frame
 
 
 def _words(failure: pb.Failure) -> str:

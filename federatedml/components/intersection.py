@@ -25,6 +25,7 @@ from federatedml.components.intersection_cached import CACHED
 from federatedml.components.intersection_ecdh import COUNTING, ECDH, count_as_guest, count_as_host
 from federatedml.components.intersection_kkrt import KKRT
 from federatedml.components.intersection_method import MAX_IDS, Method, Pair, Positions, distinct_positions
+from federatedml.components.intersection_notes import notes
 from federatedml.components.intersection_params import IntersectParams
 from federatedml.components.intersection_raw import AT_GUEST, AT_HOST
 from federatedml.components.intersection_rsa import RSA
@@ -241,6 +242,8 @@ INTERSECTION = Component(
     topics=(GUEST_SIZE, HOST_SIZE, *(topic for method in _EVERY for topic in method.topics), COUNTING[-1], COMMON),
     learns={role: [*texts, "what its method tells besides", AGAIN] for role, texts in LEARNS.items()},
     inputs=("data", "train_data", "eval_data"),
+    spends=(SPENT,),
     settle=settle,
     variant=variant,
+    notes=notes,
 )

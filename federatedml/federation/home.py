@@ -52,6 +52,18 @@ class Features(_Model):
     name: str
 
 
+class TransportSettings(_Model):
+    """How much of messages between parties is kept in memory, MiB."""
+
+    window: int = Field(default=16, ge=4, le=1024, description="of a worker on their way to one member")
+    unacknowledged: int = Field(default=128, ge=4, description="of a worker, sent and not acknowledged: `send` waits")
+    in_memory: int = Field(default=64, ge=1, description="of unread bodies; large ones beyond it go to a file")
+    held: int = Field(default=1024, ge=1, description="of bodies that a busy task has not read: senders wait")
+    unread: int = Field(default=4096, ge=1, description="of bodies that a task has not read: the job fails")
+    body: int = Field(default=1024, ge=1, le=1024, description="of one message")
+    queue: int = Field(default=128, ge=16, description="that the gateway keeps for one peer, and for one worker")
+
+
 class ClusterTls(_Model):
     """PEM files by which this party and its own cluster know each other; not those that peers know it by."""
 
@@ -90,6 +102,7 @@ class PartyConfig(_Model):
     serving: bool = True
     features: Features | None = None
     peer_timeout: float = Field(default=600.0, gt=0, description="seconds of silence after which a peer is given up")
+    transport: TransportSettings = TransportSettings()
     compute: ComputeConfig = ComputeConfig()
     parallelism: int = Field(default=6, ge=1, le=64, description="worker slots of the embedded Airflow")
 
@@ -200,6 +213,11 @@ class PartyHome:
     def passwords(self) -> Path:
         """JSON: user name -> password of this party's Airflow (0600)."""
         return self.root / "secrets" / "passwords.json"
+
+    @property
+    def worker_socket(self) -> Path:
+        """The gateway's Unix socket for the streams of workers."""
+        return self.socket.with_name("worker.sock")
 
     @property
     def socket(self) -> Path:

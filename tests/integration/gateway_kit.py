@@ -328,7 +328,7 @@ class Worker(threading.Thread):
             conf_digest=digest,
             component_version="1",
         )
-        self.session = WorkerSession(home.socket, self.join_frame)
+        self.session = WorkerSession(home.worker_socket, self.join_frame)
         self.committed: local_pb2.Committed | None = None
         self.error: FedError | None = None
         self.starts: list[local_pb2.Start] = []

@@ -232,9 +232,9 @@ def _receipt_of(parties: Parties, message: pb.Chunk, ignored: int | None) -> pb.
     asked, answered = message.key, threading.Event()
     with channel(parties, HOST, parties.homes[GUEST.party].identity) as at:
         path = f"/{SERVICE.full_name}/Relay"
-        stub = at.stream_stream(path, pb.Chunk.SerializeToString, pb.Receipt.FromString)
+        stub = at.stream_stream(path, pb.Chunk.SerializeToString, pb.Receipts.FromString)
         try:
-            for receipt in stub(held_open(message, answered), timeout=3):
+            for receipt in (each for found in stub(held_open(message, answered), timeout=3) for each in found.receipts):
                 key = receipt.key
                 same = (key.step, key.source, key.destination) == (asked.step, asked.source, asked.destination)
                 if same and asked.topic.startswith(key.topic) and receipt.outcome != ignored:

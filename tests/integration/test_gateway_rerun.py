@@ -83,7 +83,7 @@ def test_a_party_whose_policy_forbids_it_refuses_a_rerun(parties: Parties, job_i
 
 def leave(parties: Parties, job_id: str, member: Member) -> None:
     """A task process that goes as soon as it may."""
-    session = WorkerSession(parties.homes[member.party].socket, joining(job_id, member))
+    session = WorkerSession(parties.homes[member.party].worker_socket, joining(job_id, member))
     assert isinstance(session.join(patience=0.05), local_pb2.Deferred)
     session.done()
 

@@ -147,7 +147,7 @@ class Crew:
     hold = SERIAL.hold
 
 
-@pytest.mark.parametrize(("count", "parts"), [(1, 1), (2, 2), (3, 3), (10, 3)])
+@pytest.mark.parametrize(("count", "parts"), [(1, 1), (1000, 1), (1001, 2), (2100, 3)])
 def test_the_work_is_divided_among_the_workers_and_joined_in_order(
     monkeypatch: pytest.MonkeyPatch, count: int, parts: int
 ) -> None:

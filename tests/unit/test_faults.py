@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pytest
 
 from airfed_proto.v1 import common_pb2 as pb
 from federated_operators.gateway import mailbox
+from federated_operators.gateway.frames import Piece
 from federatedml.component import registry
 from federatedml.components import hetero_lr_paillier
 from federatedml.crypto.paillier.keys import PrivateKey, generate
@@ -19,7 +20,7 @@ from federatedml.federation.local import LocalNetwork, StepResult
 from federatedml.federation.party import Member
 from tests.conformance import assert_survived, kills, points
 from tests.fault_cases import MAKERS, Small, cases, names
-from tests.mail_network import Content, MailNetwork, Way, WayFaults
+from tests.mail_network import MailNetwork, Way, WayFaults
 
 CHUNK_BYTES = 100  # so that small messages have many chunks
 BAD_WAY = {"drop": 0.05, "duplicate": 0.2, "truncate": 0.05, "reorder": 0.5}
@@ -96,9 +97,9 @@ def test_the_way_between_the_mailboxes_is_as_bad_as_it_should_be(tmp_path: Path)
 
 def test_a_damaged_message_ends_the_step_and_is_never_used(tmp_path: Path) -> None:
     class Damages(Way):
-        def put(self, content: Content) -> None:
-            if isinstance(content, pb.Chunk) and content.key.topic == "ecdh_matches":
-                content.data = content.data[:-1]
+        def put(self, content: Piece | Sequence[pb.Receipt]) -> None:
+            if isinstance(content, Piece) and content.key.topic == "ecdh_matches":
+                content = Piece(content.head, content.data[:-1])
             super().put(content)
 
     class Damaging(MailNetwork):

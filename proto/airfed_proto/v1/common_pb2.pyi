@@ -89,24 +89,34 @@ class Chunk(_message.Message):
     def __init__(self, key: _Optional[_Union[EnvelopeKey, _Mapping]] = ..., index: _Optional[int] = ..., count: _Optional[int] = ..., data: _Optional[bytes] = ..., sha256: _Optional[bytes] = ...) -> None: ...
 
 class Receipt(_message.Message):
-    __slots__ = ("key", "outcome", "reason")
+    __slots__ = ("key", "outcome", "reason", "chunks")
     class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         OUTCOME_UNSPECIFIED: _ClassVar[Receipt.Outcome]
         DELIVERED: _ClassVar[Receipt.Outcome]
         UNDELIVERABLE: _ClassVar[Receipt.Outcome]
         REFUSED: _ClassVar[Receipt.Outcome]
+        ARRIVING: _ClassVar[Receipt.Outcome]
     OUTCOME_UNSPECIFIED: Receipt.Outcome
     DELIVERED: Receipt.Outcome
     UNDELIVERABLE: Receipt.Outcome
     REFUSED: Receipt.Outcome
+    ARRIVING: Receipt.Outcome
     KEY_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    CHUNKS_FIELD_NUMBER: _ClassVar[int]
     key: EnvelopeKey
     outcome: Receipt.Outcome
     reason: str
-    def __init__(self, key: _Optional[_Union[EnvelopeKey, _Mapping]] = ..., outcome: _Optional[_Union[Receipt.Outcome, str]] = ..., reason: _Optional[str] = ...) -> None: ...
+    chunks: int
+    def __init__(self, key: _Optional[_Union[EnvelopeKey, _Mapping]] = ..., outcome: _Optional[_Union[Receipt.Outcome, str]] = ..., reason: _Optional[str] = ..., chunks: _Optional[int] = ...) -> None: ...
+
+class Receipts(_message.Message):
+    __slots__ = ("receipts",)
+    RECEIPTS_FIELD_NUMBER: _ClassVar[int]
+    receipts: _containers.RepeatedCompositeFieldContainer[Receipt]
+    def __init__(self, receipts: _Optional[_Iterable[_Union[Receipt, _Mapping]]] = ...) -> None: ...
 
 class Failure(_message.Message):
     __slots__ = ("code", "message", "member", "component")

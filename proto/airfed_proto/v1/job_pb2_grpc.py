@@ -99,7 +99,7 @@ class PeerStub:
         self.Relay = channel.stream_stream(
                 '/airfed.v1.Peer/Relay',
                 request_serializer=airfed__proto_dot_v1_dot_common__pb2.Chunk.SerializeToString,
-                response_deserializer=airfed__proto_dot_v1_dot_common__pb2.Receipt.FromString,
+                response_deserializer=airfed__proto_dot_v1_dot_common__pb2.Receipts.FromString,
                 _registered_method=True)
 
 
@@ -255,7 +255,7 @@ def add_PeerServicer_to_server(servicer, server):
             'Relay': grpc.stream_stream_rpc_method_handler(
                     servicer.Relay,
                     request_deserializer=airfed__proto_dot_v1_dot_common__pb2.Chunk.FromString,
-                    response_serializer=airfed__proto_dot_v1_dot_common__pb2.Receipt.SerializeToString,
+                    response_serializer=airfed__proto_dot_v1_dot_common__pb2.Receipts.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -609,7 +609,7 @@ class Peer:
             target,
             '/airfed.v1.Peer/Relay',
             airfed__proto_dot_v1_dot_common__pb2.Chunk.SerializeToString,
-            airfed__proto_dot_v1_dot_common__pb2.Receipt.FromString,
+            airfed__proto_dot_v1_dot_common__pb2.Receipts.FromString,
             options,
             channel_credentials,
             insecure,

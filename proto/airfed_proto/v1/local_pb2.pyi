@@ -106,10 +106,8 @@ class Defer(_message.Message):
     def __init__(self) -> None: ...
 
 class WorkerFrame(_message.Message):
-    __slots__ = ("join", "chunk", "receipt", "checkpoint", "prepared", "failed", "progress", "rejoin", "done", "defer")
+    __slots__ = ("join", "checkpoint", "prepared", "failed", "progress", "rejoin", "done", "defer")
     JOIN_FIELD_NUMBER: _ClassVar[int]
-    CHUNK_FIELD_NUMBER: _ClassVar[int]
-    RECEIPT_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     PREPARED_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
@@ -118,8 +116,6 @@ class WorkerFrame(_message.Message):
     DONE_FIELD_NUMBER: _ClassVar[int]
     DEFER_FIELD_NUMBER: _ClassVar[int]
     join: Join
-    chunk: _common_pb2.Chunk
-    receipt: _common_pb2.Receipt
     checkpoint: _job_pb2.CheckpointRef
     prepared: Prepared
     failed: _common_pb2.Failure
@@ -127,7 +123,7 @@ class WorkerFrame(_message.Message):
     rejoin: Rejoin
     done: Done
     defer: Defer
-    def __init__(self, join: _Optional[_Union[Join, _Mapping]] = ..., chunk: _Optional[_Union[_common_pb2.Chunk, _Mapping]] = ..., receipt: _Optional[_Union[_common_pb2.Receipt, _Mapping]] = ..., checkpoint: _Optional[_Union[_job_pb2.CheckpointRef, _Mapping]] = ..., prepared: _Optional[_Union[Prepared, _Mapping]] = ..., failed: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., rejoin: _Optional[_Union[Rejoin, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., defer: _Optional[_Union[Defer, _Mapping]] = ...) -> None: ...
+    def __init__(self, join: _Optional[_Union[Join, _Mapping]] = ..., checkpoint: _Optional[_Union[_job_pb2.CheckpointRef, _Mapping]] = ..., prepared: _Optional[_Union[Prepared, _Mapping]] = ..., failed: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., rejoin: _Optional[_Union[Rejoin, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., defer: _Optional[_Union[Defer, _Mapping]] = ...) -> None: ...
 
 class Start(_message.Message):
     __slots__ = ("step", "members", "resume_from", "attempt_dir", "inputs")
@@ -169,24 +165,20 @@ class EndAttempt(_message.Message):
     def __init__(self, step: _Optional[_Union[_common_pb2.StepKey, _Mapping]] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ...) -> None: ...
 
 class GatewayFrame(_message.Message):
-    __slots__ = ("start", "chunk", "receipt", "end_attempt", "committed", "failed", "skipped", "deferred")
+    __slots__ = ("start", "end_attempt", "committed", "failed", "skipped", "deferred")
     START_FIELD_NUMBER: _ClassVar[int]
-    CHUNK_FIELD_NUMBER: _ClassVar[int]
-    RECEIPT_FIELD_NUMBER: _ClassVar[int]
     END_ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     COMMITTED_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
     SKIPPED_FIELD_NUMBER: _ClassVar[int]
     DEFERRED_FIELD_NUMBER: _ClassVar[int]
     start: Start
-    chunk: _common_pb2.Chunk
-    receipt: _common_pb2.Receipt
     end_attempt: EndAttempt
     committed: Committed
     failed: _common_pb2.Failure
     skipped: _common_pb2.Failure
     deferred: Deferred
-    def __init__(self, start: _Optional[_Union[Start, _Mapping]] = ..., chunk: _Optional[_Union[_common_pb2.Chunk, _Mapping]] = ..., receipt: _Optional[_Union[_common_pb2.Receipt, _Mapping]] = ..., end_attempt: _Optional[_Union[EndAttempt, _Mapping]] = ..., committed: _Optional[_Union[Committed, _Mapping]] = ..., failed: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., skipped: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., deferred: _Optional[_Union[Deferred, _Mapping]] = ...) -> None: ...
+    def __init__(self, start: _Optional[_Union[Start, _Mapping]] = ..., end_attempt: _Optional[_Union[EndAttempt, _Mapping]] = ..., committed: _Optional[_Union[Committed, _Mapping]] = ..., failed: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., skipped: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., deferred: _Optional[_Union[Deferred, _Mapping]] = ...) -> None: ...
 
 class Deferred(_message.Message):
     __slots__ = ("reason",)
@@ -221,18 +213,22 @@ class JobQuery(_message.Message):
     def __init__(self, initiator: _Optional[str] = ..., job_id: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
 
 class MemberStep(_message.Message):
-    __slots__ = ("member", "state", "attempt", "progress", "text")
+    __slots__ = ("member", "state", "attempt", "progress", "text", "bytes_sent", "bytes_received")
     MEMBER_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
+    BYTES_SENT_FIELD_NUMBER: _ClassVar[int]
+    BYTES_RECEIVED_FIELD_NUMBER: _ClassVar[int]
     member: _common_pb2.Member
     state: _job_pb2.StepState
     attempt: int
     progress: float
     text: str
-    def __init__(self, member: _Optional[_Union[_common_pb2.Member, _Mapping]] = ..., state: _Optional[_Union[_job_pb2.StepState, str]] = ..., attempt: _Optional[int] = ..., progress: _Optional[float] = ..., text: _Optional[str] = ...) -> None: ...
+    bytes_sent: int
+    bytes_received: int
+    def __init__(self, member: _Optional[_Union[_common_pb2.Member, _Mapping]] = ..., state: _Optional[_Union[_job_pb2.StepState, str]] = ..., attempt: _Optional[int] = ..., progress: _Optional[float] = ..., text: _Optional[str] = ..., bytes_sent: _Optional[int] = ..., bytes_received: _Optional[int] = ...) -> None: ...
 
 class StepView(_message.Message):
     __slots__ = ("component", "module", "state", "generation", "attempt", "members", "started_at", "ended_at", "waits")

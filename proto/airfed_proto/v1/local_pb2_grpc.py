@@ -27,7 +27,8 @@ if _version_not_supported:
 
 
 class LocalStub:
-    """The gateway's own party: task processes and the command line, over a Unix socket.
+    """The gateway's own party: task processes and the command line, over a Unix socket. A worker's stream has a socket
+    of its own: frames of WorkerFrame, GatewayFrame, Chunk and Receipts.
     """
 
     def __init__(self, channel):
@@ -45,11 +46,6 @@ class LocalStub:
                 '/airfed.v1.Local/EnrolRun',
                 request_serializer=airfed__proto_dot_v1_dot_local__pb2.EnrolRequest.SerializeToString,
                 response_deserializer=airfed__proto_dot_v1_dot_local__pb2.AdmissionNews.FromString,
-                _registered_method=True)
-        self.Attach = channel.stream_stream(
-                '/airfed.v1.Local/Attach',
-                request_serializer=airfed__proto_dot_v1_dot_local__pb2.WorkerFrame.SerializeToString,
-                response_deserializer=airfed__proto_dot_v1_dot_local__pb2.GatewayFrame.FromString,
                 _registered_method=True)
         self.Show = channel.unary_unary(
                 '/airfed.v1.Local/Show',
@@ -79,7 +75,8 @@ class LocalStub:
 
 
 class LocalServicer:
-    """The gateway's own party: task processes and the command line, over a Unix socket.
+    """The gateway's own party: task processes and the command line, over a Unix socket. A worker's stream has a socket
+    of its own: frames of WorkerFrame, GatewayFrame, Chunk and Receipts.
     """
 
     def Federate(self, request, context):
@@ -89,12 +86,6 @@ class LocalServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EnrolRun(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def Attach(self, request_iterator, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,11 +134,6 @@ def add_LocalServicer_to_server(servicer, server):
                     request_deserializer=airfed__proto_dot_v1_dot_local__pb2.EnrolRequest.FromString,
                     response_serializer=airfed__proto_dot_v1_dot_local__pb2.AdmissionNews.SerializeToString,
             ),
-            'Attach': grpc.stream_stream_rpc_method_handler(
-                    servicer.Attach,
-                    request_deserializer=airfed__proto_dot_v1_dot_local__pb2.WorkerFrame.FromString,
-                    response_serializer=airfed__proto_dot_v1_dot_local__pb2.GatewayFrame.SerializeToString,
-            ),
             'Show': grpc.unary_unary_rpc_method_handler(
                     servicer.Show,
                     request_deserializer=airfed__proto_dot_v1_dot_local__pb2.JobQuery.FromString,
@@ -182,7 +168,8 @@ def add_LocalServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Local:
-    """The gateway's own party: task processes and the command line, over a Unix socket.
+    """The gateway's own party: task processes and the command line, over a Unix socket. A worker's stream has a socket
+    of its own: frames of WorkerFrame, GatewayFrame, Chunk and Receipts.
     """
 
     @staticmethod
@@ -229,33 +216,6 @@ class Local:
             '/airfed.v1.Local/EnrolRun',
             airfed__proto_dot_v1_dot_local__pb2.EnrolRequest.SerializeToString,
             airfed__proto_dot_v1_dot_local__pb2.AdmissionNews.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def Attach(request_iterator,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.stream_stream(
-            request_iterator,
-            target,
-            '/airfed.v1.Local/Attach',
-            airfed__proto_dot_v1_dot_local__pb2.WorkerFrame.SerializeToString,
-            airfed__proto_dot_v1_dot_local__pb2.GatewayFrame.FromString,
             options,
             channel_credentials,
             insecure,
