@@ -109,8 +109,13 @@ class Modulus:
     def power(self, numbers: Numbers, exponent: int) -> Numbers:
         """numbers^exponent in Montgomery form, by windows of a fixed length: the same steps for all exponents."""
         digits = [(exponent >> at) % 2**WINDOW for at in range(0, max(exponent.bit_length(), 1), WINDOW)]
-        out = np.zeros((len(numbers), self.width), np.uint32)
-        power_all(numbers, np.array(digits[::-1]), self.one, self.words, self.inverse, out)
+        result = 2**WINDOW  # the row after those of the powers 0, 1, ... of the base
+        steps = [(power - 1, 1, power) for power in range(2, result)]
+        for digit in reversed(digits):
+            steps += [(result, result, result)] * WINDOW + [(result, digit, result)]
+        out, rows = numbers.copy(), np.zeros((result + 1, self.width), np.uint32)
+        rows[0] = self.one
+        chain_all(out, np.array(steps), rows, self.words, self.inverse)
         return out
 
     def written(self, plain: Numbers) -> bytes:
@@ -185,20 +190,19 @@ def multiply_all(a: Numbers, b: Numbers, n: Numbers, inverse: np.uint64, out: Nu
 
 
 @compiled
-def power_all(
-    a: Numbers, digits: NDArray[np.int64], one: Numbers, n: Numbers, inverse: np.uint64, out: Numbers
-) -> None:
-    """Every row to the exponent that ``digits`` of ``WINDOW`` bits are, highest first; all in Montgomery form."""
-    t, table = np.zeros(len(n), np.uint64), np.zeros((2**WINDOW, len(n)), np.uint32)
-    table[0] = one
+def chain_all(a: Numbers, steps: NDArray[np.int64], rows: Numbers, n: Numbers, inverse: np.uint64) -> None:
+    """Every row of ``a`` through a chain of products (x, y, to) among ``rows``.
+
+    It enters as row 1 and leaves as the last, which starts as row 0; nothing changes that one.
+    """
+    t = np.zeros(len(n), np.uint64)
     for i in range(len(a)):
-        for power in range(1, len(table)):
-            multiply(table[power - 1], a[i], n, inverse, t, table[power])
-        out[i] = one
-        for digit in digits:
-            for _ in range(WINDOW):
-                multiply(out[i], out[i], n, inverse, t, out[i])
-            multiply(out[i], table[digit], n, inverse, t, out[i])
+        for j in range(len(n)):
+            rows[1, j], rows[-1, j] = a[i, j], rows[0, j]
+        for step in range(len(steps)):
+            multiply(rows[steps[step, 0]], rows[steps[step, 1]], n, inverse, t, rows[steps[step, 2]])
+        for j in range(len(n)):
+            a[i, j] = rows[-1, j]
 
 
 @compiled
