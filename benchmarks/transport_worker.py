@@ -22,6 +22,7 @@ from federatedml.federation.home import PartyHome
 from federatedml.federation.party import Member, Role
 from tests.integration.gateway_kit import ARBITER, GUEST, HOST, SUM
 
+MIB = 2**20
 ORDERS, ENDED = "orders", "ended"
 
 
@@ -51,7 +52,7 @@ def guest(box: Transport) -> None:
         kind, count, size = json.loads(line)
         box.send(MessageKey(ORDERS, number, GUEST, HOST), line.encode())
         box.recv(MessageKey(ENDED, number, HOST, GUEST))  # it is ready
-        body = (os.urandom(min(size, 2**20)) * (size // 2**20 + 1))[:size]
+        body = os.urandom(MIB) * (size // MIB) if size >= MIB else os.urandom(size)
         start = time.perf_counter()
         SENDERS[kind](box, number, count, body)
         print(time.perf_counter() - start, flush=True)

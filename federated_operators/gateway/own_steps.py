@@ -60,6 +60,8 @@ class OwnSteps:
         self._store, self._roster, self._home, self._tell, self._wake = store, roster, home, tell, wake
         self.leases = Leases(store, slots, self._report_lease)
         self.progress: dict[Seat, tuple[float, str]] = {}
+        self._running: set[tuple[Seat, int, int]] = set()  # attempts that messages belong to, as far as they were asked
+        self._running_at = -1  # state of the store in which this was so
         self._orders = {
             Command.LEASE: self._lease,
             Command.RELEASE: self._release,
@@ -328,6 +330,11 @@ class OwnSteps:
         Raises:
             ProtocolError: it is an older one and must never be sent again.
         """
+        name = (seat, step.generation, step.attempt)
+        if self._running_at != self._store.changes:
+            self._running, self._running_at = set(), self._store.changes
+        if name in self._running:
+            return True
         row = self._store.get(OwnRow, **seat.where, generation=step.generation)
         job = self._store.get(JobRow, **seat.job.where)
         newest = row.attempt if row else 0
@@ -335,7 +342,10 @@ class OwnSteps:
         over = job is None or self._verdict(seat.job) is not None or step.generation < newest_generation
         if over or step.attempt < newest or (row is not None and step.attempt <= row.ended):
             raise ProtocolError("FED-345", f"attempt {step.attempt} of {seat.component} is over")
-        return row is not None and step.attempt == newest and row.state in _IN_ATTEMPT
+        if row is None or step.attempt != newest or row.state not in _IN_ATTEMPT:
+            return False
+        self._running.add(name)
+        return True
 
     # Rows and frames
 

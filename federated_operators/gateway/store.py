@@ -56,6 +56,7 @@ class Store:
         self._db.row_factory = sqlite3.Row
         self._depth = 0
         self._told: list[int] = []
+        self.changes = 0  # grows whenever a row changes
         self.on_post = on_post
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             self._db.execute(f"PRAGMA {pragma}")
@@ -93,6 +94,7 @@ class Store:
         except BaseException:
             if self._depth == 1 and self._db.in_transaction:  # on a full disk SQLite may have rolled back itself
                 self._db.execute("ROLLBACK")
+            self.changes += 1
             raise
         finally:
             self._depth -= 1
@@ -101,6 +103,7 @@ class Store:
         """Insert, or replace the row of the same key."""
         names = [field.name for field in fields(row)]
         marks = ", ".join("?" * len(names))
+        self.changes += 1
         with self.transaction():
             self._db.execute(f"INSERT OR REPLACE INTO {row.TABLE} ({', '.join(names)}) VALUES ({marks})", astuple(row))  # noqa: S608 - names of our own fields
 
@@ -124,6 +127,7 @@ class Store:
     def delete(self, kind: type[R], **where: Any) -> None:
         """Remove the rows with these values."""
         tests = " AND ".join(f"{name} = ?" for name in where)
+        self.changes += 1
         with self.transaction():
             self._db.execute(f"DELETE FROM {kind.TABLE} WHERE {tests}", tuple(where.values()))  # noqa: S608
 

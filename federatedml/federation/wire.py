@@ -17,8 +17,13 @@ from numpy.typing import NDArray
 
 from airfed_proto.v1 import common_pb2 as pb
 from federatedml.errors import ProtocolError
+from federatedml.federation.protowire import Buffer, Wire, fields, prefix
 
 DTYPES = frozenset({"|u1", "<u4", "<u8", "<i8", "<f8"})
+_DATA = 3  # number of a tensor's data
+_PAYLOAD = {1: Wire.BYTES, 2: Wire.BYTES}
+_ENTRY = {1: Wire.BYTES, 2: Wire.BYTES}
+_TENSOR = {1: Wire.BYTES, 2: Wire.BYTES, _DATA: Wire.BYTES}
 MAX_LENGTH = 2**40  # of one dimension: an array without entries may claim any length otherwise
 Array = NDArray[Any]
 T = TypeVar("T")
@@ -52,23 +57,19 @@ class Tensors:
         """Serialised ``Payload``."""
         if set(value) != set(self.fields):
             raise ProtocolError("FED-310", f"arrays {sorted(value)} are not the declared {sorted(self.fields)}")
-        payload = pb.Payload()
+        parts: list[Buffer] = []
         for name, (dtype, ndim) in self.fields.items():
             array = np.asarray(value[name], order="C")
             _check(name, array, dtype, ndim)
-            tensor = payload.tensors[name]
-            tensor.dtype, tensor.data = dtype, array.tobytes()
-            tensor.shape.extend(array.shape)
-        return payload.SerializeToString()
+            parts += _tensor_parts(name, array)
+        return b"".join(parts)  # the only copy of the arrays
 
     def decode(self, body: bytes) -> dict[str, Array]:
         """Arrays on the bytes of the message: read-only, no copy."""
-        payload = _parse(pb.Payload(), body)
-        if set(payload.tensors) != set(self.fields) or payload.message:
-            raise ProtocolError(
-                "FED-310", f"arrays {sorted(payload.tensors)} are not the declared {sorted(self.fields)}"
-            )
-        return {name: _array(name, payload.tensors[name], *kind) for name, kind in self.fields.items()}
+        tensors = _tensors(memoryview(body).toreadonly())
+        if set(tensors) != set(self.fields):
+            raise ProtocolError("FED-310", f"arrays {sorted(tensors)} are not the declared {sorted(self.fields)}")
+        return {name: _array(name, *tensors[name], *kind) for name, kind in self.fields.items()}
 
 
 @dataclass(frozen=True)
@@ -128,15 +129,52 @@ def _check(name: str, array: Array, dtype: str, ndim: int) -> None:
         raise ProtocolError("FED-313", f"array {name!r} holds values that are not finite")
 
 
-def _array(name: str, tensor: pb.Tensor, dtype: str, ndim: int) -> Array:
+def _tensor_parts(name: str, array: Array) -> list[Buffer]:
+    """An entry of ``Payload.tensors`` as buffers, the last of them the array itself."""
+    head = pb.Tensor(dtype=array.dtype.str, shape=array.shape).SerializeToString()
+    data = array.reshape(-1).data.cast("B") if array.size else memoryview(b"")
+    head += prefix(_DATA, len(data))
+    encoded = name.encode()
+    key = prefix(1, len(encoded)) + encoded + prefix(2, len(head) + len(data))
+    return [prefix(1, len(key) + len(head) + len(data)), key, head, data]
+
+
+def _tensors(body: memoryview) -> dict[str, tuple[pb.Tensor, memoryview]]:
+    """Arrays of a payload: the description of each, and its bytes where they lie."""
+    found: dict[str, tuple[pb.Tensor, memoryview]] = {}
+    for number, _, start, end in fields(body, _PAYLOAD, frozenset({1})):
+        if number == 1:
+            name, tensor = _entry(body[start:end])
+            if name in found:
+                raise ProtocolError("FED-311", f"array {name[:64]!r} comes twice")
+            found[name] = tensor
+        elif end > start:
+            raise ProtocolError("FED-310", "a message where arrays were declared")
+    return found
+
+
+def _entry(body: memoryview) -> tuple[str, tuple[pb.Tensor, memoryview]]:
+    at = {number: body[start:end] for number, _, start, end in fields(body, _ENTRY)}
+    name, tensor = at.get(1, body[:0]), at.get(2, body[:0])
+    data, rest = tensor[:0], [tensor]
+    for number, begin, start, end in fields(tensor, _TENSOR):
+        if number == _DATA:
+            data, rest = tensor[start:end], [tensor[:begin], tensor[end:]]
+    try:
+        return str(name, "utf-8"), (_parse(pb.Tensor(), b"".join(rest)), data)
+    except UnicodeDecodeError:
+        raise ProtocolError("FED-311", "the name of an array is not UTF-8") from None
+
+
+def _array(name: str, tensor: pb.Tensor, data: memoryview, dtype: str, ndim: int) -> Array:
     if tensor.dtype != dtype or len(tensor.shape) != ndim:
         raise ProtocolError(
             "FED-312",
             f"array {name!r} is {tensor.dtype[:8]!r} with {len(tensor.shape)} dimensions, declared {dtype} with {ndim}",
         )
     size = math.prod(tensor.shape) * np.dtype(dtype).itemsize
-    if size != len(tensor.data) or max(tensor.shape, default=0) > MAX_LENGTH:
-        raise ProtocolError("FED-312", f"array {name!r} has {len(tensor.data)} bytes, its shape needs {size}")
-    array = np.frombuffer(tensor.data, dtype).reshape(tuple(tensor.shape))
+    if size != len(data) or max(tensor.shape, default=0) > MAX_LENGTH:
+        raise ProtocolError("FED-312", f"array {name!r} has {len(data)} bytes, its shape needs {size}")
+    array = np.frombuffer(data, dtype).reshape(tuple(tensor.shape))
     _check(name, array, dtype, ndim)
     return array

@@ -176,6 +176,16 @@ def test_a_worker_killed_from_outside_while_idle_is_noticed() -> None:
             engine.map(kernels.process, list(range(4)))
 
 
+def test_workers_that_cannot_be_started_are_an_error_that_may_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    me = psutil.Process()
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    before = me.num_fds()
+    for _ in range(3):
+        with pytest.raises(ComputeError, match=r"FED-750.*FileNotFoundError"):
+            Processes(2).map(kernels.scaled, [1, 2])
+    assert me.num_fds() <= before
+
+
 def test_many_threads_share_one_pool(processes: Processes) -> None:
     found: dict[int, list[int]] = {}
 
@@ -255,6 +265,15 @@ def test_workers_end_with_a_process_that_is_killed() -> None:
     starter.wait()
     starter.stdout.close()
     assert_gone([nursery, *workers])
+
+
+def test_an_interrupt_of_the_group_is_the_starters_business() -> None:
+    with compute_engine(EngineName.PROCESSES, 2) as engine:
+        worker = psutil.Process(engine.map(kernels.process, [1])[0])
+        for process in (worker, worker.parent()):
+            assert process is not None
+            process.send_signal(signal.SIGINT)
+        assert engine.map(kernels.scaled, [1, 2]) == [2, 4]
 
 
 def test_threads_pass_errors_and_give_up_what_waits() -> None:

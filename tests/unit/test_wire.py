@@ -137,3 +137,39 @@ def test_messages_arrive_and_others_are_not_sent() -> None:
 def test_only_listed_types_can_be_declared() -> None:
     with pytest.raises(ValueError, match=r"\|O is not one of"):
         Tensors({"x": ("|O", 1)})
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=5))
+def test_arrays_are_what_protobuf_itself_would_write(values: list[float]) -> None:
+    array, flags = np.array(values, dtype="<f8"), np.zeros((2, 0), np.uint8)
+    found = pb.Payload.FromString(PAIR.encode({"a": array, "b": flags}))
+    expected = pb.Payload(
+        tensors={
+            "a": pb.Tensor(dtype="<f8", shape=array.shape, data=array.tobytes()),
+            "b": pb.Tensor(dtype="|u1", shape=(2, 0)),
+        }
+    )
+    assert found == expected
+    decoded = PAIR.decode(expected.SerializeToString())
+    assert decoded["a"].tobytes() == array.tobytes()
+    assert decoded["b"].shape == (2, 0)
+
+
+def test_an_array_that_comes_twice_is_refused() -> None:
+    body = FLOATS.encode(np.zeros((1, 1)))
+    with pytest.raises(ProtocolError, match="FED-311"):
+        FLOATS.decode(body + body)
+
+
+def test_arrays_are_copied_once_to_send_and_never_to_receive() -> None:
+    array = np.ones(2**20)
+    tracemalloc.start()
+    body = Vector("<f8").encode(array)
+    sent = tracemalloc.get_traced_memory()[1]
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    Vector("<f8").decode(body)
+    received = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    assert sent < 1.3 * array.nbytes  # and one byte per value to see whether all are finite
+    assert received < 0.3 * array.nbytes
