@@ -124,7 +124,7 @@ class Modulus:
         steps = np.full((len(digits), digits.shape[1], window + 1, 3), result)
         steps[:, :, window, 1] = digits
         first = np.broadcast_to(np.array(table).reshape(-1, 3), (len(digits), len(table), 3))
-        chain = np.concatenate([first, steps.reshape(len(digits), -1, 3)], axis=1)
+        chain = np.concatenate([first, steps.reshape(len(digits), digits.shape[1] * (window + 1), 3)], axis=1)
         out, rows = numbers.copy(), np.zeros((result + 1, self.width), np.uint32)
         rows[0] = self.one
         chain_all(out, chain, rows, self.words, self.inverse)
