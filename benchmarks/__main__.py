@@ -20,7 +20,9 @@ NAMES = (
     "crypto",
     "maps",
     "psi",
+    "ids",
     "secagg",
+    "engines",
     "transport",
 )
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import gmpy2
 import numpy as np
 import phe
 from gmpy2 import mpz
@@ -17,7 +16,8 @@ from benchmarks.figure import Figure
 from federatedml.compute.engine import SERIAL
 from federatedml.crypto.codec import Codec
 from federatedml.crypto.paillier.evaluator import Evaluator, evaluator, owner_evaluator
-from federatedml.crypto.paillier.keys import PrivateKey, PublicKey, generate
+from federatedml.crypto.paillier.keys import PrivateKey, generate
+from federatedml.crypto.paillier.montgomery import Modulus, square
 from federatedml.crypto.paillier.noise import WIDE_WINDOW, WINDOW, FixedBase, NoiseKind, own_base, random_digits
 from federatedml.crypto.paillier.opening import Allowance, Opener
 from federatedml.crypto.paillier.powers import digit_widths
@@ -51,8 +51,9 @@ def run(arguments: Sequence[str]) -> Iterator[Figure]:
     parser.add_argument("--data", type=Path, help="folder with default_credit_hetero_host.csv")
     options = parser.parse_args(arguments)
     bench = Bench.of(options.bits)
-    unit = _unit(bench.private.public)
-    yield Figure(f"multiplication modulo n^2, key of {options.bits} bits", unit * 1e6, "us", "", f"least of {REPEATS}")
+    unit = _unit(bench.private.public.n2)
+    gmp = f"GMP {_unit_of_gmp(bench.private.public.n2) * 1e6:.2f}"
+    yield Figure(f"multiplication modulo n^2, key of {options.bits} bits", unit * 1e6, "us", gmp, f"least of {REPEATS}")
     yield from _encryption(bench, unit)
     yield from _sums(bench, unit)
     yield from _products(bench, unit)
@@ -65,11 +66,16 @@ def _encryption(bench: Bench, unit: float) -> Iterator[Figure]:
     public, x = bench.private.public, np.linspace(-1, 1, 200)
     slow = _least(lambda: [bench.theirs.public_key.encrypt(v) for v in x[:5].tolist()], 1) / 5
     beside = f"phe {slow * 1e6:.0f}"
-    digits = len(random_digits(1, 256, WINDOW)[0])
+    digits = random_digits(1, 256, WINDOW).shape[1]
     floor = f"{digits} multiplications {digits * unit * 1e6:.0f}"
+    half = 2 * digits * _unit(bench.private.p2)
     for name, own, note in (
         ("encrypt and send, short exponent", bench.peer, floor),
-        ("encrypt and send, short exponent, key's owner", bench.owner, f"half-size numbers, {floor}"),
+        (
+            "encrypt and send, short exponent, key's owner",
+            bench.owner,
+            f"{2 * digits} of half the size {half * 1e6:.0f}",
+        ),
         ("encrypt and send, noise: full", evaluator(public, SERIAL, NoiseKind.FULL), "one r^n"),
         ("encrypt and send, noise: full, key's owner", owner_evaluator(bench.private, SERIAL, NoiseKind.FULL), ""),
     ):
@@ -89,9 +95,10 @@ def _tables(bench: Bench) -> Iterator[Figure]:
     for window in (WINDOW, WIDE_WINDOW):
         digits = random_digits(50, 256, window)
         table = FixedBase(base, public.n2, window)
-        first = _least(lambda table=table, digits=digits: table.powers(digits), 1)
-        again = _least(lambda table=table, digits=digits: table.powers(digits))
-        megabytes = len(digits[0]) * 2**window * (public.width + 40) / 1e6
+        plain = table.modulus.plain([base] * len(digits))
+        first = _least(lambda table=table, digits=digits, plain=plain: table.times(plain, digits), 1)
+        again = _least(lambda table=table, digits=digits, plain=plain: table.times(plain, digits))
+        megabytes = 4 * digits.shape[1] * 2**window * table.modulus.width / 1e6
         note = f"table of {megabytes:.0f} MB in {first - again:.2f} s"
         yield Figure(f"noise, windows of {window} bits", again / 50 * 1e6, "us", "", note)
 
@@ -150,23 +157,30 @@ def _opening(bench: Bench) -> Iterator[Figure]:
     reply, _ = vector.mask()
     yield Figure("mask 24 gradients for the owner", seconds * 1e3, "ms", "", f"{reply.count} ciphertexts of 512 bytes")
     private = bench.private
+    powers = 2 * 1.25 * private.public.bits / 2 * _unit(private.p2)
     seconds = _least(lambda: Opener(private, {"t": Allowance(1, reply.count)}).masked("t", 0, reply))
-    floor = 2 * _least(lambda: [gmpy2.powmod(mpz(3), private.p - 1, private.p2) for _ in range(10)]) / 10
     slow = _least(lambda: bench.theirs.raw_decrypt(int(vector.elements[0])))
     beside = f"phe {slow * 1e3:.1f}"
     yield Figure(
-        "open them", seconds * 1e3, "ms", f"{beside} per number", f"two powers {floor * 1e3:.1f} per ciphertext"
+        "open them", seconds * 1e3, "ms", f"{beside} per number", f"two powers {powers * 1e3:.1f} per ciphertext"
     )
 
 
-def _unit(public: PublicKey) -> float:
-    """Seconds of one multiplication modulo n^2."""
-    base, n2 = own_base(public), public.n2
+def _unit(modulus: mpz) -> float:
+    """Seconds of one multiplication, compiled."""
+    m = Modulus(modulus)
+    number = m.entered(m.plain([modulus // 3]))[0]
+    square(number, 1, m.words, m.inverse)
+    return _least(lambda: square(number, 2000, m.words, m.inverse)) / 2000
+
+
+def _unit_of_gmp(modulus: mpz) -> float:
+    """Seconds of one multiplication by GMP."""
 
     def loop() -> None:
-        x = base
+        x = y = modulus // 3
         for _ in range(1000):
-            x = x * base % n2
+            x = x * y % modulus
 
     return _least(loop) / 1000
 

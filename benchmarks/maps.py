@@ -23,9 +23,11 @@ from federatedml.crypto.dealt.bits import BitHolder, BitOwner, deal_bits
 from federatedml.crypto.dealt.columns import Columns
 from federatedml.crypto.dealt.deal import Deal
 from federatedml.crypto.dealt.dealer import MapDealer
-from federatedml.crypto.dealt.holder import DealtHolder, DealtMap
+from federatedml.crypto.dealt.holder import DealtHolder
 from federatedml.crypto.dealt.kernels import add_product
+from federatedml.crypto.dealt.maps import DealtMap
 from federatedml.crypto.dealt.owner import DealtAsker, DealtOwner
+from federatedml.crypto.dealt.splits import SplitMap
 from federatedml.crypto.paillier.evaluator import evaluator, owner_evaluator
 from federatedml.crypto.paillier.histogram import Rows, groups
 from federatedml.crypto.paillier.keys import PrivateKey, generate
@@ -127,17 +129,17 @@ def _offline(shape: Shape, plan: DealtMap, asker: DealtAsker, dealer: MapDealer)
     yield Figure("shares, peak memory of all parties", peak, "GiB", f"masked table {size / 2**30:.2f} GiB")
 
 
-def _online(shape: Shape, plan: DealtMap, asker: DealtAsker, dealer: MapDealer, table: BinTable) -> Iterator[Figure]:
+def _online(shape: Shape, plan: SplitMap, asker: DealtAsker, dealer: MapDealer, table: BinTable) -> Iterator[Figure]:
     gh, size = _gradients(shape.rows), 0
     nodes = [np.random.default_rng(level).integers(0, 2**level, shape.rows) for level in range(DEPTH)]
     levels = [
         np.concatenate([gh * (which == q)[:, None] for q in range(f)], 1) for f, which in zip(FRESH, nodes, strict=True)
     ]
     clock, found, columns = Clock(), [], range(VECTORS)
-    correction = dealer.shuffle(columns, 0)
+    correction = dealer.shuffle(table.candidates, columns, 0)
     shuffle = plan.shuffle(correction, columns, 0)
     for vectors in levels:
-        sealed, lifted = asker.seal(vectors), asker.lift()
+        sealed, lifted = asker.seal(vectors), asker.lift(len(table.candidates))
         result = plan.apply(sealed)
         reply = shuffle.reveal(result, lifted)
         found.append(asker.open(reply))
@@ -213,28 +215,27 @@ def _answers(key: PrivateKey, unit: float, table: BinTable) -> Iterator[Figure]:
     packing, sums = held.packing, held.sums()
     sums.take(np.arange(1)).reveal()  # makes the table of noise
     clock = Clock()
-    candidates = sums.candidates()
-    reply = candidates.reveal()
+    reply, count = sums.candidates().reveal(), len(table.candidates)
     at_host = clock.lap()
-    packing.open(Opener(key, {"sums": Allowance(1, reply.count)}), "sums", 0, reply, table.candidates)
+    packing.open(Opener(key, {"sums": Allowance(1, reply.count)}), "sums", 0, reply, count)
     at_guest = clock.lap()
     clock.lap()
     held.vector.noise.for_owner([mpz(1)] * 20)
-    noise, squarings = clock.lap() / 20 * reply.count, packing.bits * unit * (table.candidates - reply.count)
-    floor = (noise + squarings) / table.candidates * 1e6
+    noise, squarings = clock.lap() / 20 * reply.count, packing.bits * unit * (count - reply.count)
+    floor = (noise + squarings) / count * 1e6
     yield Figure(
-        f"Paillier 2048, answer of {table.candidates} sums of (g, h), host",
-        at_host / table.candidates * 1e6,
+        f"Paillier 2048, answer of {count} sums of (g, h), host",
+        at_host / count * 1e6,
         "us CPU a sum",
         f"{packing.bits} squarings, and noise for each ciphertext: {floor:.3g} us",
         f"{packing.each} sums in a ciphertext, {len(reply.body) / 1000:.1f} kB",
     )
     clock.lap()
     key.decrypt([mpz(4)] * 20)
-    floor = clock.lap() / 20 * reply.count / table.candidates * 1e6
+    floor = clock.lap() / 20 * reply.count / count * 1e6
     yield Figure(
-        f"Paillier 2048, answer of {table.candidates} sums of (g, h), guest",
-        at_guest / table.candidates * 1e6,
+        f"Paillier 2048, answer of {count} sums of (g, h), guest",
+        at_guest / count * 1e6,
         "us CPU a sum",
         f"{reply.count} decryptions {floor:.3g} us",
     )

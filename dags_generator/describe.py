@@ -39,6 +39,7 @@ def plan_json(spec: PipelineSpec) -> dict[str, Any]:
         "members": {str(member): _member(spec, member) for member in spec.parties.members},
         "specified_task_run": asdict(spec.job.specified) if spec.job.specified else None,
         "disclosure": disclosure(spec),
+        "budgets": budgets(spec),
         "predict_dsl": spec.graph.inference_dsl,
         "predict_problem": _predict_problem(spec.graph),
         "notes": list(spec.notes),
@@ -62,6 +63,9 @@ def plan_text(spec: PipelineSpec) -> str:
                 for name, value in _params(spec, step, member)
             ]
     lines += ["", "Who learns what:", *(f"  {line}" for line in learned(spec))]
+    if counted := budgets(spec):
+        lines += ["", "Counted over jobs by every party (policy.yaml, budgets):"]
+        lines += [f"  {name}: {', '.join(kinds)}" for name, kinds in counted.items()]
     lines += [f"Note: {note}" for note in spec.notes]
     return "\n".join([*lines, "", *_predict(spec.graph)]) + "\n"
 
@@ -71,6 +75,12 @@ def _about(spec: PipelineSpec) -> str:
     if source is None:
         return f"model key {spec.model_key}"
     return f"predicts with {source.model_id}, {source.model_version or 'the version that is product'}"
+
+
+def budgets(spec: PipelineSpec) -> dict[str, list[str]]:
+    """The budgets that components spend from, if they spend from any."""
+    kinds = {name: list(running(spec, step).spends) for name, step in spec.running.items()}
+    return {name: spent for name, spent in kinds.items() if spent}
 
 
 def learned(spec: PipelineSpec) -> Iterable[str]:
@@ -106,6 +116,8 @@ def document(graph: Graph, member: Member) -> str:
             "| component | message | from | to | carries | receiver learns |",
             "|---|---|---|---|---|---|",
             *_rows(graph),
+            "",
+            "Of a component with several methods, whose names begin messages, those of the chosen one are sent.",
             "",
             f"Specification {graph.digest[:12]}, equal at all parties",
         ]

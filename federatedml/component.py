@@ -131,6 +131,7 @@ class Component:
         prediction: how it runs with a fitted model; None: it has none, or cannot use it again.
         need_deploy: default of the DSL's ``need_deploy``.
         reproducible: "exact", or the tolerance of its results over runs and resumes.
+        spends: budgets that it counts what peers learn on (``federation.budget``), by kind.
         version: compared between parties before anything runs.
         settle: parameters of all members as submitted (``model_fields_set`` says what the conf itself sets) ->
             as they will run, with every ``auto`` decided. Pure; ``DslError`` if they do not fit together.
@@ -155,6 +156,7 @@ class Component:
     prediction: Prediction | None = None
     need_deploy: bool = True
     reproducible: str | float = "exact"
+    spends: Sequence[str] = ()
     version: str = "1"
     settle: Callable[[MemberParams], MemberParams] = lambda submitted: submitted
     variant: Callable[[Component, Any], Component] = lambda component, params: component

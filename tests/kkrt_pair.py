@@ -23,7 +23,7 @@ from tests.members import GUEST, HOST, table
 
 def column(ids: Iterable[str]) -> IdColumn:
     """Ids as the methods take them."""
-    return IdColumn.of(np.array([*ids, None], dtype=object)[:-1])
+    return IdColumn(np.array([*ids, None], dtype=object)[:-1])
 
 
 ONE = IntersectParams(min_intersection=1)
@@ -56,7 +56,7 @@ def case(ids: Mapping[Member, Sequence[str]], p: IntersectParams = ONE, **replac
 
     def role(p: IntersectParams, box: Box, inputs: Inputs) -> Outputs:
         mine, peer = inputs.one("data"), peers[box.me]
-        return Outputs(mine.take(runs[box.me.role](Pair(box, peer, p, IdColumn.of(mine.ids), len(ids[peer])))))
+        return Outputs(mine.take(runs[box.me.role](Pair(box, peer, p, IdColumn(mine.ids), len(ids[peer])))))
 
     component = Component(
         module="Kkrt",

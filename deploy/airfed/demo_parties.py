@@ -8,9 +8,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from airfed import control, databases, proc
+from airfed.airflow_config import write_private
 from airfed.demo_data import DemoData
 from airfed.party import ca_of, init_party, party_config, ports_from, rewrite, trust
 from airfed.state import Supervision
+from federated_operators.gateway.policy import default_policy
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.errors import FedError
 from federatedml.federation.home import Features, PartyHome, Peer
@@ -66,7 +68,9 @@ def _home(root: Path, name: str, base_port: int) -> PartyHome:
     if name == "host":
         config = config.model_copy(update={"features": Features(namespace=NAMESPACE, name=name)})
     if not (root / "party.yaml").exists():
-        return init_party(root, config, others)
+        home = init_party(root, config, others)
+        write_private(home.policy, default_policy(PARTIES[name], others, public_data=True))
+        return home
     home = PartyHome(root)
     rewrite(home, home.config.model_copy(update={"ports": ports_from(base_port)}))
     return home

@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from federated_operators.gateway.plan import JobPlan, StepPlan
+from federatedml.components.lr_params import ADAPTIVE
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.errors import DataError, PolicyError
 from federatedml.federation.party import Role
@@ -35,7 +36,7 @@ floors:
   contributors: 3             # parties of a secure sum; of two, each learns the other's numbers from it
 budgets:                      # what one peer may learn over all jobs; more is refused
   psi_ids: {{most: 10000000, days: 30}}         # ids that it tests against a table by Intersection
-  equations: {{most: null}}                     # weights that it learns of models on the same rows
+  equations: {{most: null{lifted}}}                     # weights that it learns of models on the same rows
   predicted_rows: {{most: 10000000, days: 1}}   # rows whose part of the score it is told
 raw_ids: false                # Intersection by method raw: tells hashes of ids, from which a peer finds ids by trying
 slots: {slots}                      # steps of jobs that run here at once; the others wait in line
@@ -203,7 +204,7 @@ class Policy(_Model):
         columns = max((_feature_columns(catalogue.path(table)) for step in steps for table in _tables(step)), default=0)
         for step in plan.steps.values():
             batch, floor = step.params.get("batch_size"), self.floors.batch_rows_per_column
-            open_gradients = step.params.get("protocol", "paillier") != "shared"
+            open_gradients = step.params.get("protocol") != "shared" or step.params.get("optimizer") in ADAPTIVE
             asked = step.params.get("batch_rows_per_column", floor)
             if open_gradients and asked < floor:
                 raise _floor("batch_rows_per_column", step, f"batch_rows_per_column {asked:g}", f"{floor:g}")
@@ -214,9 +215,14 @@ class Policy(_Model):
                 raise _floor("batch_rows_per_column", step, f"batch_size {batch}", least)
 
 
-def default_policy(party: str, peers: Sequence[str]) -> str:
-    """Text of a new party's ``policy.yaml``: its configured peers may start jobs."""
-    return _DEFAULT.format(slots=DEFAULT_SLOTS, party=party, initiators=", ".join(json.dumps(peer) for peer in peers))
+def default_policy(party: str, peers: Sequence[str], public_data: bool = False) -> str:
+    """Text of a new party's ``policy.yaml``: its configured peers may start jobs.
+
+    Args:
+        public_data: everybody has the data anyway, so models on the same rows may tell any number of equations.
+    """
+    lifted, initiators = ", lifted: true" if public_data else "", ", ".join(json.dumps(peer) for peer in peers)
+    return _DEFAULT.format(slots=DEFAULT_SLOTS, party=party, initiators=initiators, lifted=lifted)
 
 
 def load_policy(path: Path) -> Policy:

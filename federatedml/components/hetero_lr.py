@@ -27,6 +27,7 @@ from federatedml.components.linear_model import logistic
 from federatedml.components.lr_agreement import params_digest
 from federatedml.components.lr_params import ADAPTIVE, LogisticParams
 from federatedml.components.lr_predict import PARTIAL, PREDICTED, partial_of, predicted, send_partial
+from federatedml.components.lr_release import EQUATIONS
 from federatedml.components.lr_result import META, PARAM
 from federatedml.crypto.paillier.keys import DEFAULT_BITS
 from federatedml.errors import DslError
@@ -158,6 +159,7 @@ HETERO_LR = Component(
         },
     ),
     reproducible=2.0**-10,
+    spends=(EQUATIONS,),
     settle=_settle,
     variant=_variant,
     notes=lambda p: list(_notes(p)),

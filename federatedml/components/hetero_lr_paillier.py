@@ -186,6 +186,7 @@ def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
             box.send(GRADIENT, reply, use)
             if side.plan.loss:
                 side.add_loss(batch, z, unweighted)
+            side.prepare(batch)
             side.step(batch, masked.remove(box.recv(OPENED, use)))
         _judge(p, box, side, history)
         _keep(box, side, history)
@@ -209,6 +210,7 @@ def host(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
             box.send(PREDICTOR, side.sealed_predictor(batch), use)
             reply, masked = side.masked_gradient(batch, side.received(box.recv(RESIDUAL, use)))
             box.send(GRADIENT, reply, use)
+            side.prepare(batch)
             side.step(batch, masked.remove(box.recv(OPENED, use)))
         _report(p, box, side, history)
         _keep(box, side, history)

@@ -25,10 +25,10 @@ from federatedml.components.intersection_cached import CACHED
 from federatedml.components.intersection_ecdh import COUNTING, ECDH, count_as_guest, count_as_host
 from federatedml.components.intersection_kkrt import KKRT
 from federatedml.components.intersection_method import MAX_IDS, Method, Pair, Positions, distinct_positions
+from federatedml.components.intersection_notes import notes
 from federatedml.components.intersection_params import IntersectParams
 from federatedml.components.intersection_raw import AT_GUEST, AT_HOST
 from federatedml.components.intersection_rsa import RSA
-from federatedml.crypto.ecdh import normalised
 from federatedml.crypto.id_column import IdColumn
 from federatedml.data.table import Table
 from federatedml.errors import DataError, DslError, ProtocolError
@@ -165,7 +165,7 @@ class _Own:
     def of(cls, table: Table, p: IntersectParams, box: Box) -> _Own:
         if len(table) > MAX_IDS:
             raise DataError("FED-242", f"{box.me}: {len(table)} ids, at most {MAX_IDS} can be intersected at once")
-        ids = IdColumn.of(table.ids)
+        ids = IdColumn(table.ids)
         if repeated := ids.repeated():
             raise DataError("FED-240", f"{box.me}: {repeated} ids are equal in Unicode's form NFC")
         return cls(p, box, table, ids)
@@ -180,7 +180,7 @@ class _Own:
     def subject(self) -> str:
         """What the budget is about: the stored tables, so that a changed one is no new account; else the ids."""
         if not self.box.tables:
-            return hashlib.sha256(np.sort(self.ids.digests, axis=0).tobytes()).hexdigest()
+            return hashlib.sha256(np.sort(self.ids.digests()[:, 0]).data).hexdigest()
         return hashlib.sha256(json.dumps(sorted(self.box.tables)).encode()).hexdigest()
 
 
@@ -202,10 +202,9 @@ def _places(wanted: Positions, positions: Positions) -> NDArray[np.uint32]:
 
 def _result(own: _Own, positions: Positions) -> Outputs:
     """The party's rows at ``positions``, sorted by id."""
-    found = own.table.take(own.ids.ordered(positions))
-    if not own.ids.ascii:
-        found = replace(found, ids=np.array([*map(normalised, found.ids), None], dtype=object)[:-1])
-    found = replace(found, origin=own.box.attempt.component)
+    ordered = positions[IdColumn(own.table.ids[positions]).ordered()]
+    found = own.table.take(ordered)
+    found = replace(found, ids=IdColumn(found.ids).text(), origin=own.box.attempt.component)
     if own.p.only_output_key:
         found = replace(found, columns={}, label=None)
     summary = {"intersect_count": float(len(found)), "intersect_rate": len(found) / len(own.table)}
@@ -243,6 +242,8 @@ INTERSECTION = Component(
     topics=(GUEST_SIZE, HOST_SIZE, *(topic for method in _EVERY for topic in method.topics), COUNTING[-1], COMMON),
     learns={role: [*texts, "what its method tells besides", AGAIN] for role, texts in LEARNS.items()},
     inputs=("data", "train_data", "eval_data"),
+    spends=(SPENT,),
     settle=settle,
     variant=variant,
+    notes=notes,
 )

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federatedml.components.intersection_method import MAX_IDS, Method, Pair, Positions, distinct_positions
+from federatedml.compute.slices import chunks
 from federatedml.crypto.byte_rows import all_different, equal_pairs, shuffled
 from federatedml.crypto.ecdh import POINT_BYTES, Blinding
 from federatedml.crypto.ecdh_prf import SCALAR_BYTES, TAG_BYTES, Asking, Tags, tags
@@ -108,7 +109,7 @@ class _Epoch:
     @classmethod
     def of(cls, pair: Pair) -> _Epoch:
         """The epoch that is kept, or a new one."""
-        key = _digest(b"host", str(pair.box.me).encode(), str(pair.peer).encode(), pair.ids.digests.tobytes())
+        key = _digest(b"host", str(pair.box.me).encode(), str(pair.peer).encode(), pair.ids.digests().tobytes())
         kept = pair.box.vault.get(key)
         if kept is not None:
             return cls._read(kept, len(pair.ids))
@@ -145,7 +146,7 @@ def guest(pair: Pair) -> Positions:
     key = _digest(b"guest", str(box.me).encode(), str(pair.peer).encode(), name)
     kept = box.vault.get(key)
     box.send(WANTED, np.array([kept is None], np.uint8), to=pair.peer)
-    for number, at in enumerate(_chunks(len(rows))):
+    for number, at in enumerate(chunks(len(rows), CHUNK_IDS)):
         box.send(ASKED, asking.blinded([pair.ids[row] for row in rows[at]], name), number, to=pair.peer)
     box.progress(0.3, "own ids are blinded")
     listed = _list(pair, kept)
@@ -165,9 +166,9 @@ def host(pair: Pair) -> Positions:
     box.send(EPOCH, {"name": name, "expires": np.array([epoch.expires], "<u8")})
     box.progress(0.5, "own ids are blinded")
     if box.recv(WANTED).tolist() != [0]:
-        for number, at in enumerate(_chunks(len(pair.ids))):
+        for number, at in enumerate(chunks(len(pair.ids), CHUNK_IDS)):
             box.send(TAGS, epoch.tags[at], number)
-    for number, at in enumerate(_chunks(pair.theirs)):
+    for number, at in enumerate(chunks(pair.theirs, CHUNK_IDS)):
         asked = box.recv(ASKED, number)
         pair.expect(asked.shape, POINT_BYTES, at.stop - at.start)
         box.send(ANSWERED, key.apply(asked), number)
@@ -183,22 +184,18 @@ def _list(pair: Pair, kept: bytes | None) -> Tags:
         raise ProtocolError("FED-748", f"{pair.peer} names an epoch of another number of ids than it has")
     if kept is not None:
         return np.frombuffer(kept, np.uint8).reshape(-1, TAG_BYTES)
-    chunks = []
-    for number, at in enumerate(_chunks(pair.theirs)):
-        chunks.append(pair.box.recv(TAGS, number, source=pair.peer))
-        pair.expect(chunks[-1].shape, TAG_BYTES, at.stop - at.start)
-    return all_different(np.concatenate(chunks))
+    listed = []
+    for number, at in enumerate(chunks(pair.theirs, CHUNK_IDS)):
+        listed.append(pair.box.recv(TAGS, number, source=pair.peer))
+        pair.expect(listed[-1].shape, TAG_BYTES, at.stop - at.start)
+    return all_different(np.concatenate(listed))
 
 
 def _answers(pair: Pair) -> Iterator[Array]:
-    for number, at in enumerate(_chunks(len(pair.ids))):
+    for number, at in enumerate(chunks(len(pair.ids), CHUNK_IDS)):
         answer = pair.box.recv(ANSWERED, number, source=pair.peer)
         pair.expect(answer.shape, POINT_BYTES, at.stop - at.start)
         yield answer
-
-
-def _chunks(count: int) -> list[slice]:
-    return [slice(at, min(at + CHUNK_IDS, count)) for at in range(0, count, CHUNK_IDS)]
 
 
 def _digest(*parts: bytes) -> str:

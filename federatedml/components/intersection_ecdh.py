@@ -34,6 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federatedml.components.intersection_method import MAX_IDS, Method, Pair, Positions, distinct_positions
+from federatedml.compute.slices import chunks
 from federatedml.crypto.byte_rows import all_different, equal_pairs, shuffled
 from federatedml.crypto.ecdh import POINT_BYTES, Blinding, Points, checked
 from federatedml.errors import ProtocolError
@@ -116,7 +117,7 @@ class _Own:
     def tell(self, topic: Topic[Array]) -> None:
         """Blind the ids and send them, chunk by chunk."""
         box, context = self.pair.box, self.pair.box.attempt.context()
-        for number, at in enumerate(_chunks(len(self.rows))):
+        for number, at in enumerate(chunks(len(self.rows), CHUNK_IDS)):
             ids = [self.pair.ids[row] for row in self.rows[at]]
             box.send(topic, self.blinding.hashed(ids, context), number, to=self.pair.peer)
             box.progress(0.4 * at.stop / len(self.rows), "own ids are blinded")
@@ -185,18 +186,14 @@ def _blinded_twice(own: _Own) -> NDArray[np.int64]:
     own.tell(HOST_IDS)
     twice = own.answer(GUEST_IDS)
     order = shuffled(len(twice))
-    for number, at in enumerate(_chunks(len(twice))):
+    for number, at in enumerate(chunks(len(twice), CHUNK_IDS)):
         own.pair.box.send(BLINDED_TWICE, twice[order[at]], number)
     return order
 
 
-def _chunks(count: int) -> list[slice]:
-    return [slice(at, min(at + CHUNK_IDS, count)) for at in range(0, count, CHUNK_IDS)]
-
-
 def _received(pair: Pair, topic: Topic[Array], count: int) -> Iterator[tuple[Points, slice]]:
     """The chunks of a list of ``count`` points, as they come."""
-    for number, at in enumerate(_chunks(count)):
+    for number, at in enumerate(chunks(count, CHUNK_IDS)):
         yield checked(pair.box.recv(topic, number, source=pair.peer), at.stop - at.start), at
 
 

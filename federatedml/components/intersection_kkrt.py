@@ -110,7 +110,7 @@ MATCHES = Topic(
 
 def guest(pair: Pair) -> Positions:
     """Learn the matches bucket by bucket, then tell the host of its part."""
-    sizes, digests = Sizes.of(len(pair.ids), pair.theirs), pair.ids.digests
+    sizes, digests = Sizes.of(len(pair.ids), pair.theirs), pair.ids.digests()
     oprf, buckets = _guest_setup(pair, sizes, digests)
     found, waiting = [], []
     for bucket in range(sizes.buckets + LEAD):
@@ -121,20 +121,20 @@ def guest(pair: Pair) -> Positions:
             waiting.append(query.values)
         if bucket >= LEAD:
             theirs = _shaped(pair, VALUES, (sizes.host_ids, HASHES, sizes.value_bytes), bucket - LEAD)
-            found.append(matches(waiting.pop(0), theirs))
+            rows, items = matches(waiting.pop(0), theirs)
+            if len(np.unique(items)) != len(items):
+                raise ProtocolError("FED-733", f"{pair.peer} sent a value twice")
+            found.append((rows.astype("<u4"), items.astype(np.uint32)))
             pair.box.progress(0.9 * (bucket - LEAD + 1) / sizes.buckets, "comparing")
     pair.enough(sum(len(rows) for rows, _ in found))
-    mine = [buckets[bucket][items] for bucket, (_, items) in enumerate(found)]
-    for bucket, (rows, items) in enumerate(found):
-        if len(np.unique(items)) != len(items):
-            raise ProtocolError("FED-733", f"{pair.peer} sent a value twice")
-        pair.box.send(MATCHES, rows.astype("<u4"), bucket, to=pair.peer)
-    return np.concatenate(mine)
+    for bucket, (rows, _) in enumerate(found):
+        pair.box.send(MATCHES, rows, bucket, to=pair.peer)
+    return np.concatenate([buckets[bucket][items] for bucket, (_, items) in enumerate(found)])
 
 
 def host(pair: Pair) -> Positions:
     """Answer bucket by bucket, then learn which of the own ids match."""
-    sizes, digests = Sizes.of(pair.theirs, len(pair.ids)), pair.ids.digests
+    sizes, digests = Sizes.of(pair.theirs, len(pair.ids)), pair.ids.digests()
     oprf, buckets = _host_setup(pair, sizes, digests)
     places = []
     for bucket in range(sizes.buckets):

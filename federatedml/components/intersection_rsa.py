@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federatedml.components.intersection_method import MAX_IDS, Method, Pair, Positions, distinct_positions
+from federatedml.compute.slices import chunks
 from federatedml.crypto.byte_rows import all_different, equal_pairs, shuffled
 from federatedml.crypto.rsa_blind import TAG_BYTES, PublicKey, Signer, blind, unblind
 from federatedml.federation.party import Role
@@ -84,7 +85,7 @@ def guest(pair: Pair) -> Positions:
     key = PublicKey.read(box.recv(KEY, source=pair.peer).tobytes(), pair.params.rsa_params.key_length)
     rows = shuffled(len(pair.ids))
     waiting = []
-    for number, at in enumerate(_chunks(len(rows))):
+    for number, at in enumerate(chunks(len(rows), CHUNK_IDS)):
         waiting.append(blind(key, _picked(pair, rows[at]), context, box.compute))
         box.send(BLINDED, waiting[-1].numbers, number, to=pair.peer)
     box.progress(0.2, "own ids are blinded")
@@ -107,7 +108,7 @@ def host(pair: Pair) -> Positions:
     box.send(KEY, np.frombuffer(signer.public.body(), np.uint8))
     tags = signer.tags(_picked(pair, rows), box.attempt.context())
     box.progress(0.5, "own ids are signed")
-    for number, at in enumerate(_chunks(pair.theirs)):
+    for number, at in enumerate(chunks(pair.theirs, CHUNK_IDS)):
         blinded = box.recv(BLINDED, number)
         pair.expect(blinded.shape, signer.public.width, at.stop - at.start)
         box.send(SIGNED, signer.sign(blinded), number)
@@ -120,10 +121,6 @@ def host(pair: Pair) -> Positions:
 
 def _picked(pair: Pair, rows: NDArray[np.int64]) -> Sequence[bytes]:
     return [pair.ids[row] for row in rows]
-
-
-def _chunks(count: int) -> list[slice]:
-    return [slice(at, min(at + CHUNK_IDS, count)) for at in range(0, count, CHUNK_IDS)]
 
 
 RSA = Method(

@@ -27,6 +27,7 @@ from federatedml.crypto.paillier.keys import PublicKey
 from federatedml.crypto.paillier.matvec import MaskedProducts, MatVec, Quantised
 from federatedml.crypto.paillier.opening import Allowance
 from federatedml.crypto.paillier.slots import slots
+from federatedml.crypto.paillier.stock import Stock
 from federatedml.crypto.paillier.vectors import Encrypted, Mask
 from federatedml.crypto.vector import Reply, Sealed
 from federatedml.errors import DataError
@@ -102,7 +103,8 @@ class Side:
     role = Role.HOST
 
     def __init__(self, plan: CipherPlan, evaluator: Evaluator, features: Floats, start: Floats) -> None:
-        self.plan, self.evaluator, p = plan, evaluator, plan.p
+        self.stock = Stock(evaluator.public, evaluator.noise)
+        self.plan, self.evaluator, p = plan, replace(evaluator, noise=self.stock), plan.p
         self.intercept = self.role is Role.GUEST and p.init_param.fit_intercept
         self.parts = cut(features, plan.sizes)
         self.maps = [evaluator.plan_matvec(part, p.feature_bits) for part in self.parts]
@@ -124,6 +126,12 @@ class Side:
             raise _runs_away()
         self.squares += float(z @ z)
         return z
+
+    def prepare(self, batch: int) -> None:
+        """Noise for the batch after this one, while others work."""
+        following = (batch + 1) % len(self.plan.sizes)
+        if following or self.epoch + 1 < self.plan.p.max_iter:
+            self.stock.prepare(self.plan.sizes[following])
 
     def masked_gradient(self, batch: int, d: Encrypted) -> tuple[Reply, MaskedProducts]:
         """X^T d under masks, for the arbiter, and what takes them off again."""

@@ -30,7 +30,8 @@ class EngineName(StrEnum):
 
 
 class Auto:
-    """Threads for kernels that leave the interpreter lock to others, processes for those that hold it."""
+    """Threads for kernels that leave the interpreter lock to others, processes for those that hold it. One part alone
+    is done where it is."""
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
@@ -38,18 +39,20 @@ class Auto:
 
     def map(self, kernel: Callable[[A], R], parts: Sequence[A]) -> list[R]:
         """See ``Compute``."""
-        return self._fit(kernel).map(kernel, parts)
+        return self._fit(kernel, parts).map(kernel, parts)
 
     def hold(self, load: Callable[[A], S], parts: Sequence[A]) -> Partitions:
         """See ``Compute``; the kind of ``load`` decides where the parts stay."""
-        return self._fit(load).hold(load, parts)
+        return self._fit(load, parts).hold(load, parts)
 
     def close(self) -> None:
         """End what was started."""
         self.threads.close()
         self.processes.close()
 
-    def _fit(self, kernel: Callable[..., object]) -> Threads | Processes:
+    def _fit(self, kernel: Callable[..., object], parts: Sequence[object]) -> Compute:
+        if len(parts) < 2:
+            return SERIAL
         return self.threads if is_lock_free(kernel) else self.processes
 
 

@@ -10,11 +10,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from federatedml.compute.engine import Partitions
 from federatedml.compute.names import Spelled
-from federatedml.errors import ComputeError, FedError, ProtocolError
+from federatedml.errors import ComputeError, FedError, PolicyError, ProtocolError
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -41,11 +42,16 @@ class Cluster:
         address: ``tls://HOST:PORT``, or ``tcp://`` on this machine.
         workers: how many kernels run at once, for those who cut work into parts; None: the cluster is asked.
         patience: seconds for which the cluster is looked for.
+
+    Raises:
+        PolicyError: ``FED-755``, the extra ``dask`` is not installed.
     """
 
     def __init__(
         self, address: str, tls: Tls | None = None, workers: int | None = None, patience: float = PATIENCE_S
     ) -> None:
+        if find_spec("distributed") is None:
+            raise PolicyError("FED-755", "compute.engine dask needs the extra dask", "pip install airfed[dask]")
         self.address, self.tls, self.patience, self._workers = address, tls, patience, workers
         self._lock = threading.Lock()
         self._client: Client | None = None

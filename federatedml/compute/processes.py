@@ -95,15 +95,21 @@ class _Crew:
     def __init__(self, workers: int, module: str) -> None:
         lines = [pair() for _ in range(workers)]
         theirs = [there for _, there in lines]
-        self._nursery = subprocess.Popen(
-            [sys.executable, "-c", _START, json.dumps(sys.path), module, *map(str, theirs)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            env={**os.environ, **ONE_THREAD},
-            pass_fds=theirs,
-        )
-        for descriptor in theirs:
-            os.close(descriptor)
+        try:
+            self._nursery = subprocess.Popen(
+                [sys.executable, "-c", _START, json.dumps(sys.path), module, *map(str, theirs)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                env={**os.environ, **ONE_THREAD},
+                pass_fds=theirs,
+            )
+        except OSError as error:
+            for here, _ in lines:
+                os.close(here)
+            raise ComputeError("FED-750", f"no worker process can be started: {type(error).__name__}") from error
+        finally:
+            for descriptor in theirs:
+                os.close(descriptor)
         self.ended = False
         self._changed = threading.Condition()
         self._free: deque[_Task] = deque()

@@ -26,7 +26,8 @@ import numpy as np
 
 from federatedml.crypto.encoding import SINE_BITS
 from federatedml.crypto.lr_shapes import Plan
-from federatedml.crypto.ring import Words, encode, joined, size, split
+from federatedml.crypto.ring import Words, joined, size, split
+from federatedml.crypto.series_kernels import encoded_waves
 from federatedml.crypto.stream import Stream
 
 GUEST = 0
@@ -93,7 +94,7 @@ class Dealer:
         plan, layout = self.plan, self.plan.dealt(batch)
         drawn = [draw(stream, plan, batch, use, party) for party, stream in enumerate(self.streams)]
         dealt = self._rounding(batch, drawn) | self._products(batch, use, drawn)
-        sine, cosine = encode(plan.encoding.waves(_total(d["angle"] for d in drawn)), SINE_BITS)
+        sine, cosine = encoded_waves(_total(d["angle"] for d in drawn), plan.encoding.turn, SINE_BITS)
         dealt |= {"sine": sine, "cosine": cosine}
         for party, shares in enumerate(drawn):
             if party != CLOSER:

@@ -18,7 +18,6 @@ X25519 holds the interpreter lock, so a party gains by processes (``Compute``), 
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import Iterable, Sequence
 
 import gmpy2
@@ -38,11 +37,6 @@ FIELD_BYTES = 48  # RFC 9380: ceil((255 + 128) / 8), so that the reduction modul
 SHA512_BLOCK = 128
 
 Points = NDArray[np.uint8]  # (n, 32) u-coordinates, little-endian
-
-
-def normalised(sample_id: str) -> str:
-    """The one spelling under which both parties know an id: Unicode NFC."""
-    return unicodedata.normalize("NFC", sample_id)
 
 
 def hash_to_curve(messages: Iterable[bytes], context: bytes = b"", domain: bytes = DOMAIN) -> Points:

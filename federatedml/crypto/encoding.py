@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from federatedml.crypto.ring import Floats, Words
-from federatedml.crypto.series import Series, series, waves
+from federatedml.crypto.series import Series, series
+from federatedml.crypto.series_kernels import Factors, Turn
 from federatedml.errors import DataError
 
 WEIGHT_BITS = 18  # fraction bits of weights
@@ -60,9 +60,20 @@ class Encoding:
         """Two to this is the number of periods of the series in one of the guard."""
         return int(math.log2(GUARD / self.series.half))
 
-    def waves(self, angle: Words) -> Floats:
-        """(2, terms + 1, n) sines and cosines of the series' multiples of z and, last, of the guard's angle."""
-        return waves(angle, self.angle_bits, self.doublings, self.series.terms)
+    @property
+    def turn(self) -> Turn:
+        """How words of z are the angles of the series' multiples and, last, of the guard."""
+        return Turn(self.angle_bits, self.doublings, self.series.terms)
+
+    def factors(self, step: float, first_step: float) -> Factors:
+        """Public factors for a step: of the sines and cosines of opened angles.
+
+        Args:
+            first_step: the largest of the training, which decides the bits.
+        """
+        series, loss = self.series, 2.0**self.loss_bits
+        sigmoid = series.sigmoid[:, 0] * step * 2.0 ** self.factor_bits(first_step)
+        return Factors(sigmoid, series.linear[:, 0] * loss, series.even[:, 0] * loss, 2.0**self.guard_bits)
 
     @property
     def loss_bits(self) -> int:

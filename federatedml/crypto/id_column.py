@@ -1,14 +1,13 @@
-"""Sample ids as the parties compare them: one spelling (Unicode NFC), UTF-8, all in one buffer.
+"""Sample ids as the parties compare them: one spelling (Unicode NFC), UTF-8.
 
-Ten million Python strings fill 700 MB and cost a microsecond each in every set and sort; here they are a buffer and
-offsets, which compiled loops read.
+A view on a table's ids: bytes are made chunk by chunk where they are needed, for compiled loops to read. Ten million
+ids as Python's ``bytes``, in sets and sorts, would fill gigabytes and cost microseconds each.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -28,30 +27,23 @@ I64 = NDArray[np.int64]
 Digests = NDArray[np.uint64]  # (n, 2), 120 bits
 
 
+def normalised(sample_id: str) -> str:
+    """The one spelling under which both parties know an id: Unicode NFC."""
+    return unicodedata.normalize("NFC", sample_id)
+
+
 class IdColumn(Sequence[bytes]):
     """Ids, each as UTF-8 of its normal form.
 
     Args:
-        body: all ids, a zero byte behind each.
-        starts: (n + 1,) where each begins, and the end of the last.
+        ids: (n,) strings in any spelling.
     """
 
-    def __init__(self, body: Bytes, starts: I64) -> None:
-        self._body, self._starts = body, starts
-
-    @classmethod
-    def of(cls, ids: NDArray[Any]) -> IdColumn:
-        """The column of (n,) strings in any spelling."""
-        body, starts = bytearray(), np.zeros(len(ids) + 1, np.int64)
-        for start in range(0, len(ids), CHUNK):
-            part = ids[start : start + CHUNK]
-            more, ends = _encoded(part.tolist())
-            starts[start + 1 : start + 1 + len(part)] = ends + len(body)
-            body += more
-        return cls(np.frombuffer(body, np.uint8), starts)
+    def __init__(self, ids: NDArray[Any]) -> None:
+        self._ids = ids
 
     def __len__(self) -> int:
-        return len(self._starts) - 1
+        return len(self._ids)
 
     @overload
     def __getitem__(self, index: int) -> bytes: ...
@@ -61,19 +53,15 @@ class IdColumn(Sequence[bytes]):
 
     def __getitem__(self, index: int | slice) -> bytes | IdColumn:
         if isinstance(index, slice):
-            start, stop, step = index.indices(len(self))
-            if step != 1:
-                raise ValueError("a slice of ids has step 1")
-            return IdColumn(self._body, self._starts[start : max(start, stop) + 1])
-        at = range(len(self))[index]
-        return self._body[self._starts[at] : self._starts[at + 1] - 1].tobytes()
+            return IdColumn(self._ids[index])
+        return normalised(self._ids[index]).encode()
 
-    @property
-    def ascii(self) -> bool:
-        """Whether all ids are ASCII, and so the same as they came."""
-        return int(self._body.max(initial=0)) < 128
+    def text(self) -> NDArray[Any]:
+        """(n,) the strings in normal form."""
+        if all("".join(self._ids[at : at + CHUNK].tolist()).isascii() for at in range(0, len(self), CHUNK)):
+            return self._ids
+        return np.array([*map(normalised, self._ids), None], dtype=object)[:-1]
 
-    @cached_property
     def digests(self) -> Digests:
         """(n, 2) words: BLAKE2s of each id, 120 bits.
 
@@ -81,63 +69,88 @@ class IdColumn(Sequence[bytes]):
         hides nothing: ids can be tried. It never leaves its party.
         """
         found = np.empty((len(self), 2), np.uint64)
-        for start in range(0, len(self), CHUNK):
-            part = self[start : start + CHUNK]
-            found[start : start + len(part)] = part._digests()
+        for start, chunk in self._chunks():
+            found[start : start + len(chunk)] = chunk.digests()
         found[:, 1] &= DIGEST_MASK
         return found
 
     def repeated(self) -> int:
         """How many ids are equal to an earlier one."""
-        words = np.sort(self.digests[:, 0])
+        words = self.digests()[:, 0].copy()
+        words.sort()
         if not (words[1:] == words[:-1]).any():
             return 0
         return len(self) - len(set(self))
 
-    def ordered(self, positions: I64) -> I64:
-        """``positions`` in the order of their ids, which is that of code points."""
-        lengths = self._starts[positions + 1] - self._starts[positions] - 1
-        width = int(lengths.max(initial=1))
-        rows = np.zeros((len(positions), min(width, SORT_WIDTH)), np.uint8)
-        _copy(self._body, self._starts[positions], lengths, rows)
-        if width > SORT_WIDTH or int(np.count_nonzero(rows)) != int(lengths.sum()):  # zero bytes within ids
-            keys = [self[position] for position in positions]
-            return positions[np.array(sorted(range(len(keys)), key=keys.__getitem__), np.int64)]
-        return positions[_row_order(rows)]
+    def ordered(self) -> I64:
+        """(n,) positions in the order of their ids, which is that of code points."""
+        if not len(self):
+            return np.zeros(0, np.int64)
+        first = _Chunk.of(self._ids[:1].tolist()).rows(SORT_WIDTH)[0]
+        differ = np.zeros(SORT_WIDTH, np.bool_)
+        for _, chunk in self._chunks():
+            if not chunk.plain or chunk.lengths.max() > SORT_WIDTH:
+                return np.array(sorted(range(len(self)), key=self.__getitem__), np.int64)
+            differ |= (chunk.rows(SORT_WIDTH) != first).any(axis=0)
+        return self._ordered(*np.flatnonzero(differ)[[0, -1]]) if differ.any() else np.arange(len(self))
 
-    def _digests(self) -> Digests:
-        messages = np.zeros((len(self), blake2s.BLOCK_BYTES), np.uint8)
-        lengths = np.diff(self._starts) - 1
-        _copy(self._body, self._starts[:-1], lengths, messages)
+    def _ordered(self, low: int, high: int) -> I64:
+        """The order of ids that differ from byte ``low`` to ``high``, by eight bytes at a time."""
+        width = -(-(high + 1 - low) // 8) * 8
+        words = np.empty((width // 8, len(self)), np.uint64)
+        for start, chunk in self._chunks():
+            part = np.ascontiguousarray(chunk.rows(low + width)[:, low:])
+            words[:, start : start + len(chunk)] = part.view(">u8").T
+        return np.lexsort(words[::-1]) if len(words) > 1 else np.argsort(words[0])
+
+    def _chunks(self) -> Iterator[tuple[int, _Chunk]]:
+        for start in range(0, len(self), CHUNK):
+            yield start, _Chunk.of(self._ids[start : start + CHUNK].tolist())
+
+
+class _Chunk:
+    """Some ids in one buffer, a zero byte behind each.
+
+    Attributes:
+        lengths: (n,) of each in bytes.
+        plain: no id contains a zero byte.
+    """
+
+    def __init__(self, body: Bytes, ends: I64, plain: bool) -> None:
+        self._body, self.plain = body, plain
+        self._starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
+        self.lengths = ends - self._starts - 1
+
+    @classmethod
+    def of(cls, ids: list[str]) -> _Chunk:
+        text = END.join(ids) + END
+        if not text.isascii():
+            text = normalised(text)  # no character composes with END: as if each stood alone
+        body = np.frombuffer(text.encode(), np.uint8)
+        ends = np.flatnonzero(body == 0) + 1
+        plain = len(ends) == len(ids)
+        if not plain:
+            ends = np.cumsum([len(normalised(sample_id).encode()) + 1 for sample_id in ids])
+        return cls(body, ends, plain)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def rows(self, width: int) -> Bytes:
+        """(n, width): the first bytes of each, zero behind its end."""
+        rows = np.zeros((len(self), width), np.uint8)
+        _copy(self._body, self._starts, self.lengths, rows)
+        return rows
+
+    def digests(self) -> Digests:
+        """(n, 2) words, 128 bits."""
+        messages = self.rows(blake2s.BLOCK_BYTES).view(np.uint32)
         salts = np.zeros((len(self), 2), np.uint32)
-        found = blake2s.digests(messages.view(np.uint32), lengths.astype(np.uint32), salts, PERSON)
-        for long in np.flatnonzero(lengths > blake2s.BLOCK_BYTES):
-            found[long] = np.frombuffer(blake2s.digest(self[int(long)], bytes(8), PERSON), np.uint32)
+        found = blake2s.digests(messages, self.lengths.astype(np.uint32), salts, PERSON)
+        for long in np.flatnonzero(self.lengths > blake2s.BLOCK_BYTES):
+            whole = self._body[self._starts[long] :][: self.lengths[long]].tobytes()
+            found[long] = np.frombuffer(blake2s.digest(whole, bytes(8), PERSON), np.uint32)
         return found.view(np.uint64)
-
-
-def _row_order(rows: Bytes) -> I64:
-    """Which row is first, second, ... in the order of their bytes, which are compared eight at a time."""
-    differ = np.flatnonzero((rows != rows[:1]).any(axis=0))
-    if not len(differ):
-        return np.arange(len(rows))
-    used = rows[:, differ[0] : differ[-1] + 1]
-    padded = np.zeros((len(rows), -(-used.shape[1] // 8) * 8), np.uint8)
-    padded[:, : used.shape[1]] = used
-    words = padded.view(">u8").astype(np.uint64)
-    return np.lexsort(words.T[::-1]) if words.shape[1] > 1 else np.argsort(words[:, 0])
-
-
-def _encoded(ids: list[str]) -> tuple[bytes, I64]:
-    """Bytes of some ids, and where each one ends."""
-    text = END.join(ids) + END
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", text)  # no character composes with END: as if each were normalised alone
-    body = text.encode()
-    ends = np.flatnonzero(np.frombuffer(body, np.uint8) == 0) + 1
-    if len(ends) != len(ids):
-        ends = np.cumsum([len(unicodedata.normalize("NFC", sample_id).encode()) + 1 for sample_id in ids])
-    return body, ends
 
 
 @compiled

@@ -27,9 +27,11 @@ from federatedml.compute.engine import SERIAL, Compute
 from federatedml.compute.slices import slices
 from federatedml.errors import ProtocolError
 
+SIGNATURES_WORTH_A_WORKER = 64
 EXPONENT = 65537
 STATISTICAL = 16  # bytes of a random number beyond the modulus, so that its remainder has no visible bias
 TAG_BYTES = 16  # of a set of 2^21 against one of 2^21 by chance equal: 2^-86
+WORTH_A_WORKER = 20  # signatures of a millisecond
 DOMAIN = b"airfed-V01-ids-with-RSA_SHAKE256_FDH_"
 
 Numbers = NDArray[np.uint8]  # (n, bytes of the modulus), big-endian
@@ -101,16 +103,14 @@ class Signer:
         """The d-th powers of a peer's numbers; ``ProtocolError`` unless all are units of Z_n in canonical form."""
         if numbers.shape[1] != self.public.width:
             raise ProtocolError("FED-743", f"blinded ids of {numbers.shape[1]} bytes, expected {self.public.width}")
-        parts = [
-            (self._secret, self.public.n, numbers[at].tobytes()) for at in slices(len(numbers), self._compute.workers)
-        ]
+        pieces = slices(len(numbers), self._compute.workers, SIGNATURES_WORTH_A_WORKER)
+        parts = [(self._secret, self.public.n, numbers[at].tobytes()) for at in pieces]
         return _joined(self._compute.map(_sign, parts), self.public.width)
 
     def tags(self, messages: Sequence[bytes], context: bytes) -> Tags:
         """Tags of the signer's own ids."""
-        parts = [
-            (self._secret, self.public.n, context, messages[at]) for at in slices(len(messages), self._compute.workers)
-        ]
+        pieces = slices(len(messages), self._compute.workers, SIGNATURES_WORTH_A_WORKER)
+        parts = [(self._secret, self.public.n, context, messages[at]) for at in pieces]
         return _tags(self._compute.map(_own_tags, parts))
 
 

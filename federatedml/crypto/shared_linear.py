@@ -37,6 +37,7 @@ from federatedml.crypto.dealer import (
 from federatedml.crypto.encoding import GUARD, SINE_BITS, WEIGHT_BITS
 from federatedml.crypto.lr_shapes import Plan
 from federatedml.crypto.ring import Floats, Words, decode, encode, low, split, truncate
+from federatedml.crypto.series_kernels import shares_of
 from federatedml.crypto.stream import Stream
 
 Pads = Mapping[str, Words]
@@ -140,20 +141,13 @@ class Side:
         Args:
             delta: z - t, opened.
         """
-        encoding, sine, cosine = self.plan.encoding, pads["sine"], pads["cosine"]
-        series, waves = encoding.series, encoding.waves(delta)
-        wave, guard = waves[:, :-1], waves[:, -1:]
-        factors = series.sigmoid * self.plan.step(batch, epoch)
-        s, c = encode(wave * factors, encoding.factor_bits(self.plan.first_step(batch)))
-        share = _of_sines(s, c, sine, cosine)
-        s, c = encode(wave * series.linear, encoding.loss_bits)
-        linear = _of_sines(s, c, sine, cosine)
-        s, c = encode(guard, encoding.guard_bits)
-        self.sums[1:] += _of_cosines(s, c, sine[-1:], cosine[-1:])
-        s, c = encode(wave * series.even, encoding.loss_bits)
+        encoding = self.plan.encoding
+        factors = encoding.factors(self.plan.step(batch, epoch), self.plan.first_step(batch))
+        share, linear, even, guard = shares_of(delta, encoding.turn, factors, pads["sine"], pads["cosine"])
+        self.sums[1:] += guard
         if encoding.weighted:
-            return share, np.concatenate([linear, -_even_of_rows(s, c, sine, cosine)])
-        self.sums[:1] -= _of_cosines(s, c, sine, cosine)
+            return share, np.concatenate([linear, -even])
+        self.sums[:1] -= even.sum()
         return share, linear
 
     def weighed(self, batch: int, share: Words, received: Sequence[Words], pads: Pads) -> Words:
@@ -285,23 +279,3 @@ def _sum(received: Sequence[Words], like: Words) -> Words:
     for words in received:
         total += words
     return total
-
-
-def _of_sines(s: Words, c: Words, sine: Words, cosine: Words) -> Words:
-    """(n,) share of the weighted sum of sines of multiples of z; the guard's row, the last, is left out."""
-    terms = len(s)
-    share: Words = np.einsum("kn,kn->n", s, cosine[:terms]) + np.einsum("kn,kn->n", c, sine[:terms])
-    return share
-
-
-def _even_of_rows(s: Words, c: Words, sine: Words, cosine: Words) -> Words:
-    """(n,) share of the weighted sum of cosines of multiples of z."""
-    terms = len(s)
-    share: Words = np.einsum("kn,kn->n", c, cosine[:terms]) - np.einsum("kn,kn->n", s, sine[:terms])
-    return share
-
-
-def _of_cosines(s: Words, c: Words, sine: Words, cosine: Words) -> Words:
-    """(1,) share of the weighted sum over rows and multiples of cosines: cos z = cos delta cos t - sin delta sin t."""
-    terms = len(s)
-    return np.atleast_1d(np.vdot(c, cosine[:terms])) - np.atleast_1d(np.vdot(s, sine[:terms]))

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gateway_kit import save
 from mlflow_server import mlflow_server
 
 from airfed.party import ca_of, init_party, party_config, trust
@@ -342,3 +343,17 @@ def history(rest: MlflowRest, run: Run) -> list[int]:
     query = {"run_id": run.run_id, "metric_key": "train/loss"}
     body = httpx.get(f"{rest.url}/api/2.0/mlflow/metrics/get-history", params=query, trust_env=False).json()
     return sorted(int(metric.get("step", 0)) for metric in body.get("metrics", []))
+
+
+def test_a_peer_that_has_spent_its_budget_gets_no_intersection(federation: Federation) -> None:
+    job, policy = JOB.format(31), federation.homes["host"].policy
+    rules = policy.read_text()
+    save(policy, rules.replace("psi_ids: {most: 10000000,", f"psi_ids: {{most: {ROWS - 1},"))
+    try:
+        results = federation.run(job, federation.pair())
+    finally:
+        save(policy, rules)
+    assert not any(isinstance(results[name], dict) for name in ("guest", "host"))
+    for name in ("guest", "host"):
+        assert "[FED-747]" in federation.log(name, job), federation.logs(job)
+        assert "policy budgets.psi_ids of party 10000: party 9999 has spent" in federation.log(name, job)

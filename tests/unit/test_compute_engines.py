@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -23,9 +22,12 @@ from federatedml.compute.choice import Auto, EngineName, compute_engine
 from federatedml.compute.engine import SERIAL, Compute
 from federatedml.compute.names import Spelled, is_lock_free
 from federatedml.compute.processes import Processes
+from federatedml.compute.slices import slices
 from federatedml.compute.threads import Threads
 from federatedml.errors import ComputeError, DataError, FedError, ProtocolError
 from tests import compute_kernels as kernels
+from tests import running_engines
+from tests.running_engines import assert_gone, running
 
 LOCAL = [EngineName.SERIAL, EngineName.THREADS, EngineName.PROCESSES, EngineName.AUTO]
 VALUES = st.lists(st.lists(st.integers(-(2**62), 2**62), max_size=5).map(lambda x: np.array(x, np.int64)), max_size=6)
@@ -103,7 +105,11 @@ def local_function(part: Any) -> Any:
     return part
 
 
-@pytest.mark.parametrize("kernel", [lambda part: part, print, partial(lambda part: part), [].append], ids=str)
+@pytest.mark.parametrize(
+    "kernel",
+    [lambda part: part, print, partial(lambda part: part), [].append],
+    ids=["lambda", "builtin", "partial", "method"],
+)
 def test_only_functions_with_a_name_in_a_module_travel(processes: Processes, kernel: Any) -> None:
     with pytest.raises(ProtocolError, match="FED-751"):
         processes.map(kernel, [1])
@@ -170,6 +176,16 @@ def test_a_worker_killed_from_outside_while_idle_is_noticed() -> None:
             engine.map(kernels.process, list(range(4)))
 
 
+def test_workers_that_cannot_be_started_are_an_error_that_may_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    me = psutil.Process()
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    before = me.num_fds()
+    for _ in range(3):
+        with pytest.raises(ComputeError, match=r"FED-750.*FileNotFoundError"):
+            Processes(2).map(kernels.scaled, [1, 2])
+    assert me.num_fds() <= before
+
+
 def test_many_threads_share_one_pool(processes: Processes) -> None:
     found: dict[int, list[int]] = {}
 
@@ -185,18 +201,25 @@ def test_many_threads_share_one_pool(processes: Processes) -> None:
 
 
 def test_nothing_is_started_before_a_kernel_needs_it_and_nothing_stays() -> None:
-    me, before = psutil.Process(), threading.active_count()
-    children = me.children(recursive=True)
+    before = running()
     with compute_engine(workers=2) as engine:
         assert isinstance(engine, Auto)
-        assert (me.children(recursive=True), threading.active_count()) == (children, before)
-        engine.map(kernels.running_sum, [np.arange(3)])
-        assert me.children(recursive=True) == children, "threads are enough"
+        assert engine.map(kernels.process, [1]) == [os.getpid()], "one part is done here"
+        assert running() == before
+        engine.map(kernels.running_sum, [np.arange(3)] * 2)
+        assert not any(name.startswith("process") for name in running() - before), "threads are enough"
         pids = set(engine.map(kernels.process, list(range(20))))
-        assert pids.isdisjoint({me.pid})
-    assert (me.children(recursive=True), threading.active_count()) == (children, before)
-    psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=60)
-    assert not any(psutil.pid_exists(pid) for pid in pids)
+        assert os.getpid() not in pids
+        assert running() > before
+        workers = running_engines.processes(pids)
+        assert workers
+    assert running() == before
+    assert_gone(workers)
+
+
+def test_small_work_is_not_divided() -> None:
+    assert [len(slices(count, 4)) for count in (0, 1, 1000, 1001, 2500, 10**6)] == [0, 1, 1, 2, 3, 4]
+    assert [at.indices(10) for at in slices(10, 3, least=1)] == [(0, 4, 1), (4, 8, 1), (8, 10, 1)]
 
 
 def test_auto_tells_kernels_apart() -> None:
@@ -220,6 +243,8 @@ ORPHANS = """
 import sys
 from federatedml.compute.processes import Processes
 from tests import compute_kernels as kernels
+from tests import running_engines
+from tests.running_engines import assert_gone, running
 engine = Processes(2)
 print(*set(engine.map(kernels.process, list(range(20)))), flush=True)
 engine.map(kernels.sleeps, [600, 600])
@@ -239,9 +264,16 @@ def test_workers_end_with_a_process_that_is_killed() -> None:
     starter.kill()
     starter.wait()
     starter.stdout.close()
-    _, alive = psutil.wait_procs([nursery, *workers], timeout=60)
-    with contextlib.suppress(psutil.NoSuchProcess):
-        assert all(process.status() == psutil.STATUS_ZOMBIE for process in alive)
+    assert_gone([nursery, *workers])
+
+
+def test_an_interrupt_of_the_group_is_the_starters_business() -> None:
+    with compute_engine(EngineName.PROCESSES, 2) as engine:
+        worker = psutil.Process(engine.map(kernels.process, [1])[0])
+        for process in (worker, worker.parent()):
+            assert process is not None
+            process.send_signal(signal.SIGINT)
+        assert engine.map(kernels.scaled, [1, 2]) == [2, 4]
 
 
 def test_threads_pass_errors_and_give_up_what_waits() -> None:

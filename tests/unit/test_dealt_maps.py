@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from federatedml.crypto.candidates import BinTable
+from federatedml.compute.engine import Serial
+from federatedml.crypto.candidates import BinTable, Candidates
 from federatedml.crypto.codec import Codec
 from federatedml.crypto.dealt.columns import Columns
 from federatedml.crypto.dealt.deal import STRIPE, Deal
 from federatedml.crypto.dealt.dealer import MapDealer
-from federatedml.crypto.dealt.holder import DealtHolder, DealtMap
+from federatedml.crypto.dealt.holder import DealtHolder
 from federatedml.crypto.dealt.kernels import product
+from federatedml.crypto.dealt.maps import DealtMap
 from federatedml.crypto.dealt.matrices import Numbers, Splits
 from federatedml.crypto.dealt.messages import Block, pack, unpack
 from federatedml.crypto.dealt.owner import DealtAsker, DealtOwner
+from federatedml.crypto.dealt.splits import SplitMap
 from federatedml.crypto.dealt.words import WordRing, encode
 from federatedml.crypto.stream import Stream
 from federatedml.crypto.vector import Reply, Sealed
@@ -63,7 +69,7 @@ def attached(plan: DealtMap, count: int) -> tuple[DealtAsker, MapDealer]:
     return asker, ready(plan, asker)
 
 
-def splits(count: int, rows: int = ROWS) -> tuple[DealtMap, DealtAsker, MapDealer]:
+def splits(count: int, rows: int = ROWS) -> tuple[SplitMap, DealtAsker, MapDealer]:
     plan = DealtHolder(HOLDER, count).plan_splits(table(rows))
     return plan, *attached(plan, count)
 
@@ -85,6 +91,38 @@ def test_sums_of_candidates_come_out_at_the_owner() -> None:
         sealed = Sealed.from_bytes(asker.seal(values).to_bytes())
         found = asker.open(Reply.from_bytes(plan.apply(sealed).reveal().to_bytes()))
         np.testing.assert_allclose(found, table().candidate_sums(values), atol=1e-3)
+
+
+class Three(Serial):
+    """Three workers' parts, one after the other."""
+
+    workers = 3
+
+
+def test_the_number_of_workers_changes_nothing() -> None:
+    sent = []
+    for compute in (Serial(), Three()):
+        plan = DealtHolder(HOLDER, 2, compute=compute).plan_splits(table())
+        plan.deal = replace(plan.deal, name=b"one for both run")
+        asker = DealtOwner(OWNER, compute).attach(plan.inputs, plan.outputs, 2, plan.setup_message())
+        ready(plan, asker)
+        result = plan.apply(asker.seal(vectors(2)))
+        sent.append((result.reveal().body, asker.open(result.reveal()).tolist()))
+    assert sent[0] == sent[1]
+
+
+def test_the_masked_matrix_is_never_held_as_a_whole() -> None:
+    bins = BinTable.of(np.zeros((20, 8 * STRIPE), np.uint8), [9] * 20)
+    plan = DealtHolder(HOLDER, 1).plan_splits(bins)
+    asker = DealtOwner(OWNER).attach(plan.inputs, plan.outputs, 1, plan.setup_message())
+    tracemalloc.start()
+    ready(plan, asker)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    whole = 4 * plan.inputs * plan.outputs
+    block = whole // plan.deal.blocks
+    assert plan.deal.blocks == 8
+    assert peak < 4.5 * block  # copies of one block, on its way from its words to those of the other side
 
 
 @settings(max_examples=30, deadline=None)
@@ -160,8 +198,8 @@ def test_results_that_stay_shared_add_up() -> None:
 def test_a_lifted_share_goes_to_the_shuffle_only() -> None:
     plan, asker, _ = splits(1)
     reply, _ = plan.apply(asker.seal(vectors(1))).share()
-    asker.lift()
-    for use in (asker.lift, asker.tell, lambda: asker.share(reply)):
+    asker.lift(len(table().candidates))
+    for use in (lambda: asker.lift(3), asker.tell, lambda: asker.share(reply)):
         with pytest.raises(ProtocolError, match="FED-717"):
             use()
 
@@ -174,9 +212,9 @@ def test_shuffled_outputs_come_in_the_holders_order() -> None:
         columns = range(3 * tree, 3 * tree + 3)
         for side in (plan, asker):
             side.start(columns.start)
-        shuffle = plan.shuffle(dealer.shuffle(columns, tree), columns, tree)
+        shuffle = plan.shuffle(dealer.shuffle(table().candidates, columns, tree), columns, tree)
         for part in (values[:, :1], values[:, 1:])[: 2 - tree]:
-            sealed, lifted = asker.seal(part), asker.lift()
+            sealed, lifted = asker.seal(part), asker.lift(len(table().candidates))
             found = asker.open(shuffle.reveal(plan.apply(sealed), lifted))
             np.testing.assert_allclose(found, table().candidate_sums(part)[shuffle.order, 0], atol=1e-3)
         orders.append(shuffle.order.tolist())
@@ -184,12 +222,30 @@ def test_shuffled_outputs_come_in_the_holders_order() -> None:
     assert orders[0] != orders[1]
 
 
+def test_missing_values_go_both_ways_behind_the_shuffle() -> None:
+    bins = BinTable.of(table().bins, table().counts, [True, False, False, True])
+    plan = DealtHolder(HOLDER, 2).plan_splits(bins)
+    asker, dealer = attached(plan, 2)
+    columns, told = range(2), len(bins.candidates)
+    assert told == len(table().candidates) + 3 + 5
+    shuffle = plan.shuffle(dealer.shuffle(bins.candidates, columns, 0), columns, 0)
+    sealed, lifted = asker.seal(vectors(2)), asker.lift(told)
+    found = asker.open(shuffle.reveal(plan.apply(sealed), lifted))
+    np.testing.assert_allclose(found, bins.candidate_sums(vectors(2))[shuffle.order], atol=1e-3)
+
+
+def test_a_dealer_is_told_the_candidates_of_the_map() -> None:
+    _, _, dealer = splits(1)
+    with pytest.raises(ProtocolError, match="FED-711"):
+        dealer.shuffle(Candidates.of([3, 3]), range(1), 0)
+
+
 def test_an_order_is_for_the_columns_of_one_tree() -> None:
     plan, asker, dealer = splits(3)
-    shuffle = plan.shuffle(dealer.shuffle(range(2), 0), range(2), 0)
+    shuffle = plan.shuffle(dealer.shuffle(table().candidates, range(2), 0), range(2), 0)
     for side in (plan, asker):
         side.start(1)
-    sealed, lifted = asker.seal(vectors(2)), asker.lift()
+    sealed, lifted = asker.seal(vectors(2)), asker.lift(len(table().candidates))
     with pytest.raises(ProtocolError, match="FED-714"):
         shuffle.reveal(plan.apply(sealed), lifted)
 
@@ -291,7 +347,7 @@ class TestWhatMasksMustNotDo:
         ready(plan, asker)
         plan.apply(asker.seal(vectors(3)))
         later = DealtHolder(HOLDER, 4, ledger=holders)
-        again = later.plan(Splits(table(), WordRing()), plan.kept())
+        again = later.plan_splits(table(), plan.kept())
         asker = DealtOwner(OWNER, ledger=owners).attach(again.inputs, again.outputs, 4, again.setup_message())
         ready(again, asker)
         result = again.apply(asker.seal(vectors(1)))
@@ -299,7 +355,7 @@ class TestWhatMasksMustNotDo:
         np.testing.assert_allclose(asker.open(result.reveal()), table().candidate_sums(vectors(1))[:, 0], atol=1e-3)
         other = BinTable.of(np.roll(table().bins, 1, axis=1), table().counts)
         with pytest.raises(ProtocolError, match="FED-716"):
-            later.plan(Splits(other, WordRing()), plan.kept())
+            later.plan_splits(other, plan.kept())
 
     def test_a_dealer_on_the_wire_would_read_everything(self) -> None:
         """Why the messages between holder and owner are encrypted end to end against the dealer."""

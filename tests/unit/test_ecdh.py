@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from federatedml.compute.engine import SERIAL
 from federatedml.crypto.byte_rows import all_different, equal_pairs
-from federatedml.crypto.ecdh import PRIME, Blinding, Points, checked, hash_to_curve, normalised
+from federatedml.crypto.ecdh import PRIME, Blinding, Points, checked, hash_to_curve
+from federatedml.crypto.id_column import normalised
 from federatedml.errors import ProtocolError
 
 # RFC 9380, appendix J.4.2: curve25519_XMD:SHA-512_ELL2_NU_, message -> Q.x
@@ -146,7 +147,7 @@ class Crew:
     hold = SERIAL.hold
 
 
-@pytest.mark.parametrize(("count", "parts"), [(1, 1), (2, 2), (3, 3), (10, 3)])
+@pytest.mark.parametrize(("count", "parts"), [(1, 1), (1000, 1), (1001, 2), (2100, 3)])
 def test_the_work_is_divided_among_the_workers_and_joined_in_order(
     monkeypatch: pytest.MonkeyPatch, count: int, parts: int
 ) -> None:

@@ -110,6 +110,15 @@ def test_messages_are_those_of_the_protocol_and_no_others(tmp_path: Path) -> Non
     }
 
 
+def test_values_have_no_say_in_batches_or_lengths(tmp_path: Path) -> None:
+    """Keys, order and sizes of all messages follow from ids and shapes."""
+    seen = []
+    for seed in (1, 2):
+        run = training(encrypted(), tables(PAIR, seed=seed)).run(tmp_path / str(seed))
+        seen.append(sorted((str(m.key), m.size) for m in run.sent))
+    assert seen[0] == seen[1]
+
+
 def test_a_resumed_training_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
     the_case = training(encrypted(optimizer="adam", max_iter=3))
     undisturbed = the_case.run(tmp_path / "undisturbed")

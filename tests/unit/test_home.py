@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,13 @@ def test_a_party_chooses_its_engine(tmp_path: Path) -> None:
         assert isinstance(found, Cluster)
         assert (found.address, found.workers) == ("tls://a.b:1", 9)
         assert found.tls == Tls(f"{tmp_path}/dask/ca.pem", f"{tmp_path}/dask/party.pem", "/etc/dask.key")
+
+
+def test_a_cluster_needs_what_talks_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    party = home(tmp_path, compute={"engine": "dask", "address": "tcp://127.0.0.1:1"})
+    with pytest.raises(PolicyError, match=r"FED-755.*airfed\[dask\]"), party.compute():
+        pass
 
 
 def test_a_folder_without_configuration_is_no_home(tmp_path: Path) -> None:

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from federatedml.component import Inputs
 from federatedml.components import intersection, intersection_ecdh
 from federatedml.components.intersection import GUEST_SIZE, HOST_SIZE, INTERSECTION
 from federatedml.components.intersection_ecdh import BLINDED_TWICE, GUEST_IDS, HOST_IDS, MATCHES, POSITIONS
 from federatedml.components.intersection_params import IntersectParams
+from federatedml.crypto.id_column import normalised
 from federatedml.data.table import Table, aligned
-from federatedml.errors import DataError, DslError, FedError, ProtocolError
+from federatedml.errors import DataError, FedError, ProtocolError
 from federatedml.federation.local import LocalNetwork, StepResult
 from federatedml.federation.party import Member
 from tests.conformance import Case, chart, conforms
@@ -70,12 +70,27 @@ def test_both_parties_get_their_rows_of_the_common_ids_in_one_order(tmp_path: Pa
     assert [view.metric_type for view in result.outputs[HOST].views] == ["INTERSECTION"]
 
 
-@given(*[st.lists(st.text(max_size=3), max_size=12, unique=True) for _ in range(2)])
-@settings(max_examples=25, deadline=None)
-def test_any_two_sets_meet_in_their_intersection(tmp_path_factory: Any, ours: list[str], theirs: list[str]) -> None:
-    normal = [{intersection.normalised(i) for i in ids} for ids in (ours, theirs)]
+SETS = st.lists(st.text(max_size=3), max_size=12, unique=True)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        {},
+        {"run_cache": True},
+        {"intersect_method": "raw"},
+        {"intersect_method": "rsa", "rsa_params": {"key_length": 1024}},
+    ],
+    ids=["auto", "cached", "raw", "rsa"],
+)
+@given(ours=SETS, theirs=SETS)
+@settings(max_examples=15, deadline=None)
+def test_any_two_sets_meet_in_their_intersection(
+    tmp_path_factory: Any, method: dict[str, Any], ours: list[str], theirs: list[str]
+) -> None:
+    normal = [{normalised(i) for i in ids} for ids in (ours, theirs)]
     expected = sorted(normal[0] & normal[1])
-    step = case({GUEST: ours, HOST: theirs})
+    step = case({GUEST: ours, HOST: theirs}, IntersectParams.model_validate({"min_intersection": 1, **method}))
     if [len(ids) for ids in normal] != [len(ours), len(theirs)] or not expected:
         with pytest.raises(DataError, match=r"FED-24[01]"):
             step.run(tmp_path_factory.mktemp("step"))
@@ -214,6 +229,27 @@ def test_positions_of_a_hostile_guest_are_refused(
         case({GUEST: ["a", "b"], HOST: ["a", "b"]}).run(tmp_path)
 
 
+@pytest.mark.parametrize("claim", [[[9], [9]], [[9], [9], [1]]], ids=["twice over chunks", "more than it said"])
+def test_a_guest_gets_no_answers_beyond_its_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claim: list[list[int]]
+) -> None:
+    """T14: the host multiplies as many different points as the guest said that it has, each once."""
+    monkeypatch.setattr(intersection_ecdh, "CHUNK_IDS", 1)
+    answered = []
+
+    def greedy(p: Any, box: Any, inputs: Inputs) -> None:
+        box.send(GUEST_SIZE, np.array([2], "<u8"))
+        box.recv(HOST_SIZE)
+        for number, chunk in enumerate(claim):
+            box.send(GUEST_IDS, np.array([point(u) for u in chunk], np.uint8), number)
+        answered.append(box.recv(BLINDED_TWICE))
+
+    monkeypatch.setitem(INTERSECTION.roles, GUEST.role, greedy)
+    with pytest.raises(ProtocolError, match=r"FED-370.*twice"):
+        case({GUEST: ["a"], HOST: ["a", "b"]}).run(tmp_path)
+    assert not answered
+
+
 def test_a_host_that_returns_another_number_of_points_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,92 +273,6 @@ def test_more_ids_than_fit_are_refused_before_anything_is_sent(tmp_path: Path, m
     with pytest.raises(FedError, match=r"FED-242.*4 ids, at most 3"):
         network.run(large.component, large.params, large.inputs)
     assert not network.sent
-
-
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        ({"intersect_method": "iterative"}, "'auto', 'ecdh'"),
-        ({"sync_intersect_ids": False}, "align"),
-        ({"join_method": "left_join"}, "'inner_join'"),
-        ({"allow_info_share": True}, "False"),
-        ({"is_send_intersect_ids": False}, "align"),
-        ({"is_get_intersect_ids": False}, "align"),
-        ({"min_intersection": 0}, "greater than or equal to 1"),
-        ({"run_preprocess": True}, "False"),
-        ({"run_caches": True}, "Extra inputs"),
-    ],
-)
-def test_what_is_not_offered_is_refused_by_name(given: dict, words: str) -> None:
-    with pytest.raises(ValidationError, match=words) as caught:
-        IntersectParams.model_validate(given)
-    assert next(iter(given)) in str(caught.value)
-
-
-def test_fates_parameters_are_accepted() -> None:
-    v1_0 = (
-        '{"intersect_method": "auto", "random_bit": 128, "join_role": "host", "with_encode": true,'
-        ' "encode_params": {"salt": "s", "encode_method": "md5", "base64": true}, "only_output_key": false}'
-    )
-    v1_11 = (
-        '{"intersect_method": "dh", "sync_intersect_ids": true, "join_method": "inner_join", "run_preprocess": false,'
-        ' "allow_info_share": false, "cardinality_only": false, "sync_cardinality": true, "cardinality_method": "rsa",'
-        ' "rsa_params": {"hash_method": "sha256", "final_hash_method": "sha256", "split_calculation": true,'
-        ' "random_base_fraction": 0.5, "key_length": 2048, "random_bit": 128, "salt": ""},'
-        ' "raw_params": {"use_hash": true, "hash_method": "sha224", "salt": "12345", "join_role": "guest"},'
-        ' "dh_params": {"salt": "1", "key_length": 1024}, "ecdh_params": {"salt": "1", "curve": "curve25519"},'
-        ' "repeated_id_process": false, "with_sample_id": false}'
-    )
-    for conf in (v1_0, v1_11):
-        p = IntersectParams.model_validate_json(conf)
-        assert IntersectParams.model_validate_json(p.model_dump_json()) == p
-    assert p.raw_hash == ("sha224", "12345")
-
-
-def test_auto_is_ecdh_with_several_hosts_and_open_until_the_sizes_are_known_with_one() -> None:
-    p = IntersectParams()
-    two, three = dict.fromkeys((GUEST, HOST), p), dict.fromkeys((GUEST, HOST, OTHER_HOST), p)
-    assert {one.intersect_method for one in INTERSECTION.settle(two).values()} == {"auto"}
-    assert {one.intersect_method for one in INTERSECTION.settle(three).values()} == {"ecdh"}
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"intersect_method": "rsa"},
-        {"cardinality_only": True},
-        {"intersect_method": "raw", "join_role": "host"},
-        {"intersect_method": "raw", "encode_params": {"salt": "s"}},
-        {"intersect_method": "rsa", "rsa_params": {"key_length": 1024}},
-    ],
-)
-def test_parties_must_agree_on_how_they_intersect(other: dict[str, Any]) -> None:
-    method = {"intersect_method": other.get("intersect_method", "auto")}
-    common = IntersectParams.model_validate(method if len(other) > 1 else {})
-    with pytest.raises(DslError, match=r"FED-746.*differ between parties"):
-        INTERSECTION.settle({GUEST: common, HOST: IntersectParams.model_validate(other)})
-    INTERSECTION.settle({GUEST: common, HOST: common.model_copy(update={"min_intersection": 99, "random_bit": 256})})
-
-
-@pytest.mark.parametrize(
-    ("p", "told"),
-    [
-        ({"intersect_method": "ecdh"}, "ecdh_"),
-        ({"intersect_method": "kkrt"}, "kkrt_"),
-        ({"intersect_method": "dh"}, "ecdh_"),
-        ({"intersect_method": "rsa"}, "rsa_"),
-        ({"intersect_method": "raw"}, "raw_host"),
-        ({"intersect_method": "raw", "join_role": "host"}, "raw_guest"),
-    ],
-)
-def test_only_the_messages_of_the_chosen_method_are_disclosed(p: dict[str, Any], told: str) -> None:
-    running = INTERSECTION.variant(INTERSECTION, IntersectParams.model_validate(p))
-    names = set(running.topic_table())
-    assert names >= {"guest_size", "host_size", "common"}
-    methods = {name.split("_")[0] for name in names} - {"guest", "host", "common"}
-    assert methods == {told.split("_")[0]}
-    assert any(name.startswith(told) for name in names)
-    assert set(INTERSECTION.topic_table()) > names
 
 
 def test_counting_tells_no_id(tmp_path: Path) -> None:
@@ -369,6 +319,13 @@ def test_auto_discloses_what_it_may_choose_and_takes_kkrt_for_many_ids_of_one_ho
     assert {message.key.topic.split("_")[0] for message in result.sent} == {"guest", "host", "kkrt"}
     found = tables(result)
     assert list(found[GUEST].ids) == list(found[HOST].ids) == sorted(set(ids[GUEST]) & set(ids[HOST]))
+
+
+def test_kkrt_with_several_hosts_on_request(tmp_path: Path) -> None:
+    ids = {GUEST: list("abcdefg"), HOST: list("gfedx"), OTHER_HOST: list("cdegy")}
+    found = tables(case(ids, ONE.model_copy(update={"intersect_method": "kkrt"})).run(tmp_path))
+    assert list(found[GUEST].ids) == list("deg")
+    assert aligned(list(found.values()))
 
 
 def test_component_conforms(tmp_path: Path) -> None:

@@ -65,11 +65,12 @@ def hostile(role: Any, monkeypatch: pytest.MonkeyPatch, topic: Any, value: np.nd
         (HOST.role, TAGS, np.zeros((2, 16), np.uint8)),
         (GUEST.role, BLINDED, np.zeros((2, 128), np.uint8)),
         (GUEST.role, BLINDED, np.ones((1, 128), np.uint8)),
+        (GUEST.role, BLINDED, np.ones((3, 128), np.uint8)),
         (HOST.role, intersection_rsa.KEY, np.zeros(128, np.uint8)),
         (GUEST.role, intersection_rsa.MATCHES, np.array([0, 0], "<u4")),
         (GUEST.role, intersection_rsa.MATCHES, np.array([2], "<u4")),
     ],
-    ids=["fewer tags", "short tags", "equal tags", "zeros", "fewer ids", "no modulus", "twice", "outside"],
+    ids=["fewer tags", "short tags", "equal tags", "zeros", "fewer ids", "more ids", "no modulus", "twice", "outside"],
 )
 def test_what_a_hostile_peer_sends_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, role: Any, topic: Any, value: np.ndarray

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from federatedml.crypto.psi import base_ot
 from federatedml.crypto.psi.buckets import Buckets
+from federatedml.crypto.psi.cuckoo import placed
 from federatedml.crypto.psi.keyed import Keyed
 from federatedml.crypto.psi.oprf import Guest, Host, Query
 from federatedml.crypto.psi.sizes import Sizes, capacity
@@ -19,7 +21,7 @@ CONTEXT = b"an attempt"
 
 
 def digests(names: range) -> np.ndarray:
-    return column(f"u{i}" for i in names).digests
+    return column(f"u{i}" for i in names).digests()
 
 
 def transferred(words: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -51,6 +53,18 @@ def test_values_are_equal_exactly_for_common_ids(keys: tuple) -> None:
             if v.tobytes() in of
         }
         assert found == {(name, name) for name in set(mine) & set(theirs)}
+
+
+def test_the_host_uses_the_hash_functions_that_the_guest_took(keys: tuple) -> None:
+    """340 ids in 384 bins need several tries."""
+    both, choices, chosen = keys
+    sizes, mine = replace(Sizes.of(340, 340), bins=128), digests(range(340))
+    seeds = (bytes([i]) * 32 for i in range(256))
+    seed = next(seed for seed in seeds if placed(Keyed(seed), mine, 0, 128)[0] > 0)
+    query = Guest(sizes, Keyed(seed), both).query(0, mine)
+    values, _ = Host(sizes, Keyed(seed), choices, chosen).values(0, mine, query.turn, query.matrix)
+    assert query.turn > 0
+    assert {v.tobytes() for v in query.values} <= {v.tobytes() for row in values for v in row}
 
 
 def test_values_without_the_guests_keys_match_nothing(keys: tuple) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -55,3 +56,41 @@ def test_batches_that_do_not_fit_a_message_are_refused_before_anything_is_sent()
         planned(params(batch_size=-1), rows, 3, columns)
     plan = planned(params(batch_size=2**17), rows, 3, columns)
     assert 8 * plan.batches[0] * columns + ENVELOPE <= FEATURES.max_bytes
+
+
+@pytest.mark.parametrize(
+    ("given", "half"),
+    [
+        ({"max_iter": 100}, 64),
+        ({"max_iter": 101}, 128),
+        ({"learning_rate": 1.0}, 128),
+        ({"optimizer": "nesterov_momentum_sgd"}, 128),
+        ({"optimizer": "adam"}, 128),
+        ({"penalty": "L2"}, 64),
+    ],
+)
+def test_training_that_may_go_far_takes_the_wide_series(given: dict[str, Any], half: int) -> None:
+    assert planned(params(**given), 1000, 3, 3).encoding.series.half == half
+
+
+@pytest.mark.parametrize(
+    ("given", "rows", "columns", "sizes"),
+    [
+        ({"batch_size": 40}, 130, 4, (40, 40, 50)),
+        ({"batch_size": 40}, 120, 4, (40, 40, 40)),
+        ({"batch_size": -1}, 130, 13, (130,)),
+    ],
+)
+def test_opened_gradients_need_ten_rows_per_column_of_every_batch(
+    given: dict[str, Any], rows: int, columns: int, sizes: tuple[int, ...]
+) -> None:
+    p = params(optimizer="rmsprop", **given)
+    assert planned(p, rows, 3, columns).batches == sizes
+    with pytest.raises(DataError, match=r"FED-725.*batch_rows_per_column"):
+        planned(p, rows, 3, columns + 1)
+    planned(params(**given), rows, 3, columns + 1)  # gradients that stay shared do not
+
+
+def test_a_rate_that_decays_below_the_numbers_is_refused() -> None:
+    with pytest.raises(DataError, match="FED-250"):
+        planned(params(decay=1000.0, decay_sqrt=False, max_iter=100), 10_000, 3, 3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gmpy2
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from federatedml.crypto.codec import Codec
 from federatedml.crypto.paillier.evaluator import Evaluator, evaluator, owner_evaluator
 from federatedml.crypto.paillier.histogram import Rows, Sums, group_sums, groups
 from federatedml.crypto.paillier.keys import generate
+from federatedml.crypto.paillier.montgomery import Modulus
 from federatedml.crypto.paillier.opening import Allowance, Opener
 from federatedml.crypto.paillier.packing import Packing
 from federatedml.crypto.paillier.slots import apart
@@ -37,7 +40,7 @@ def table(counts: tuple[int, ...] = (4, 2, 1, 7), rows: int = ROWS) -> BinTable:
     rng = np.random.default_rng(3)
     bins = np.stack([rng.integers(0, c, rows) for c in counts])
     bins[-1, : rows * 3 // 4] = 5  # most rows in one bin
-    return BinTable.of(bins.astype(np.uint8), counts)
+    return BinTable.of(bins.astype(np.uint8), counts, [False, False, False, True])
 
 
 def values(columns: int, rows: int = ROWS) -> np.ndarray:
@@ -52,7 +55,7 @@ def opened(packing: Packing, reply: Reply, count: int) -> np.ndarray:
 
 def at_host(host: Evaluator, packing: Packing, rows: np.ndarray, bins: BinTable) -> Rows:
     sealed = Sealed.from_bytes(packing.encrypt(GUEST, rows).seal().to_bytes())
-    return host.plan_histogram(bins.bins, bins.counts).rows(packing.receive(host, sealed), packing)
+    return host.plan_splits(bins).rows(packing.receive(host, sealed), packing)
 
 
 @pytest.mark.parametrize("columns", [1, 2, 6])
@@ -63,8 +66,8 @@ def test_sums_per_bin_and_per_candidate(columns: int) -> None:
     sums = rows.sums()
     np.testing.assert_array_equal(opened(packing, sums.reveal(), bins.cells), bins.flat(bins.sums(v)))
     candidates = sums.candidates()
-    assert len(candidates) == bins.candidates
-    np.testing.assert_array_equal(opened(packing, candidates.reveal(), bins.candidates), bins.cumulated(bins.sums(v)))
+    assert len(candidates) == len(bins.candidates)
+    np.testing.assert_array_equal(opened(packing, candidates.reveal(), len(candidates)), bins.candidate_sums(v))
     rows.close()
 
 
@@ -75,9 +78,9 @@ def test_sums_of_a_node_its_sibling_and_a_permutation() -> None:
     left = np.flatnonzero(np.arange(ROWS) % 3 == 0)
     right = np.setdiff1d(np.arange(ROWS), left)
     parent, child = rows.sums(), rows.sums(left)
-    order = np.random.default_rng(1).permutation(bins.candidates)
+    order = np.random.default_rng(1).permutation(len(bins.candidates))
     sibling = parent.minus(child).candidates().take(order)
-    expected = BinTable.of(bins.bins[:, right], bins.counts).candidate_sums(v[right])[order]
+    expected = BinTable(bins.bins[:, right], bins.candidates).candidate_sums(v[right])[order]
     np.testing.assert_array_equal(opened(packing, sibling.reveal(), len(order)), expected)
 
 
@@ -118,8 +121,10 @@ def test_joint_tables_and_differences_change_nothing(data: st.DataObject) -> Non
         [_product([f for f, b in zip(factors, column, strict=True) if b == k], modulus) for k in range(count)]
         for column, count in zip(bins, counts, strict=True)
     ]
-    assert group_sums(factors, bins, counts, modulus, None) == expected
-    assert group_sums(factors, bins, counts, modulus, total) == expected
+    m = Modulus(modulus)
+    numbers, known = m.entered(m.plain(factors)), m.entered(m.plain([total]))
+    for given_ in (None, known):
+        assert [m.left(cells) for cells in group_sums(numbers, bins, counts, m, given_)] == expected
 
 
 def _product(factors: list[mpz], modulus: mpz) -> mpz:
@@ -127,22 +132,6 @@ def _product(factors: list[mpz], modulus: mpz) -> mpz:
     for f in factors:
         product = product * f % modulus
     return product
-
-
-class Counted:
-    """Stands for a ciphertext and counts products."""
-
-    products = 0
-
-    def __init__(self, value: int = 1) -> None:
-        self.value = value
-
-    def __mul__(self, other: Counted) -> Counted:
-        Counted.products += 1
-        return Counted(self.value * other.value)
-
-    def __mod__(self, modulus: int) -> Counted:
-        return Counted(self.value % modulus)
 
 
 def test_few_bins_and_many_rows_share_a_table() -> None:
@@ -161,16 +150,23 @@ def test_every_feature_is_in_one_table(counts: list[int], rows: int) -> None:
     assert all(found)
 
 
-def test_one_product_for_each_row_at_most() -> None:
+def test_one_product_for_each_row_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     """An update of a row's whole (g, h) is one product, whatever the number of its values."""
-    rng, rows = np.random.default_rng(1), 4000
-    bins = rng.integers(0, 32, (1, rows)).astype(np.uint16)
-    Counted.products = 0
-    group_sums([Counted() for _ in range(rows)], bins, [32], 97, None)
-    assert Counted.products <= rows
-    Counted.products = 0
-    group_sums([Counted() for _ in range(rows)], bins[[0, 0]] % 8, [8, 8], 97, None)
-    assert Counted.products <= rows + 2 * 64
+    rng, rows, m, products = np.random.default_rng(1), 4000, Modulus(mpz(97)), list[int]()
+    gathered = Modulus.gathered
+
+    def counting(m: Modulus, numbers: Any, at: Any, size: int) -> Any:
+        products.append(int(np.count_nonzero(at >= 0)))
+        return gathered(m, numbers, at, size)
+
+    monkeypatch.setattr(Modulus, "gathered", counting)
+    bins, numbers = rng.integers(0, 32, (1, rows)).astype(np.uint16), m.entered(m.plain([mpz(5)] * rows))
+    group_sums(numbers, bins, [32], m, None)
+    assert products == [rows, 32]
+    products.clear()
+    group_sums(numbers, bins[[0, 0]] % 8, [8, 8], m, None)
+    assert products[0] == rows
+    assert sum(products[1:]) <= 2 * 64
 
 
 class TestPacking:
@@ -238,7 +234,7 @@ class TestAGuestThatEncryptsPowersOfTwo:
         n, n2 = KEY.public.n, KEY.public.n2
         chosen = [mpz(1 + n * (mpz(1) << (self.packing.bits + i))) % n2 for i in range(ROWS)]
         sealed = Encrypted(KEY.public, GUEST.noise, chosen, 40, 1).seal()
-        plan = HOST.plan_histogram(self.bins.bins, self.bins.counts)
+        plan = HOST.plan_splits(self.bins)
         return plan.rows(self.packing.receive(HOST, sealed), self.packing).sums().candidates()
 
     def right(self, ciphertext: mpz) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -133,6 +134,20 @@ def test_the_disclosure_is_the_components_own() -> None:
     told = disclosure(spec())
     parts = {name: registry()[module] for name, module in modules.items()}
     assert told == {name: part.variant(part, part.defaults()).disclosure() for name, part in parts.items()}
+
+
+def test_a_plan_tells_of_the_chosen_method_only_and_of_budgets() -> None:
+    def ask(method: str) -> Any:
+        return lambda conf: conf["algorithm_parameters"].update(intersection_0={"intersect_method": method})
+
+    for method, others in (("rsa", ("ecdh_", "raw_", "kkrt_")), ("auto", ("raw_", "rsa_", "cached_"))):
+        made = spec(conf_edit=ask(method))
+        names = [each["topic"] for each in plan_json(made)["disclosure"]["intersection_0"]["topics"]]
+        assert not [name for name in names if name.startswith(others)]
+        assert "hashed ids" not in plan_text(made)
+    assert plan_json(made)["budgets"]["intersection_0"] == ["psi_ids"]
+    assert "intersection_0: psi_ids" in plan_text(made)
+    assert "hashed ids" in plan_text(spec(conf_edit=ask("raw")))
 
 
 def test_the_plan_tells_of_the_chosen_protocol_only() -> None:

@@ -73,6 +73,11 @@ def test_the_default_allows_the_configured_peers_only(tmp_path: Path, catalogue:
             {"protocol": "paillier", "batch_rows_per_column": 5.0},
             "policy floors.batch_rows_per_column: lr_0 has batch_rows_per_column 5, at least 10",
         ),
+        (
+            {},
+            {"protocol": "shared", "optimizer": "adam", "batch_size": 19},
+            "policy floors.batch_rows_per_column: lr_0 has batch_size 19",
+        ),
         ({}, {"batch_size": 19}, "policy floors.batch_rows_per_column: lr_0 has batch_size 19, at least 10 x 2"),
     ],
 )
@@ -222,3 +227,13 @@ def test_an_error_in_the_file_does_not_tell_what_is_in_it(tmp_path: Path, text: 
 def test_no_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match="airfed party init"):
         load_policy(tmp_path / "policy.yaml")
+
+
+def test_public_data_may_tell_any_number_of_equations(tmp_path: Path) -> None:
+    found = {}
+    for public in (False, True):
+        path = tmp_path / f"{public}.yaml"
+        path.write_text(default_policy("9999", ["10000"], public_data=public))
+        found[public] = load_policy(path)
+    assert (found[False].budgets.equations.lifted, found[True].budgets.equations.lifted) == (False, True)
+    assert found[False].budgets.psi_ids == found[True].budgets.psi_ids

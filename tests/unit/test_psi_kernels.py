@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,7 +27,7 @@ SEED = bytes(range(32))
 
 
 def made_up(count: int) -> np.ndarray:
-    return column(f"u{i}" for i in range(count)).digests
+    return column(f"u{i}" for i in range(count)).digests()
 
 
 @given(st.lists(st.tuples(st.binary(max_size=64), st.binary(min_size=8, max_size=8)), min_size=1, max_size=300))
@@ -96,6 +98,23 @@ def test_functions_of_buckets_and_turns_are_different() -> None:
     seen = [keyed.bins(digests, bucket, turn, 2**20).tobytes() for bucket in range(3) for turn in range(3)]
     assert len(set(seen)) == 9
     assert Keyed(bytes(32)).bins(digests, 0, 0, 2**20).tobytes() != seen[0]
+
+
+def test_code_words_are_aes_of_digest_index_and_counter() -> None:
+    digests = made_up(5)
+    key = hmac.digest(SEED, b"airfed-V01-psi code", "sha256")[:16]
+    cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305 - single blocks
+    found = Keyed(SEED).codes(digests, np.array([4 * 3 + 2, 0]))
+    for row, (item, index) in zip(found, [(3, 2), (0, 0)], strict=True):
+        blocks = (digests[item].tobytes()[:15] + bytes([4 * index + counter]) for counter in range(4))
+        assert row.tobytes() == b"".join(cipher.update(block) for block in blocks)
+
+
+def test_code_words_of_different_ids_and_indices_are_far_from_each_other() -> None:
+    codes = Keyed(secrets.token_bytes(32)).codes(made_up(100), np.arange(400)[np.arange(400) % 4 < 3])[:, :7]
+    bits = np.unpackbits(np.ascontiguousarray(codes).view(np.uint8), axis=1).astype(np.int64)
+    distances = bits @ (1 - bits).T + (1 - bits) @ bits.T
+    assert distances[~np.eye(300, dtype=bool)].min() >= 128
 
 
 def test_buckets_hold_every_id_once() -> None:

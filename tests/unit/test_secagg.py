@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federatedml.component import Component, Inputs, Outputs, Params
+from federatedml.compute.choice import EngineName, compute_engine
 from federatedml.compute.engine import SERIAL
-from federatedml.compute.threads import Threads
 from federatedml.crypto.ecdh import PRIME
 from federatedml.crypto.ring import Words
 from federatedml.crypto.secagg.aggregator import Sum
@@ -78,19 +78,22 @@ def test_the_sum_is_exact_for_all_values_within_the_bound(
         for (member, client), mine in zip(found.items(), given_values, strict=True)
     }
     exact = [sum(round(float(mine[at]) * 2**bits) for mine in given_values) for at in range(length)]
-    assert total(contributions).words().view(np.int64).tolist() == exact
+    assert total(contributions).total.view(np.int64).tolist() == exact
 
 
-def test_long_vectors_and_threads_give_the_same_words() -> None:
+@pytest.mark.parametrize("engine", [EngineName.THREADS, EngineName.PROCESSES])
+def test_long_vectors_give_the_same_words_on_every_engine(engine: EngineName) -> None:
     values = np.random.default_rng(1).normal(size=3 * BLOCK + 17)
-    fixed = FixedPoint.finest(100.0, 3)
-    found, threads = clients(THREE), Threads(3)
+    fixed, found = FixedPoint.finest(100.0, 3), clients(THREE)
     once = {member: client.mask(values, fixed, "x", 1, 0.25) for member, client in found.items()}
-    for member, client in found.items():
-        client._used.clear()
-        assert (client.mask(values, fixed, "x", 1, 0.25, threads) == once[member]).all()
-    threads.close()
-    assert np.abs(total(once).numbers(fixed) - 0.75 * values).max() < 3 * 2.0**-fixed.bits
+    with compute_engine(engine, workers=3) as compute:
+        for member, client in found.items():
+            client._used.clear()
+            assert (client.mask(values, fixed, "x", 1, 0.25, compute) == once[member]).all()
+        values[-1] = 500.0
+        with pytest.raises(DataError, match="FED-761"):
+            found[GUEST].mask(values, fixed, "x", 2, 0.25, compute)
+    assert np.abs(total(once).numbers(fixed)[:-1] - 0.75 * values[:-1]).max() < 3 * 2.0**-fixed.bits
 
 
 def test_a_contribution_looks_uniform_and_differs_in_every_round_topic_and_attempt() -> None:

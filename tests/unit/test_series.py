@@ -7,8 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from federatedml.crypto.encoding import MAX_ROWS, choose
+from federatedml.crypto.encoding import MAX_ROWS, MAX_SCALE, MEAN_SCALE, WEIGHTED_ROWS, choose
+from federatedml.crypto.ring import encode
 from federatedml.crypto.series import COS, SIN, TURN, series, waves
+from federatedml.crypto.series_kernels import encoded_waves, shares_by_numpy, shares_of
 from federatedml.crypto.stream import Stream
 from federatedml.errors import DataError
 
@@ -97,32 +99,56 @@ def test_coefficients_agree_with_library_functions() -> None:
     [(0.15, 569, 320, 30), (0.01, 30_000, 30_000, 100), (10.0, 20, 10, 300), (0.15, MAX_ROWS, 320, 3)],
 )
 def test_the_bits_of_an_encoding_fit(rate: float, rows: int, batch: int, epochs: int) -> None:
-    e = choose(rate, rows, batch, epochs)
+    e = choose(rate, rows, batch, epochs > 100 or rate >= 1)
     assert 64 - e.gradient_bits >= e.angle_bits  # weights still determine the angle
     assert e.angle_bits <= 53  # exact as a double
     assert 1 <= e.dropped_bits(rate / batch) <= 62
     assert rate / batch * 2.0**e.residual_bits >= 16
     biggest = 2 * e.series.even.sum() + e.series.half / 2
     assert rows * biggest * 2.0 ** (e.loss_bits + 20) < 2.0**63
+    assert rows * 2.0 ** (e.guard_bits + 20) < 2.0**63
+
+
+def test_the_bits_of_an_encoding_with_weights_of_rows_fit() -> None:
+    rows = WEIGHTED_ROWS
+    e = choose(0.15, rows, 320, False, weighted=True)
+    biggest = 2 * e.series.even.sum() + e.series.half / 2
+    assert rows * MEAN_SCALE * biggest * 2.0 ** (e.loss_bits + e.label_bits + 20) < 2.0**63
+    residual = 2.0 ** (e.factor_bits(0.15 / 320) + 20) * 0.15 / 320
+    assert residual * MAX_SCALE * 2.0**e.scale_bits < 2.0**62
+    assert e.loss_bits >= 4
+    with pytest.raises(DataError, match="1048577 rows"):
+        choose(0.15, rows + 1, 320, False, weighted=True)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("step", [0.15 / 320, 10.0, 1 / 3])
+def test_compiled_shares_are_the_same_bits_as_in_numpy(wide: bool, step: float) -> None:
+    """One party might compute otherwise than the other: a unit of difference would leave a random word."""
+    e, stream = choose(0.15, 500, 320, wide), Stream(bytes(32), b"kernels")
+    n, terms = 700, e.series.terms + 1
+    delta = stream.words("delta", 0, n) & np.uint64(2**e.angle_bits - 1)
+    delta[:4] = np.arange(4, dtype=np.uint64) << np.uint64(e.angle_bits - 2)
+    sine, cosine = stream.words("dealt", 0, 2 * terms * n).reshape(2, terms, n)
+    factors = e.factors(step, step)
+    pairs = zip(*(f(delta, e.turn, factors, sine, cosine) for f in (shares_of, shares_by_numpy)), strict=True)
+    assert all(np.array_equal(one, other) for one, other in pairs)
+    dealt = encode(waves(delta, e.angle_bits, e.doublings, terms - 1), 20)
+    assert np.array_equal(encoded_waves(delta, e.turn, 20), dealt)
 
 
 @pytest.mark.parametrize("power", [-20, -10, 0, 3])
 def test_factors_stay_below_their_bound_around_powers_of_two(power: int) -> None:
     """And without a logarithm, whose last digit differs between libraries: both parties must take the same bits."""
-    e, two = choose(0.15, 569, 320, 30), 2.0**power
+    e, two = choose(0.15, 569, 320, False), 2.0**power
     assert e.factor_bits(two) == e.factor_bits(math.nextafter(two, 0)) == 34 - power
     above = math.nextafter(two, 100)
     assert e.factor_bits(above) == 33 - power
     assert above * 2.0 ** e.factor_bits(above) <= 2.0**34
 
 
-def test_long_or_fast_training_takes_the_wide_series() -> None:
-    assert choose(0.15, 500, 100, 100).series.half == 64
-    assert choose(0.15, 500, 100, 101).series.half == choose(1.0, 500, 100, 3).series.half == 128
-
-
 def test_what_does_not_fit_is_refused() -> None:
-    with pytest.raises(DataError, match="1048577 rows"):
-        choose(0.15, MAX_ROWS + 1, 320, 3)
+    with pytest.raises(DataError, match="16777217 rows"):
+        choose(0.15, MAX_ROWS + 1, 320, False)
     with pytest.raises(DataError, match="learning_rate 1e-07 over batches of 320 rows"):
-        choose(1e-7, 1000, 320, 3)
+        choose(1e-7, 1000, 320, False)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import sys
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
 
 from airfed.demo_data import breast
@@ -27,6 +25,7 @@ from tests import compute_kernels as kernels
 from tests.members import ARBITER, GUEST, HOST
 from tests.pipeline_example import FOLDER
 from tests.pipeline_v2_example import FOLDER as V2
+from tests.running_engines import running
 
 DSL, CONF = FOLDER / "hetero_lr_dsl.json", FOLDER / "hetero_lr_conf.json"
 
@@ -114,12 +113,10 @@ def test_all_members_share_the_cores_once(tmp_path: Path) -> None:
 
 
 def test_a_simulation_that_needs_no_engine_starts_none(data: Path) -> None:
-    before, children = set(threading.enumerate()), psutil.Process().children(recursive=True)
-    started, dask = set[str](), "distributed" in sys.modules
+    before, started, dask = running(), set[str](), "distributed" in sys.modules
 
     def look(*_: object) -> None:
-        started.update(thread.name for thread in set(threading.enumerate()) - before if "airfed-" in thread.name)
-        assert psutil.Process().children(recursive=True) == children
+        started.update(running() - before)
 
     simulate(DSL, CONF, data, on_progress=look)
     assert not started

@@ -12,6 +12,7 @@ from airfed_proto.v1 import local_pb2
 from federated_operators import step
 from federated_operators.gateway.names import Job, member_pb
 from federated_operators.gateway.plan import JobPlan, StepPlan
+from federated_operators.gateway.policy import default_policy
 from federated_operators.step import Clock, ComponentWork, Seat
 from federated_operators.tracking.tracker import StepTracker
 from federatedml.component import Component, Inputs, Outputs, Params
@@ -63,6 +64,7 @@ def test_the_partys_engine_reaches_the_role_function(
     config = {"party_id": GUEST.party, "name": "guest", "ports": {name: 26200 + at for at, name in enumerate(NAMES)}}
     compute = {"engine": engine, "workers": 3}
     (tmp_path / "party.yaml").write_text(yaml.safe_dump({**config, "compute": compute}))
+    (tmp_path / "policy.yaml").write_text(default_policy(GUEST.party, [HOST.party]))
     home = PartyHome(tmp_path)
     seat = Seat(home, GUEST.party, JOB.job_id, "seen_0", GUEST, "task", 1)
     session, tracker = seat.session(plan(), "1"), StepTracker(home, plan(), plan().steps["seen_0"], seat.job_dir)

@@ -37,7 +37,8 @@ def tables() -> tuple[BinTable, BinTable, np.ndarray]:
     weight = np.round(rng.lognormal(0, 1, ROWS), 3)
     g = weight * (0.5 - (signal > np.median(signal)))
     counts = [BINS] * 3
-    return BinTable.of(guest, counts[:2]), BinTable.of(host, counts), np.stack([g, weight / 4], axis=1)
+    missing = [False, True, True]
+    return BinTable.of(guest, counts[:2]), BinTable.of(host, counts, missing), np.stack([g, weight / 4], axis=1)
 
 
 class Peer(Protocol):
@@ -74,14 +75,14 @@ class OnADealer:
         self.gh, self.host = gh, host
         self.plan = DealtHolder(to_host, vectors).plan_splits(host)
         setup = self.plan.setup_message()
-        self.guest = DealtOwner(to_guest).attach(host.rows, host.candidates, vectors, setup)
-        self.dealer = MapDealer(Deal.from_bytes(setup, host.rows, host.candidates), to_host, to_guest)
+        self.guest = DealtOwner(to_guest).attach(host.rows, host.candidates.cuts, vectors, setup)
+        self.dealer = MapDealer(Deal.from_bytes(setup, host.rows, host.candidates.cuts), to_host, to_guest)
         for block in self.plan.blocks():
             self.guest.pads.absorb(block)
         for correction in self.dealer.corrections(range(vectors)):
             self.guest.pads.correct(correction)
         columns = range(vectors)
-        self.shuffle = self.plan.shuffle(self.dealer.shuffle(columns, index=0), columns, index=0)
+        self.shuffle = self.plan.shuffle(self.dealer.shuffle(host.candidates, columns, index=0), columns, index=0)
         self.asker = BitOwner(to_guest, self.plan.deal, Columns(2**DEPTH))
         self.teller = BitHolder(to_host, self.plan.deal, Columns(2**DEPTH))
         self.triples = 0
@@ -89,7 +90,7 @@ class OnADealer:
 
     def sums(self, nodes: Masks) -> np.ndarray:
         sealed = self.guest.seal(np.concatenate([self.gh * mask[:, None] for mask in nodes], axis=1))
-        lifted = self.guest.lift()
+        lifted = self.guest.lift(len(self.host.candidates))
         result = self.plan.apply(sealed)
         found = self.guest.open(self.shuffle.reveal(result, lifted))
         return found.reshape(-1, len(nodes), 2).swapaxes(0, 1)
@@ -110,14 +111,12 @@ class UnderPaillier:
     def __init__(self, host: BinTable, gh: np.ndarray) -> None:
         key = generate(1024)
         self.packing = Packing.of(key.public, float(np.abs(gh).max()), host.rows)
-        self.opener = Opener(key, {"sums": Allowance(2**DEPTH, self.packing.ciphertexts(host.candidates))})
+        self.opener = Opener(key, {"sums": Allowance(2**DEPTH, self.packing.ciphertexts(len(host.candidates)))})
         self.host, self.round = host, 0
         at_host = evaluator(key.public)
         sealed = self.packing.encrypt(owner_evaluator(key), gh).seal()
-        self.rows = at_host.plan_histogram(host.bins, host.counts).rows(
-            self.packing.receive(at_host, sealed), self.packing
-        )
-        self.order = np.random.default_rng(1).permutation(host.candidates)
+        self.rows = at_host.plan_splits(host).rows(self.packing.receive(at_host, sealed), self.packing)
+        self.order = np.random.default_rng(1).permutation(len(host.candidates))
 
     def sums(self, nodes: Masks) -> np.ndarray:
         return np.stack([self._opened(np.flatnonzero(mask)) for mask in nodes])
@@ -125,7 +124,7 @@ class UnderPaillier:
     def _opened(self, rows: np.ndarray) -> np.ndarray:
         reply = self.rows.sums(rows).candidates().take(self.order).reveal()
         self.round += 1
-        return self.packing.open(self.opener, "sums", self.round - 1, reply, self.host.candidates)
+        return self.packing.open(self.opener, "sums", self.round - 1, reply, len(self.host.candidates))
 
     def split(self, chosen: Sequence[int], nodes: Masks) -> np.ndarray:
         left = [self.host.goes_left(int(self.order[c])) & mask for c, mask in zip(chosen, nodes, strict=True)]

@@ -125,19 +125,19 @@ class Deal:
 
     def holder_shares(self, stream: Stream, columns: range) -> RingWords:
         """c of some columns, (outputs, columns), from the holder's seed."""
-        return self._per_output(stream, "share", columns)
+        return self._per_output(stream, "share", columns, self.outputs)
 
     def lift_mask(self, stream: Stream, columns: range) -> RingWords:
         """a of some columns, (outputs, columns), from the owner's seed: hides its share from the holder."""
-        return self._per_output(stream, "lift", columns)
+        return self._per_output(stream, "lift", columns, self.outputs)
 
-    def shuffle_mask(self, stream: Stream, columns: range) -> RingWords:
-        """u of some columns, (outputs, columns), from the owner's seed: its share of shuffled outputs is -u."""
-        return self._per_output(stream, "shuffle", columns)
+    def told_mask(self, stream: Stream, columns: range, told: int) -> RingWords:
+        """u of some columns, (told, columns), from the owner's seed: its share of shuffled results is -u."""
+        return self._per_output(stream, "told", columns, told)
 
-    def permutation(self, stream: Stream, index: int) -> NDArray[np.int64]:
-        """(outputs,) the order of outputs at shuffle ``index``, from the holder's seed."""
-        keys = stream.words(self._purpose("order"), index, self.outputs)
+    def permutation(self, stream: Stream, index: int, told: int) -> NDArray[np.int64]:
+        """(told,) the order of results at shuffle ``index``, from the holder's seed."""
+        keys = stream.words(self._purpose("order"), index, told)
         return np.argsort(keys, kind="stable").astype(np.int64)
 
     def bit_mask(self, stream: Stream, purpose: str, triple: int) -> NDArray[np.uint8]:
@@ -145,10 +145,10 @@ class Deal:
         size = -(-self.inputs // 8)
         return stream.words(self._purpose(f"bits {purpose}"), triple, -(-size // 8)).view(np.uint8)[:size]
 
-    def _per_output(self, stream: Stream, purpose: str, columns: range) -> RingWords:
-        words = np.empty((self.outputs, len(columns)), self.ring.dtype)
+    def _per_output(self, stream: Stream, purpose: str, columns: range, count: int) -> RingWords:
+        words = np.empty((count, len(columns)), self.ring.dtype)
         for q, column in enumerate(columns):
-            words[:, q] = self.ring.uniform(stream, self._purpose(purpose), column, self.outputs)
+            words[:, q] = self.ring.uniform(stream, self._purpose(purpose), column, count)
         return words
 
     def _purpose(self, what: str) -> str:

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from federatedml.compute.engine import SERIAL, Compute
+from federatedml.crypto.candidates import Candidates
 from federatedml.crypto.dealt.deal import Deal
 from federatedml.crypto.dealt.kernels import product
 from federatedml.crypto.dealt.messages import Correction, pack
 from federatedml.crypto.stream import Stream
+from federatedml.errors import ProtocolError
 
 MESSAGE_BYTES = 2**24
 
@@ -45,11 +47,16 @@ class MapDealer:
         for first in range(0, len(columns), step):
             yield pack(Correction, deal, columns[first : first + step], words[:, first : first + step])
 
-    def shuffle(self, columns: range, index: int) -> Correction:
-        """For the holder: a of some columns in the order of shuffle ``index``, less u.
+    def shuffle(self, candidates: Candidates, columns: range, index: int) -> Correction:
+        """For the holder: a of some columns, of all candidates in the order of shuffle ``index``, less u.
 
         Dealt ahead for all columns that a tree may need, it does not tell the dealer how many the tree had.
+
+        Args:
+            candidates: of the holder's table, as it told them.
         """
-        deal = self.deal
-        lifted = deal.lift_mask(self._owner, columns)[deal.permutation(self._holder, index)]
-        return pack(Correction, deal, columns, lifted - deal.shuffle_mask(self._owner, columns))
+        deal, told = self.deal, len(candidates)
+        if candidates.cuts != deal.outputs:
+            raise ProtocolError("FED-711", f"candidates of {candidates.cuts} cuts for a map of {deal.outputs} outputs")
+        lifted = candidates.expanded(deal.lift_mask(self._owner, columns))[deal.permutation(self._holder, index, told)]
+        return pack(Correction, deal, columns, lifted - deal.told_mask(self._owner, columns, told))

@@ -89,13 +89,13 @@ class Numbers:
 
 
 class Splits:
-    """Zeros and ones: which rows go left at each split candidate of a table."""
+    """Zeros and ones: which rows are in each cut of a table (``candidates``)."""
 
     entry_bits = 0
 
     def __init__(self, table: BinTable, ring: WordRing) -> None:
         self.table, self._dtype = table, ring.dtype
-        self.inputs, self.outputs = table.rows, table.candidates
+        self.inputs, self.outputs = table.rows, table.candidates.cuts
 
     def words(self, rows: slice) -> RingWords:
         """See ``Fixed``."""
@@ -103,7 +103,7 @@ class Splits:
 
     def apply(self, vectors: RingWords, compute: Compute = SERIAL) -> RingWords:
         """See ``Fixed``."""
-        return self.table.cumulated(self.table.sums(vectors, compute))
+        return self.table.cut_sums(self.table.sums(vectors, compute))
 
     def digest(self) -> bytes:
         """See ``Fixed``."""
@@ -133,7 +133,8 @@ class Cells:
 
 
 def _of_table(kind: str, table: BinTable) -> bytes:
-    return _digest(kind, table.counts, table.bins.dtype.str.encode(), table.bins.tobytes())
+    shape = (*table.counts, *table.candidates.missing)
+    return _digest(kind, shape, table.bins.dtype.str.encode(), table.bins.tobytes())
 
 
 def _digest(kind: str, shape: tuple[int, ...], *content: bytes) -> bytes:

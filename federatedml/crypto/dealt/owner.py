@@ -100,11 +100,15 @@ class DealtOwner:
 
 @dataclass(frozen=True)
 class Asked:
-    """Columns that were sealed and not yet opened, with the scale of each."""
+    """Columns that were sealed and not yet opened, with the scale of each.
+
+    Attributes:
+        told: how many shuffled results the holder will tell of each column; 0 if the outputs stay in their order.
+    """
 
     columns: range
     scales: tuple[Scale, ...]
-    lifted: bool = False
+    told: int = 0
 
 
 class DealtAsker:
@@ -150,25 +154,29 @@ class DealtAsker:
         self._asked.append(Asked(columns, scales))
         return pack(Sealed, self.deal, columns, d)
 
-    def lift(self) -> Lifted:
-        """My share of the columns that were sealed last, masked, for ``holder.Shuffle``; goes with them."""
+    def lift(self, told: int) -> Lifted:
+        """My share of the columns that were sealed last, masked, for ``splits.Shuffle``; goes with them.
+
+        Args:
+            told: the number of candidates that the plan declares.
+        """
         asked = self._asked.pop()
-        if asked.lifted:
+        if asked.told:
             raise ProtocolError("FED-717", "a share is lifted once")
-        self._asked.append(Asked(asked.columns, asked.scales, lifted=True))
+        self._asked.append(Asked(asked.columns, asked.scales, told))
         words = self.pads.share(asked.columns) + self.deal.lift_mask(self._stream, asked.columns)
         return pack(Lifted, self.deal, asked.columns, words)
 
     def open(self, reply: Reply) -> Floats:
         """See ``vector.Asker``: (outputs,) or (outputs, columns) of the oldest vectors that are not open yet.
 
-        A lifted share opens to shuffled outputs. Entries of a matrix of numbers are integers: the holder knows their
-        scale.
+        If their share was lifted, (told,) or (told, columns) shuffled results. Entries of a matrix of numbers are
+        integers: the holder knows their scale.
         """
         asked = self._oldest()
-        words = unpack(reply, self.deal, asked.columns, self.deal.outputs)
-        if asked.lifted:
-            words = words - self.deal.shuffle_mask(self._stream, asked.columns)
+        words = unpack(reply, self.deal, asked.columns, asked.told or self.deal.outputs)
+        if asked.told:
+            words = words - self.deal.told_mask(self._stream, asked.columns, asked.told)
         else:
             words = words + self.pads.share(asked.columns)
         self._asked.popleft()
@@ -190,7 +198,7 @@ class DealtAsker:
 
     def _unlifted(self) -> Asked:
         asked = self._oldest()
-        if asked.lifted:
+        if asked.told:
             raise ProtocolError("FED-717", "a lifted share is the holder's to shuffle, it opens to its owner only")
         return asked
 

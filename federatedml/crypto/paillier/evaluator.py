@@ -70,8 +70,12 @@ class Evaluator:
         return MatVec(self.compute, Quantised.of(matrix, bits))
 
     def plan_histogram(self, bins: NDArray[np.unsignedinteger[Any]], n_bins: Sequence[int]) -> Histogram:
-        """Sums per feature and bin; ``Histogram.rows`` takes packed rows."""
-        return Histogram(self.compute, BinTable.of(bins, n_bins))
+        """Sums per feature and bin."""
+        return self.plan_splits(BinTable.of(bins, n_bins))
+
+    def plan_splits(self, table: BinTable) -> Histogram:
+        """The same of a table whose split candidates are asked for: ``Histogram.rows`` takes packed rows."""
+        return Histogram(self.compute, table)
 
 
 def evaluator(public: PublicKey, compute: Compute = SERIAL, kind: NoiseKind = NoiseKind.SHORT) -> Evaluator:

@@ -13,7 +13,7 @@ The work is cut by features, each worker keeps the ciphertexts.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import gmpy2
@@ -22,9 +22,11 @@ from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from federatedml.compute.engine import Compute, Partitions
-from federatedml.crypto.candidates import BinTable
+from federatedml.compute.names import lock_free
+from federatedml.crypto.candidates import BinTable, Candidates
 from federatedml.crypto.codec import Integers
 from federatedml.crypto.paillier.keys import PublicKey
+from federatedml.crypto.paillier.montgomery import Modulus, Numbers
 from federatedml.crypto.paillier.packing import Packing
 from federatedml.crypto.paillier.parts import packed, sizes, unpacked
 from federatedml.crypto.paillier.slots import side_by_side
@@ -33,7 +35,7 @@ from federatedml.crypto.vector import Reply
 from federatedml.errors import ProtocolError
 
 Cells = list[mpz]
-INVERSE = 8  # an inverse costs about as much as this many products
+INVERSE = 25  # an inverse costs about as much as this many products
 MOST_TOGETHER = 12  # features in one table
 
 
@@ -41,10 +43,10 @@ MOST_TOGETHER = 12  # features in one table
 class Part:
     """What one worker keeps: some features and all ciphertexts."""
 
-    ciphertexts: list[mpz]
+    numbers: Numbers
     bins: NDArray[np.uint16]
     counts: tuple[int, ...]
-    public: PublicKey
+    modulus: Modulus
 
 
 @dataclass(frozen=True)
@@ -75,13 +77,10 @@ class Sums:
         """Sums over the rows that go left at each split candidate of the table."""
         if self.cumulated:
             raise ProtocolError("FED-707", "sums are cumulated once")
-        n2, at, found = self.rows.packing.public.n2, 0, list[mpz]()
-        for count in self.rows.table.counts:
-            running = mpz(1)
-            for cell in self.cells[at : at + count - 1]:
-                running = running * cell % n2
-                found.append(running)
-            at += count
+        n2, table = self.rows.packing.public.n2, self.rows.table
+        cuts = _cuts(self.cells, table.candidates, n2)
+        first, second = (indices.tolist() for indices in table.candidates.parts)
+        found = [cuts[a] if b < 0 else cuts[a] * cuts[b] % n2 for a, b in zip(first, second, strict=True)]
         return replace(self, cells=found, cumulated=True)
 
     def take(self, indices: Integers) -> Sums:
@@ -109,7 +108,10 @@ class Sums:
 
 
 class Rows:
-    """Packed rows at the workers. Call ``close`` when the tree is grown."""
+    """Packed rows at the workers: each has all ciphertexts (about 600 bytes a row at 2048 bit) and some features.
+
+    Call ``close`` when the tree is grown.
+    """
 
     def __init__(self, table: BinTable, vector: Encrypted, packing: Packing, compute: Compute) -> None:
         if len(vector) != table.rows:
@@ -163,6 +165,20 @@ class Histogram:
         return Rows(self.table, vector, packing, self.compute)
 
 
+def _cuts(cells: Cells, candidates: Candidates, modulus: mpz) -> Cells:
+    """Running products of each feature's bins but the last, which stands for itself if it is that of missing values."""
+    at, found = 0, list[mpz]()
+    for count, missing in zip(candidates.counts, candidates.missing, strict=True):
+        running = mpz(1)
+        for cell in cells[at : at + count - 1]:
+            running = running * cell % modulus
+            found.append(running)
+        if missing:
+            found.append(cells[at + count - 1])
+        at += count
+    return found
+
+
 def groups(counts: Sequence[int], rows: int) -> list[list[int]]:
     """Features that are added up together, for which products are fewest.
 
@@ -205,12 +221,14 @@ def _in_order(parts: list[bytes], order: list[int], counts: Sequence[int], publi
     return [cell for feature in range(len(counts)) for cell in by_feature[feature]]
 
 
+@lock_free
 def _load(load: tuple[bytes, NDArray[np.uint16], tuple[int, ...], bytes]) -> Part:
     body, bins, counts, n = load
-    public = PublicKey(mpz.from_bytes(n, "little"))
-    return Part(unpacked(body, public.width), bins.astype(np.uint16), counts, public)
+    modulus = Modulus(PublicKey(mpz.from_bytes(n, "little")).n2)
+    return Part(modulus.entered(modulus.read(body)), bins.astype(np.uint16), counts, modulus)
 
 
+@lock_free
 def _side_by_side(part: tuple[bytes, int, bytes]) -> bytes:
     """Kernel: full ciphertexts of several sums each."""
     body, bits, n = part
@@ -218,64 +236,62 @@ def _side_by_side(part: tuple[bytes, int, bytes]) -> bytes:
     return packed(side_by_side(public, unpacked(body, public.width), bits), public.width)
 
 
+@lock_free
 def _sums(part: Part, members: Integers | None) -> bytes:
     """Kernel: the cells of the part's features, one feature after the other."""
-    ciphertexts, bins = part.ciphertexts, part.bins
+    numbers, bins, m = part.numbers, part.bins, part.modulus
     if members is not None:
-        ciphertexts, bins = [ciphertexts[row] for row in members.tolist()], bins[:, members]
-    found: dict[int, Cells] = {}
-    total: mpz | None = None
-    for group in groups(part.counts, len(ciphertexts)):
-        counts = [part.counts[feature] for feature in group]
-        tables = group_sums(ciphertexts, bins[group], counts, part.public.n2, total)
+        numbers, bins = numbers[members], bins[:, members]
+    found: dict[int, Numbers] = {}
+    total: Numbers | None = None
+    for group in groups(part.counts, len(numbers)):
+        tables = group_sums(numbers, bins[group], [part.counts[feature] for feature in group], m, total)
         found |= dict(zip(group, tables, strict=True))
         if total is None:
-            total = _product(tables[0], part.public.n2)
-    return packed((cell for feature in range(len(part.counts)) for cell in found[feature]), part.public.width)
+            total = _total(m, tables[0])
+    return m.leave(np.concatenate([found[feature] for feature in range(len(part.counts))]))
 
 
 def group_sums(
-    ciphertexts: Sequence[mpz], bins: NDArray[np.uint16], counts: Sequence[int], modulus: mpz, total: mpz | None
-) -> list[Cells]:
-    """Cells of some features that are added up together.
+    numbers: Numbers, bins: NDArray[np.uint16], counts: Sequence[int], m: Modulus, total: Numbers | None
+) -> list[Numbers]:
+    """Cells (count, width) of some features that are added up together, all in Montgomery form.
 
     Args:
+        numbers: (rows, width) ciphertexts.
         bins: (features, rows).
         counts: (features,).
-        total: the product of all ciphertexts, if it is known.
+        total: (1, width), the product of all ciphertexts, if it is known.
     """
     key = np.zeros(bins.shape[1], np.int64)
     for row, count in zip(bins, counts, strict=True):
         key = key * count + row
-    order = np.argsort(key, kind="stable")
-    values, starts = np.unique(key[order], return_index=True)
-    runs = np.split(order, starts[1:]) if len(values) else []
-    fullest = max(range(len(runs)), key=lambda i: len(runs[i]), default=-1)
-    if total is None or not runs or len(runs[fullest]) <= len(runs) + INVERSE:
-        fullest = -1
-    products = [
-        mpz(1) if i == fullest else _product((ciphertexts[row] for row in run.tolist()), modulus)
-        for i, run in enumerate(runs)
-    ]
-    if fullest >= 0 and total is not None:
-        products[fullest] = total * gmpy2.invert(_product(products, modulus), modulus) % modulus
-    return _summed_out(values, products, counts, modulus)
+    values, at, rows = np.unique(key, return_inverse=True, return_counts=True)
+    fullest = int(np.argmax(rows)) if len(rows) else -1
+    if total is None or fullest < 0 or rows[fullest] <= len(rows) + INVERSE:
+        return _summed_out(values, m.gathered(numbers, at, len(values))[0], counts, m)
+    cells, used = m.gathered(numbers, np.where(at == fullest, -1, at), len(values))
+    cells[fullest] = m.paired(total, _inverse(m, _total(m, cells[used])))[0]
+    return _summed_out(values, cells, counts, m)
 
 
-def _summed_out(values: Integers, products: Cells, counts: Sequence[int], modulus: mpz) -> list[Cells]:
+def _summed_out(values: Integers, cells: Numbers, counts: Sequence[int], m: Modulus) -> list[Numbers]:
     """For each feature the products over all combinations with the same bin of it."""
-    tables: list[Cells] = []
+    tables: list[Numbers] = []
     for count in reversed(counts):
-        cells = [mpz(1)] * count
-        for bin_, product in zip((values % count).tolist(), products, strict=True):
-            cells[bin_] = product if cells[bin_] == 1 else cells[bin_] * product % modulus
-        tables.append(cells)
+        table, used = m.gathered(cells, values % count, count)
+        table[~used] = m.one
+        tables.append(table)
         values = values // count
     return tables[::-1]
 
 
-def _product(ciphertexts: Iterable[mpz], modulus: mpz) -> mpz:
-    product: mpz | None = None
-    for c in ciphertexts:
-        product = c if product is None else product * c % modulus
-    return mpz(1) if product is None else product
+def _total(m: Modulus, cells: Numbers) -> Numbers:
+    """(1, width) the product of all."""
+    product, used = m.gathered(cells, np.zeros(len(cells), np.int64), 1)
+    product[~used] = m.one
+    return product
+
+
+def _inverse(m: Modulus, numbers: Numbers) -> Numbers:
+    return m.entered(m.plain([gmpy2.invert(number, m.value) for number in m.left(numbers)]))

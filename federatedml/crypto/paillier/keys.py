@@ -16,6 +16,7 @@ from functools import cached_property
 import gmpy2
 from gmpy2 import mpz
 
+from federatedml.crypto.paillier.montgomery import Modulus
 from federatedml.errors import ProtocolError
 
 DEFAULT_BITS = 2048
@@ -145,16 +146,21 @@ class PrivateKey:
     def _decrypted(self, ciphertexts: Sequence[mpz]) -> list[mpz]:
         hp, hq, p_inverse, _ = self._inverses
         p, q, plain = self.p, self.q, []
-        with gmpy2.context(gmpy2.get_context(), allow_release_gil=True):
-            for c in ciphertexts:
-                mp = (gmpy2.powmod(c % self.p2, p - 1, self.p2) - 1) // p * hp % p
-                mq = (gmpy2.powmod(c % self.q2, q - 1, self.q2) - 1) // q * hq % q
-                plain.append(mp + p * ((mq - mp) * p_inverse % q))
+        for a, b in zip(_powers(ciphertexts, p), _powers(ciphertexts, q), strict=True):
+            mp, mq = (a - 1) // p * hp % p, (b - 1) // q * hq % q
+            plain.append(mp + p * ((mq - mp) * p_inverse % q))
         return plain
 
     def joined(self, mod_p2: mpz, mod_q2: mpz) -> mpz:
         """The number modulo n^2 with these remainders."""
         return mod_p2 + self.p2 * ((mod_q2 - mod_p2) * self._inverses[3] % self.q2)
+
+
+def _powers(ciphertexts: Sequence[mpz], prime: mpz) -> list[mpz]:
+    """c^(prime - 1) modulo the square of the prime."""
+    modulus = Modulus(prime * prime)
+    numbers = modulus.entered(modulus.plain([c % modulus.value for c in ciphertexts]))
+    return modulus.left(modulus.power(numbers, int(prime) - 1))
 
 
 def generate(bits: int = DEFAULT_BITS) -> PrivateKey:

@@ -13,8 +13,10 @@ from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from federatedml.compute.engine import Compute
+from federatedml.compute.names import lock_free
 from federatedml.crypto.codec import Floats
 from federatedml.crypto.paillier.keys import PublicKey
+from federatedml.crypto.paillier.montgomery import Modulus
 from federatedml.crypto.paillier.parts import cut, packed, sizes, unpacked
 from federatedml.crypto.paillier.powers import Powers, product
 from federatedml.crypto.paillier.vectors import Encrypted, Mask, ModularShare
@@ -121,7 +123,7 @@ class MatVec:
         """Every worker takes all rows of some columns; with more workers than columns, some of the rows."""
         workers, integers, n = self.compute.workers, self.matrix.integers, public.to_bytes()
         if workers == 1:
-            powers = Powers(elements, public.n2)
+            powers = Powers.packed(packed(elements, public.width), Modulus(public.n2))
             return [powers.of(column, self.matrix.bits) for column in integers]
         columns = np.split(integers, np.cumsum(sizes(self.outputs, workers, 1))[:-1])
         bodies = cut(elements, public.width, workers // len(columns), MIN_ROWS)
@@ -138,6 +140,7 @@ class MatVec:
         return found
 
 
+@lock_free
 def products(part: Part) -> bytes:
     """Kernel: for each of some columns the product of c_i^x_i.
 
@@ -146,5 +149,5 @@ def products(part: Part) -> bytes:
     """
     body, integers, n, bits = part
     public = PublicKey(mpz.from_bytes(n, "little"))
-    powers = Powers(unpacked(body, public.width), public.n2)
+    powers = Powers.packed(body, Modulus(public.n2))
     return packed((powers.of(column, bits) for column in integers), public.width)

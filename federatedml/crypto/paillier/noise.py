@@ -23,9 +23,12 @@ from typing import Protocol
 import gmpy2
 import numpy as np
 from gmpy2 import mpz
+from numpy.typing import NDArray
 
 from federatedml.compute.engine import Compute
+from federatedml.compute.names import lock_free
 from federatedml.crypto.paillier.keys import PrivateKey, PublicKey
+from federatedml.crypto.paillier.montgomery import Modulus, Numbers, fill_window, multiply_picked
 from federatedml.crypto.paillier.parts import cut, packed, unpacked
 
 SHORT_BITS = {1024: 160, 2048: 256, 3072: 256, 4096: 320}
@@ -53,43 +56,41 @@ class Noise(Protocol):
         ...
 
 
-def random_digits(count: int, exponent_bits: int, window: int) -> list[list[int]]:
+def random_digits(count: int, exponent_bits: int, window: int) -> NDArray[np.uint16]:
     """Exponents of the operating system's randomness as (count, digits) of ``window`` bits, lowest first.
 
     Uniform below 2^exponent_bits, rounded up to whole windows.
     """
     width = -(-exponent_bits // window)
     words = np.frombuffer(os.urandom(2 * count * width), np.uint16).reshape(count, width)
-    digits: list[list[int]] = (words & (2**window - 1)).tolist()
-    return digits
+    return words & np.uint16(2**window - 1)
 
 
 class FixedBase:
     """Powers of one base: rows of base^(2^(window i) * 0 ... 2^window - 1), made as exponents need them."""
 
     def __init__(self, base: mpz, modulus: mpz, window: int) -> None:
-        self._next, self._modulus, self._window = base, modulus, window
-        self._rows: list[list[mpz]] = []
-        self._lock = Lock()
+        self.modulus, self._lock = Modulus(modulus), Lock()
+        self._next = self.modulus.entered(self.modulus.plain([base]))[0]
+        self._rows = np.zeros((0, 2**window, self.modulus.width), np.uint32)
 
-    def powers(self, exponents: Sequence[Sequence[int]]) -> list[mpz]:
-        """base^e for exponents in digits, all of one length."""
-        rows, modulus, numbers = self._first_rows(max(map(len, exponents), default=0)), self._modulus, []
-        for digits in exponents:
-            product = mpz(1)
-            for row, digit in zip(rows, digits, strict=True):
-                product = product * row[digit] % modulus
-            numbers.append(product)
-        return numbers
+    def times(self, plain: Numbers, exponents: NDArray[np.uint16]) -> Numbers:
+        """Plain numbers (count, width) times base^e, for exponents in digits (count, digits)."""
+        m, out = self.modulus, plain.copy()
+        multiply_picked(self._first_rows(exponents.shape[1]), exponents, m.words, m.inverse, out)
+        return out
 
-    def _first_rows(self, count: int) -> list[list[mpz]]:
+    def _first_rows(self, count: int) -> Numbers:
         with self._lock:
-            while len(self._rows) < count:
-                row = [mpz(1)]
-                for _ in range(2**self._window - 1):
-                    row.append(row[-1] * self._next % self._modulus)
-                self._next = row[-1] * self._next % self._modulus
-                self._rows.append(row)
+            if len(self._rows) < count:
+                m, old = self.modulus, self._rows
+                rows = np.zeros((count, *old.shape[1:]), np.uint32)
+                rows[: len(old)] = old
+                for row in rows[len(old) :]:
+                    row[0] = m.one
+                    fill_window(self._next, m.words, m.inverse, row)
+                    self._next = m.paired(row[-1:], self._next[None])[0]
+                self._rows = rows
             return self._rows[:count]
 
 
@@ -116,6 +117,7 @@ def own_base(public: PublicKey) -> mpz:
 BasePart = tuple[bytes, bytes, bytes, int, int]
 
 
+@lock_free
 def hide_by_base(part: BasePart) -> bytes:
     """Kernel: ciphertexts times random powers of a base.
 
@@ -123,17 +125,23 @@ def hide_by_base(part: BasePart) -> bytes:
         part: packed ciphertexts, base, n (all little-endian), bits of an exponent, bits of a window.
     """
     body, base, n, exponent_bits, window = part
-    public = PublicKey(mpz.from_bytes(n, "little"))
-    elements = unpacked(body, public.width)
-    powers = _table(base, public.n2, window).powers(random_digits(len(elements), exponent_bits, window))
-    return _times(elements, powers, public)
+    table = _table(base, PublicKey(mpz.from_bytes(n, "little")).n2, window)
+    elements = table.modulus.read(body)
+    return table.modulus.written(table.times(elements, random_digits(len(elements), exponent_bits, window)))
 
 
+@lock_free
 def hide_by_units(part: tuple[bytes, bytes]) -> bytes:
     """Kernel: ciphertexts times r^n for fresh r; part is packed ciphertexts and n."""
-    public = PublicKey(mpz.from_bytes(part[1], "little"))
-    elements = unpacked(part[0], public.width)
-    return _times(elements, [gmpy2.powmod(unit(public.n), public.n, public.n2) for _ in elements], public)
+    n = mpz.from_bytes(part[1], "little")
+    modulus = Modulus(n * n)
+    return modulus.written(_times_powers(modulus.read(part[0]), n, n, modulus))
+
+
+def _times_powers(plain: Numbers, n: mpz, exponent: mpz, modulus: Modulus) -> Numbers:
+    """Plain numbers times r^exponent for fresh units r modulo ``n``."""
+    units = modulus.entered(modulus.plain([unit(n) for _ in plain]))
+    return modulus.paired(plain, modulus.power(units, int(exponent)))
 
 
 class BaseNoise:
@@ -198,27 +206,33 @@ class OwnerNoise:
 
     def for_peers(self, elements: Sequence[mpz]) -> bytes:
         """See ``Noise``."""
-        halves = self._full(len(elements)) if self.kind == NoiseKind.FULL else self._short(len(elements))
-        return _times(elements, [self.private.joined(*pair) for pair in zip(*halves, strict=True)], self.private.public)
+        halves = self._full(elements) if self.kind == NoiseKind.FULL else self._short(elements)
+        joined = (self.private.joined(*pair) for pair in zip(*halves, strict=True))
+        return packed(joined, self.private.public.width)
 
     def for_owner(self, elements: Sequence[mpz]) -> bytes:
         """To itself: its own noise has nothing to hide from it."""
         return self.for_peers(elements)
 
-    def _short(self, count: int) -> tuple[list[mpz], list[mpz]]:
-        digits = random_digits(count, SHORT_BITS.get(self.private.public.bits, 256), WINDOW)
-        mod_p2, mod_q2 = self._bases
-        return mod_p2.powers(digits), mod_q2.powers(digits)
-
-    def _full(self, count: int) -> tuple[list[mpz], list[mpz]]:
-        """y^p modulo p^2 for uniform y in Z_p^* is distributed as r^n modulo p^2: q is prime to the group's order."""
-        p, q, p2, q2 = self.private.p, self.private.q, self.private.p2, self.private.q2
-        return (
-            [gmpy2.powmod(unit(p), p, p2) for _ in range(count)],
-            [gmpy2.powmod(unit(q), q, q2) for _ in range(count)],
+    def _short(self, elements: Sequence[mpz]) -> tuple[list[mpz], list[mpz]]:
+        digits = random_digits(len(elements), SHORT_BITS.get(self.private.public.bits, 256), WINDOW)
+        mod_p2, mod_q2 = (
+            _reduced(base.modulus, base.times(_remainders(base.modulus, elements), digits)) for base in self._bases
         )
+        return mod_p2, mod_q2
+
+    def _full(self, elements: Sequence[mpz]) -> tuple[list[mpz], list[mpz]]:
+        """y^p modulo p^2 for uniform y in Z_p^* is distributed as r^n modulo p^2: q is prime to the group's order."""
+        mod_p2, mod_q2 = (
+            _reduced(m, _times_powers(_remainders(m, elements), prime, prime, m))
+            for prime, m in ((self.private.p, Modulus(self.private.p2)), (self.private.q, Modulus(self.private.q2)))
+        )
+        return mod_p2, mod_q2
 
 
-def _times(elements: Sequence[mpz], noise: Sequence[mpz], public: PublicKey) -> bytes:
-    n2 = public.n2
-    return packed((c * r % n2 for c, r in zip(elements, noise, strict=True)), public.width)
+def _remainders(modulus: Modulus, elements: Sequence[mpz]) -> Numbers:
+    return modulus.plain([c % modulus.value for c in elements])
+
+
+def _reduced(modulus: Modulus, plain: Numbers) -> list[mpz]:
+    return unpacked(modulus.written(plain), modulus.size)

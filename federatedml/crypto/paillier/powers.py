@@ -7,33 +7,43 @@ digits are kept apart, so that one inverse per column is enough.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
 
 import gmpy2
 import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
+from federatedml.crypto.paillier.montgomery import Modulus, Numbers, square, weigh
 from federatedml.crypto.paillier.parts import sizes
 
 MAX_DIGIT = 12
-WORTH_A_SHIFT = 40  # rows: a power of the product of all costs as much as some 30 multiplications
+WORTH_A_SHIFT = 80  # rows: a power of the product of all costs as much as some 60 multiplications
 
 
 @dataclass(frozen=True)
 class Powers:
-    """Products of powers of the same bases, for many columns of exponents."""
+    """Products of powers of the same bases, for many columns of exponents.
 
-    bases: Sequence[mpz]
-    modulus: mpz
+    Attributes:
+        modulus: of all numbers.
+        bases: (rows, width) in Montgomery form.
+    """
+
+    modulus: Modulus
+    bases: Numbers
+
+    @classmethod
+    def packed(cls, body: bytes, modulus: Modulus) -> Powers:
+        """Of packed bases."""
+        return cls(modulus, modulus.entered(modulus.read(body)))
 
     @cached_property
     def _total(self) -> mpz:
         """The product of all bases."""
-        return product(self.bases, self.modulus)
+        return self.modulus.left(self.modulus.gathered(self.bases, np.zeros(len(self.bases), np.int64), 1)[0])[0]
 
     def of(self, exponents: NDArray[np.int32], bits: int) -> mpz:
         """The product of bases[i]^exponents[i].
@@ -44,24 +54,32 @@ class Powers:
         values, groups, counts = np.unique(exponents, return_inverse=True, return_counts=True)
         most = int(np.argmax(counts))
         shift = int(values[most]) if counts[most] > WORTH_A_SHIFT else 0
-        kept = np.flatnonzero(exponents != shift)
-        bases, relative = [self.bases[row] for row in kept.tolist()], exponents[kept]
-        if 2 * len(values) <= len(kept):
-            bases, relative = _gathered(bases, groups[kept] + 1, len(values) + 1, self.modulus)[1:], values
-        relative = relative - np.int32(shift)
-        result = _by_digits(bases, relative, bits, self.modulus) if bases else mpz(1)
-        return result * gmpy2.powmod(self._total, shift, self.modulus) % self.modulus if shift else result
+        relative = exponents - np.int32(shift)
+        rows = int(np.count_nonzero(relative))
+        if not rows:
+            result = mpz(1)
+        elif 2 * len(values) <= rows:
+            grouped, _ = self.modulus.gathered(self.bases, np.where(relative != 0, groups, -1), len(values))
+            result = self._by_digits(grouped, values - np.int32(shift), digit_widths(len(values), bits))
+        else:
+            result = self._by_digits(self.bases, relative, digit_widths(rows, bits))
+        value = self.modulus.value
+        return result * gmpy2.powmod(self._total, shift, value) % value if shift else result
 
-
-def _by_digits(bases: Sequence[mpz], exponents: NDArray[np.int32], bits: int, modulus: mpz) -> mpz:
-    """The product of bases[i]^exponents[i], one multiplication per base and digit."""
-    top, bottom = mpz(1), mpz(1)
-    for width, digits in _digits(exponents, bits):
-        up, down = _bucketed(bases, digits, modulus)
-        shift = mpz(1) << width
-        top = gmpy2.powmod(top, shift, modulus) * up % modulus
-        bottom = gmpy2.powmod(bottom, shift, modulus) * down % modulus
-    return top * gmpy2.invert(bottom, modulus) % modulus
+    def _by_digits(self, bases: Numbers, exponents: NDArray[np.int32], widths: tuple[int, ...]) -> mpz:
+        """The product of bases[i]^exponents[i], one multiplication per base and digit that is not zero."""
+        m = self.modulus
+        top, bottom = m.one.copy(), m.one.copy()
+        for width, digits in _digits(exponents, widths):
+            square(top, width, m.words, m.inverse)
+            square(bottom, width, m.words, m.inverse)
+            size = int(np.abs(digits).max())
+            at = np.where(digits > 0, digits - 1, np.where(digits < 0, size - 1 - digits, -1))
+            buckets, used = self.modulus.gathered(bases, at, 2 * size)
+            weigh(buckets[:size], used[:size], m.words, m.inverse, top)
+            weigh(buckets[size:], used[size:], m.words, m.inverse, bottom)
+        up, down = m.left(np.stack([top, bottom]))
+        return up * gmpy2.invert(down, m.value) % m.value
 
 
 @lru_cache(maxsize=256)
@@ -75,10 +93,9 @@ def digit_widths(rows: int, bits: int) -> tuple[int, ...]:
     return min((widths for widths in choices if max(widths) <= MAX_DIGIT), key=cost)
 
 
-def _digits(exponents: NDArray[np.int32], bits: int) -> Iterator[tuple[int, NDArray[np.int32]]]:
+def _digits(exponents: NDArray[np.int32], widths: tuple[int, ...]) -> Iterator[tuple[int, NDArray[np.int32]]]:
     """Balanced digits, highest first: up to 2^(width - 1) in size, the highest up to 2^width."""
     rest, found = exponents, list[tuple[int, NDArray[np.int32]]]()
-    widths = digit_widths(len(exponents), bits)
     for width in widths[:-1]:
         half = np.int32(1 << (width - 1))
         digits = ((rest + half) & np.int32((1 << width) - 1)) - half
@@ -86,33 +103,6 @@ def _digits(exponents: NDArray[np.int32], bits: int) -> Iterator[tuple[int, NDAr
         rest = (rest - digits) >> np.int32(width)
     found.append((widths[-1], rest))
     return reversed(found)
-
-
-def _bucketed(bases: Sequence[mpz], digits: NDArray[np.int32], modulus: mpz) -> tuple[mpz, mpz]:
-    """Products of base^digit over positive, and of base^-digit over negative digits."""
-    top = int(np.abs(digits).max(initial=0))
-    buckets = _gathered(bases, digits, 2 * top + 1, modulus)  # that of a negative digit is counted from the end
-    return _weighted(buckets[1 : top + 1], modulus), _weighted(buckets[:top:-1], modulus)
-
-
-def _gathered(bases: Sequence[mpz], at: NDArray[np.integer[Any]], size: int, modulus: mpz) -> list[mpz]:
-    """Products of the bases of each bucket but number 0, in the order of the rows: memory is read in a line."""
-    buckets = [mpz(1)] * size
-    for base, bucket in zip(bases, at.tolist(), strict=True):
-        if bucket:
-            buckets[bucket] = buckets[bucket] * base % modulus
-    return buckets
-
-
-def _weighted(buckets: Sequence[mpz], modulus: mpz) -> mpz:
-    """The product of buckets[d]^(d + 1): every bucket is multiplied into all smaller weights at once."""
-    running, total = mpz(1), mpz(1)
-    for bucket in reversed(buckets):
-        if bucket != 1:
-            running = running * bucket % modulus
-        if running != 1:
-            total = total * running % modulus
-    return total
 
 
 def product(numbers: Iterable[mpz], modulus: mpz) -> mpz:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import gmpy2
+import numpy as np
 from gmpy2 import mpz
 
 from federatedml.crypto.paillier.keys import PublicKey
+from federatedml.crypto.paillier.montgomery import Modulus, Numbers, square
 
 
 def slots(public: PublicKey, bits: int) -> int:
@@ -17,14 +18,18 @@ def slots(public: PublicKey, bits: int) -> int:
 
 def side_by_side(public: PublicKey, ciphertexts: Sequence[mpz], bits: int) -> list[mpz]:
     """Ciphertexts of sum m_i 2^(i bits), as many m_i in each as fit: ``bits`` squarings per slot."""
-    each, n2, shift = slots(public, bits), public.n2, mpz(1) << bits
-    joined = []
-    for at in range(0, len(ciphertexts), each):
-        *rest, product = ciphertexts[at : at + each]
-        for c in reversed(rest):
-            product = gmpy2.powmod(product, shift, n2) * c % n2
-        joined.append(product)
-    return joined
+    each, m = slots(public, bits), Modulus(public.n2)
+    numbers = m.entered(m.plain(ciphertexts))
+    joined = [_joined(m, numbers[at : at + each], bits) for at in range(0, len(ciphertexts), each)]
+    return m.left(np.stack(joined)) if joined else []
+
+
+def _joined(m: Modulus, numbers: Numbers, bits: int) -> Numbers:
+    product: Numbers = numbers[-1].copy()
+    for number in numbers[-2::-1]:
+        square(product, bits, m.words, m.inverse)
+        product = m.paired(product[None], number[None])[0]
+    return product
 
 
 def apart(plaintext: int, bits: int, count: int) -> list[int]:

@@ -34,9 +34,9 @@ class Keyed:
         self._blocks = np.empty((CHUNK, 2 * BLOCKS), np.uint64)
         self._words = np.empty((CHUNK + 1, 2 * BLOCKS), np.uint64)  # the cipher asks for room behind its last block
 
-    def buckets(self, digests: Digests, count: int) -> U32:
-        """(n,) bucket of each id, uniform below ``count``."""
-        found = np.empty(len(digests), np.uint32)
+    def buckets(self, digests: Digests, count: int) -> NDArray[np.uint16]:
+        """(n,) bucket of each id, uniform below ``count``, at most 2^16."""
+        found = np.empty(len(digests), np.uint16)
         cipher = self._cipher("bucket")
         for start in range(0, len(digests), CHUNK):
             part = digests[start : start + CHUNK]

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from federatedml.compute.engine import SERIAL, Compute
 from federatedml.crypto.ring import Floats, Words
+from federatedml.crypto.secagg.aggregator import Sum
 from federatedml.crypto.secagg.client import pair_mask
 from federatedml.crypto.secagg.double import Notice, commitment, own_mask
 from federatedml.crypto.secagg.fixed import FixedPoint
@@ -48,26 +48,22 @@ class DoubleSum:
     ) -> None:
         self._roster = Roster(attempt, {member: notice.keys for member, notice in notices.items()})
         self._notices, self._topic, self._round, self._threshold = dict(notices), topic, round, threshold
-        self._total, self._left, self._closed = np.zeros(length, np.uint64), set[Member](), False
+        self._sum, self._closed = Sum(notices, length), False
 
     def add(self, member: Member, words: Words) -> None:
-        """Take a contribution; ``ProtocolError`` (``FED-766``) for a second one, a stranger's, one that is late or of
-        another length."""
-        if self._closed or member in self._left or member not in self._notices:
-            raise ProtocolError("FED-766", f"{member} contributes twice, too late, or does not contribute")
-        if words.shape != self._total.shape or words.dtype != np.uint64:
-            text = f"{member} sent {words.dtype} words of shape {words.shape}, {self._total.shape} were agreed on"
-            raise ProtocolError("FED-766", text)
-        self._left.add(member)
-        np.add(self._total, words, out=self._total)
+        """Take a contribution, as ``Sum.add``; none after ``survivors``."""
+        if self._closed:
+            raise ProtocolError("FED-766", f"{member} contributes too late")
+        self._sum.add(member, words)
 
     def survivors(self) -> tuple[Member, ...]:
         """Who is left; nothing is taken after this. ``PeerError`` (``FED-769``) if these are too few."""
         self._closed = True
-        if len(self._left) < self._threshold:
-            text = f"{len(self._left)} of {len(self._notices)} contributions came"
+        left = tuple(member for member in self._roster.members if member not in self._sum.missing)
+        if len(left) < self._threshold:
+            text = f"{len(left)} of {len(self._notices)} contributions came"
             raise PeerError("FED-769", f"{text}, {self._threshold} are needed")
-        return tuple(sorted(self._left))
+        return left
 
     def numbers(
         self, reveals: Mapping[Member, Mapping[Member, bytes]], fixed: FixedPoint, compute: Compute = SERIAL
@@ -81,16 +77,16 @@ class DoubleSum:
         survivors = self.survivors()
         if len(reveals) < self._threshold or not set(reveals) <= set(survivors):
             raise PeerError("FED-769", f"{len(reveals)} survivors revealed shares, {self._threshold} are needed")
-        return fixed.decode(masked_words(self._total, list(self._masks(reveals)), compute))
+        return fixed.decode(masked_words(self._sum.total, list(self._masks(reveals)), compute))
 
     def _masks(self, reveals: Mapping[Member, Mapping[Member, bytes]]) -> Iterator[Mask]:
         """What takes away all that did not cancel."""
         for member in self._roster.members:
             secret = self._secret(member, reveals)
-            if member in self._left:
-                yield self._own_mask(member, secret).inverse()
-            else:
+            if member in self._sum.missing:
                 yield from self._pair_masks(member, secret)
+            else:
+                yield self._own_mask(member, secret).inverse()
 
     def _secret(self, of: Member, reveals: Mapping[Member, Mapping[Member, bytes]]) -> bytes:
         indices = {member: index for index, member in enumerate(self._roster.members, start=1)}
@@ -110,6 +106,6 @@ class DoubleSum:
         private = X25519PrivateKey.from_private_bytes(scalar)
         if private.public_key().public_bytes_raw() != self._notices[gone].public:
             raise ProtocolError("FED-768", f"shares give another key of {gone} than it announced")
-        for member in sorted(self._left):
+        for member in self.survivors():
             secret = pair_secret(private, member, self._notices[member].public, self._roster.digest())
             yield pair_mask(member, gone, secret, self._topic, self._round).inverse()
