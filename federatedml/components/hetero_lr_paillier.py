@@ -34,7 +34,6 @@ from federatedml.component import Inputs, Outputs
 from federatedml.components.linear_model import (
     binary_labels,
     checked_features,
-    initial_weights,
     stacked,
     training_loss,
 )
@@ -45,8 +44,9 @@ from federatedml.components.lr_optimizers import Memory
 from federatedml.components.lr_params import LogisticParams
 from federatedml.components.lr_predict import predicted, send_partial
 from federatedml.components.lr_release import count_weights
-from federatedml.components.lr_result import History, fitted, loss_curve, summary_of, warm_start
+from federatedml.components.lr_result import History, fitted, loss_curve, summary_of
 from federatedml.components.lr_row_weights import row_weights, without_weights
+from federatedml.components.lr_start import first_weights
 from federatedml.crypto.codec import Floats
 from federatedml.crypto.paillier.evaluator import Evaluator, evaluator
 from federatedml.crypto.paillier.keys import PublicKeyCodec, generate
@@ -278,9 +278,7 @@ def _agreed(p: LogisticParams, box: Box, inputs: Inputs, table: Table) -> _Data:
     plan = CipherPlan(p, batches(p, len(table), columns), columns)
     check_columns(p, table.header, cut(features[order], plan.sizes))
     told = count_weights(box, table, columns)
-    start = warm_start(inputs.isometric_model, table.header, intercept)
-    if start is None:
-        start = initial_weights(p.init_param, count, str(box.me.role))
+    start = first_weights(p, box, inputs.isometric_model, table.header, intercept)
     return _Data(plan, features[order], start, order, told)
 
 
