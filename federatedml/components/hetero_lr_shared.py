@@ -39,7 +39,7 @@ from federatedml.components.linear_model import (
 from federatedml.components.lr_agreement import agree, expect, told_shapes
 from federatedml.components.lr_batches import check_columns, cut
 from federatedml.components.lr_params import LogisticParams
-from federatedml.components.lr_plan import training_plan
+from federatedml.components.lr_plan import check_steps, training_plan
 from federatedml.components.lr_predict import predicted, send_partial
 from federatedml.components.lr_release import count_weights
 from federatedml.components.lr_result import History, fitted, loss_curve, summary_of
@@ -91,24 +91,23 @@ def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     table, held_out = _tables(p, inputs, Role.GUEST)
     labels, classes = binary_labels(table)
     answers = Answers(labels, row_weights(p, inputs.one("train_data", "data"), labels))
-    weights, history, spent = _train(p, box, inputs, answers)
+    weights, history, summary = _train(p, box, inputs, answers)
     model = fitted(p, table.header, weights, history, classes)
     parts = [predicted(box, model, table, 0, "train")]
     if held_out is not None:
         parts.append(predicted(box, model, held_out, 1, "validate"))
-    summary = summary_of(weights, history, len(table), spent) | {"loss": training_loss(parts[0])}
-    return Outputs(stacked(parts), model, [loss_curve(history)], summary)
+    return Outputs(stacked(parts), model, [loss_curve(history)], summary | {"loss": training_loss(parts[0])})
 
 
 def host(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     """Train; gives the host's part of the model."""
     table, held_out = _tables(p, inputs, Role.HOST)
-    weights, history, spent = _train(p, box, inputs, None)
+    weights, history, summary = _train(p, box, inputs, None)
     model = fitted(p, table.header, weights, history)
     send_partial(box, model, table, 0)
     if held_out is not None:
         send_partial(box, model, held_out, 1)
-    return Outputs(None, model, [loss_curve(history)], summary_of(weights, history, len(table), spent))
+    return Outputs(None, model, [loss_curve(history)], summary)
 
 
 def arbiter(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
@@ -176,8 +175,10 @@ class _Run:
         return self.exchange.party == CLOSER
 
 
-def _train(p: LogisticParams, box: Box, inputs: Inputs, answers: Answers | None) -> tuple[Array, History, int]:
-    """Own weights (intercept last), the history, equations that all models told so far; all run the same lines."""
+def _train(
+    p: LogisticParams, box: Box, inputs: Inputs, answers: Answers | None
+) -> tuple[Array, History, dict[str, float]]:
+    """Own weights (intercept last), the history, the summary; guest and hosts run the same lines."""
     table, held_out = _tables(p, inputs, box.me.role)
     intercept = p.init_param.fit_intercept and answers is not None
     features = checked_features(table, intercept)
@@ -186,6 +187,7 @@ def _train(p: LogisticParams, box: Box, inputs: Inputs, answers: Answers | None)
     plan, order = training_plan(p, len(table), columns, rows), batch_order(table.ids)
     exchange, stream = Exchange(box, tuple(sorted(columns))), Stream(box.recv(SEED).tobytes(), box.attempt.context())
     spent = count_weights(box, table, columns)
+    check_steps(plan, features[order])
     if plan.motion.opened:
         check_columns(p, table.header, cut(features[order], plan.batches))
     side = Side(plan, exchange.party, stream, features[order], _ordered(answers, order))
@@ -198,7 +200,17 @@ def _train(p: LogisticParams, box: Box, inputs: Inputs, answers: Answers | None)
     if not run.history.stopped:
         _exchange_features(run)
         _epochs(run)
-    return mover.released(mover.shares if run.best is None else run.best), run.history, spent
+    weights = mover.released(mover.shares if run.best is None else run.best)
+    return weights, run.history, _summary(plan, weights, run.history, spent)
+
+
+def _summary(plan: Plan, weights: Array, history: History, spent: int) -> dict[str, float]:
+    """What is shown beside the component; opened gradients are equations in the rows of a batch."""
+    found, count = summary_of(weights, history, sum(plan.batches), spent), len(weights)
+    if plan.motion.opened:
+        found["equations_revealed"] = count * len(plan.batches) * history.epochs
+        found["rows_per_equation"] = round(min(plan.batches) / count, 2)
+    return found
 
 
 def _ordered(answers: Answers | None, order: Array) -> Answers | None:

@@ -11,11 +11,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
+import numpy as np
+
 from federatedml.components.lr_batches import batches
 from federatedml.components.lr_optimizers import MOMENTUM
 from federatedml.components.lr_params import ADAPTIVE, LogisticParams
-from federatedml.crypto.encoding import Encoding, choose
+from federatedml.crypto.encoding import MAX_SCALE, Encoding, choose
 from federatedml.crypto.lr_shapes import Motion, Pace, Plan
+from federatedml.crypto.ring import Floats
 from federatedml.crypto.shared_linear import batch_sizes
 from federatedml.errors import DataError
 from federatedml.federation.party import Member
@@ -72,6 +75,29 @@ def training_plan(p: LogisticParams, rows: int, columns: Mapping[Member, int], v
     )
     _check_messages(plan)
     return plan
+
+
+def check_steps(plan: Plan, features: Floats) -> None:
+    """Whether steps with momentum stay below what the fixed-point numbers hold, in the worst case.
+
+    Args:
+        features: (n, k) own columns in the order of the batches.
+
+    Raises:
+        DataError: the learning rate is too large for columns of this size.
+    """
+    if not plan.motion.momentum:
+        return
+    starts = np.concatenate([[0], np.cumsum(plan.batches)[:-1]])
+    means = np.add.reduceat(np.abs(features), starts) / np.array(plan.batches)[:, None]
+    scale = MAX_SCALE if plan.encoding.weighted else 1
+    worst = plan.pace.at(0) * scale * float(means.max()) / (1 - plan.motion.momentum)
+    if worst > plan.most_change:
+        raise DataError(
+            "FED-723",
+            f"steps with momentum might pass {plan.most_change:g}, which the numbers of protocol 'shared' do not hold",
+            "a smaller learning_rate, standardised columns, or optimizer sgd",
+        )
 
 
 def _check_shrinkage(shrinkage: float, encoding: Encoding) -> None:

@@ -65,7 +65,8 @@ GRADIENT = Topic(
     Tensors({"residual": ("<u8", 1), "gradient": ("<u8", 1)}),
     Carries.SHARES,
     "the gradient of the receiver's own weights over each batch: for each batch as many equations in the labels and "
-    "the other parties' columns as it has weights (the residuals in the same message are masked)",
+    "the other parties' columns as it has weights, which nobody counts over batches, epochs and jobs (the residuals "
+    "in the same message are masked)",
     ROWS_BYTES + FEATURES_BYTES // 8,
 )
 SQUARE_CORRECTION = Topic(
@@ -126,8 +127,8 @@ HELD_OUT_SCORES = Topic(
     (Role.GUEST,),
     WORDS,
     Carries.ROW_VALUES,
-    "the hosts' part of the linear predictor of every validation row, each validation_freqs epochs: each time one more "
-    "linear combination of the hosts' columns",
+    "the hosts' part of the linear predictor of every validation row (with an adaptive optimiser each host's own), "
+    "each validation_freqs epochs: each time one more linear combination of the hosts' columns",
     ROWS_BYTES,
 )
 

@@ -111,8 +111,8 @@ class Plan:
 
     @property
     def most_change(self) -> float:
-        """A weight's change per step must stay below it (times the factor that keeps momentum)."""
-        return 2.0 ** (61 - LOOK_AHEAD_BITS - self.encoding.gradient_bits - WEIGHT_BITS)
+        """The speed of a weight must stay below it, so that what is rounded stays below 2^62."""
+        return 2.0 ** (61 - 1 - LOOK_AHEAD_BITS - self.encoding.gradient_bits - WEIGHT_BITS)
 
     def loss_words(self, batch: int) -> int:
         """Words of a batch that the labels multiply: z / 2 and, if rows have weights, the even part of the loss."""

@@ -204,3 +204,10 @@ def test_auc_of_momentum_is_that_of_the_same_steps_in_clear(tmp_path: Path) -> N
     assert data is not None
     auc = roc_auc_score(data.columns["label"], data.columns["predict_score"])
     assert abs(auc - roc_auc_score(guest.labels(), in_clear(p, guest, host).scores)) < 0.001
+
+
+@pytest.mark.parametrize(("optimizer", "told", "ratio"), [("sgd", 3, 40.0), ("adam", 3 * 2 * 5, 20.0)])
+def test_the_summary_counts_opened_gradients(optimizer: str, told: int, ratio: float, tmp_path: Path) -> None:
+    p = params(optimizer=optimizer, max_iter=5, batch_size=60, learning_rate=0.02)
+    summary = case(p, small(120, 2, 3)).run(tmp_path).outputs[GUEST].summary
+    assert (summary["equations_revealed"], summary["rows_per_equation"]) == (told, ratio)
