@@ -20,6 +20,7 @@ NAMES = (
     "crypto",
     "maps",
     "psi",
+    "ids",
     "secagg",
     "engines",
     "transport",

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from federated_operators.gateway.plan import JobPlan
@@ -46,12 +47,12 @@ class StoredBudget:
 
     Attributes:
         path: the database file.
-        policy: the party's rules, with a limit per kind.
+        policy: reads the party's rules, with a limit per kind, as they are now.
         attempt: who spends; a new generation (a rerun) is a new step.
     """
 
     path: Path
-    policy: Policy
+    policy: Callable[[], Policy]
     me: Member
     attempt: AttemptKey
 
@@ -59,7 +60,7 @@ class StoredBudget:
         """See ``federatedml.federation.budget.Budget``; ``FED-747`` beyond a limit."""
         if amount < 1:
             raise ValueError(f"{kind}: {amount} is nothing to spend")
-        allowed = self.policy.budgets.of(kind)
+        allowed = self.policy().budgets.of(kind)
         now = time.time()
         since = now - allowed.days * DAY_S if allowed.days is not None else 0.0
         key = (kind, peer, subject)
@@ -79,8 +80,8 @@ class StoredBudget:
 
 
 def budget_of(home: PartyHome, me: Member, attempt: AttemptKey) -> StoredBudget:
-    """The account of ``home`` for an attempt; the policy is read as it is now."""
-    return StoredBudget(home.budgets_db, load_policy(home.policy), me, attempt)
+    """The account of ``home`` for an attempt."""
+    return StoredBudget(home.budgets_db, partial(load_policy, home.policy), me, attempt)
 
 
 def source_tables(plan: JobPlan, component: str) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ DONE, FAILED, BROKEN = "done", "failed", "broken"
 
 def main(module: str, descriptors: Sequence[int]) -> None:
     """Fork a worker for each descriptor and wait for the starter's end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the starter decides
     with suppress(Exception):  # whoever calls the kernel is told
         importlib.import_module(module)
     nursery = os.getpid()
@@ -44,7 +45,6 @@ def _worker(mine: int, descriptors: Sequence[int], nursery: int) -> None:
     status = 1
     try:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the starter decides
         if os.getppid() == nursery:
             for other in set(descriptors) - {mine}:
                 os.close(other)

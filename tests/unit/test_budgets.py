@@ -31,7 +31,7 @@ KEY = AttemptKey("9999", "20260728120000000001", "match_0", 1, 1)
 
 def account(folder: Path, attempt: AttemptKey = KEY, **limits: Any) -> StoredBudget:
     policy = Policy.model_validate({"initiators": ["9999"], "budgets": {"psi_ids": limits} if limits else {}})
-    return StoredBudget(folder / "gateway" / "budgets.db", policy, HOST, attempt)
+    return StoredBudget(folder / "gateway" / "budgets.db", lambda: policy, HOST, attempt)
 
 
 def job(number: int) -> AttemptKey:

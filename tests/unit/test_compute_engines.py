@@ -267,6 +267,15 @@ def test_workers_end_with_a_process_that_is_killed() -> None:
     assert_gone([nursery, *workers])
 
 
+def test_an_interrupt_of_the_group_is_the_starters_business() -> None:
+    with compute_engine(EngineName.PROCESSES, 2) as engine:
+        worker = psutil.Process(engine.map(kernels.process, [1])[0])
+        for process in (worker, worker.parent()):
+            assert process is not None
+            process.send_signal(signal.SIGINT)
+        assert engine.map(kernels.scaled, [1, 2]) == [2, 4]
+
+
 def test_threads_pass_errors_and_give_up_what_waits() -> None:
     engine = Threads(1 + 1)
     with pytest.raises(IndexError):

@@ -70,12 +70,27 @@ def test_both_parties_get_their_rows_of_the_common_ids_in_one_order(tmp_path: Pa
     assert [view.metric_type for view in result.outputs[HOST].views] == ["INTERSECTION"]
 
 
-@given(*[st.lists(st.text(max_size=3), max_size=12, unique=True) for _ in range(2)])
-@settings(max_examples=25, deadline=None)
-def test_any_two_sets_meet_in_their_intersection(tmp_path_factory: Any, ours: list[str], theirs: list[str]) -> None:
+SETS = st.lists(st.text(max_size=3), max_size=12, unique=True)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        {},
+        {"run_cache": True},
+        {"intersect_method": "raw"},
+        {"intersect_method": "rsa", "rsa_params": {"key_length": 1024}},
+    ],
+    ids=["auto", "cached", "raw", "rsa"],
+)
+@given(ours=SETS, theirs=SETS)
+@settings(max_examples=15, deadline=None)
+def test_any_two_sets_meet_in_their_intersection(
+    tmp_path_factory: Any, method: dict[str, Any], ours: list[str], theirs: list[str]
+) -> None:
     normal = [{normalised(i) for i in ids} for ids in (ours, theirs)]
     expected = sorted(normal[0] & normal[1])
-    step = case({GUEST: ours, HOST: theirs})
+    step = case({GUEST: ours, HOST: theirs}, IntersectParams.model_validate({"min_intersection": 1, **method}))
     if [len(ids) for ids in normal] != [len(ours), len(theirs)] or not expected:
         with pytest.raises(DataError, match=r"FED-24[01]"):
             step.run(tmp_path_factory.mktemp("step"))
