@@ -10,6 +10,7 @@ import numpy as np
 from federatedml.components.linear_model import binary_labels, checked_columns
 from federatedml.components.lr_agreement import expect
 from federatedml.components.lr_params import LogisticParams
+from federatedml.components.lr_release import count_rows
 from federatedml.components.lr_shared_moves import Exchange, Moves, total
 from federatedml.components.lr_shared_topics import (
     HELD_OUT,
@@ -83,6 +84,7 @@ class Validation:
         """At the guest the metrics; at a host nothing."""
         z, plan = self._predictor(epoch), self.side.plan
         if not self.guest:
+            count_rows(self.exchange.box, plan.validation)
             self.exchange.box.send(HELD_OUT_SCORES, z, epoch)
             return {}
         z = z + total(self.exchange.gathered(HELD_OUT_SCORES, epoch, plan.validation))
