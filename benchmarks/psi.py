@@ -136,9 +136,12 @@ def measured(ids: int, method: str) -> Run:
 
 
 def _table(start: int, count: int) -> Table:
-    """Ids in no order that the other party's table has."""
-    order = np.random.default_rng(start).permutation(count) + start
-    return Table(np.array([f"customer-{i:08}" for i in order.tolist()], dtype=object), {})
+    """Ids in no order that the other party's table has, kept as they are when a table is read."""
+    order = np.random.default_rng(start).permutation(count).astype(np.uint32) + np.uint32(start)
+    ids = np.empty(count, np.dtypes.StringDType())
+    for at in range(0, count, 2**16):
+        ids[at : at + 2**16] = [f"customer-{i:08}" for i in order[at : at + 2**16].tolist()]
+    return Table(ids, {})
 
 
 def _resident() -> float:

@@ -101,10 +101,19 @@ def _step(step: local_pb2.StepView) -> list[list[str]]:
             generation,
             str(member.attempt),
             f"{member.progress:.0%}",
-            member.text or step.waits,
+            doing(member) or step.waits,
         ]
         for member in step.members
     ]
+
+
+def doing(member: local_pb2.MemberStep) -> str:
+    """What a member says that it does, and what it has sent and received; bytes are known of own members only."""
+    traffic = [
+        f"{count / 1e6:.1f} MB {way}" for way, count in (("out", member.bytes_sent), ("in", member.bytes_received))
+    ]
+    moved = ", ".join(traffic) if member.bytes_sent or member.bytes_received else ""
+    return ", ".join(part for part in (member.text, moved) if part)
 
 
 def log_lines(entry: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from airfed.console import one_line
 from airfed.demo_screen import Board, Screen
 from airfed.job import Submitted, session, view
-from airfed.job_text import OPEN
+from airfed.job_text import OPEN, doing
 from airfed_proto.v1 import job_pb2, local_pb2
 from dags_generator.spec import PipelineSpec
 from federatedml.errors import FedError
@@ -130,5 +130,6 @@ def _state(step: local_pb2.StepView, member: local_pb2.MemberStep) -> str:
     if member.state == job_pb2.WAITED and step.waits:
         return one_line(step.waits)
     again = f" (attempt {member.attempt})" if member.attempt > 1 else ""
-    doing = member.state == job_pb2.STARTED and (member.progress or member.text)
-    return one_line(f"{name}{again} {member.progress:.0%} {member.text}").rstrip() if doing else f"{name}{again}"
+    text = doing(member)
+    works = member.state == job_pb2.STARTED and (member.progress or text)
+    return one_line(f"{name}{again} {member.progress:.0%} {text}").rstrip() if works else f"{name}{again}"

@@ -10,10 +10,12 @@ from typing import Any
 
 import grpc
 
-from federated_operators.gateway.store import Store
+from federated_operators.gateway.callers import Callers
+from federated_operators.gateway.refusals import Refusals
+from federated_operators.gateway.throttle import Throttle
 from federatedml.errors import DataError, DslError, FedError, PeerError, PolicyError
 from federatedml.federation.home import PartyHome
-from federatedml.federation.identity import dns_name, verify_leaf
+from federatedml.federation.identity import dns_name
 
 FRAME_BYTES = 4 * 2**20
 KEEPALIVE = [
@@ -71,10 +73,11 @@ def client_channel(home: PartyHome, party: str) -> grpc.aio.Channel:
 
 
 class VerifyCaller(grpc.aio.ServerInterceptor):  # type: ignore[misc]
-    """Checks the presented leaf against the pinned CA of the party that it names, on every call and stream."""
+    """Checks the presented leaf against the pinned CA of the party that it names, on every call and stream, and lets no
+    party take more than its turns."""
 
-    def __init__(self, pinned: Mapping[str, bytes], store: Store) -> None:
-        self._pinned, self._store = pinned, store
+    def __init__(self, pinned: Mapping[str, bytes], refusals: Refusals, throttle: Throttle) -> None:
+        self._callers, self._refusals, self._throttle = Callers(pinned), refusals, throttle
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], details: grpc.HandlerCallDetails
@@ -99,7 +102,7 @@ class VerifyCaller(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             try:
                 return await inner(request, context)
             except FedError as error:
-                self._store.event(f"refused {method.rpartition('/')[2]}", party=caller(), reason=str(error))
+                self._refusals.note(f"refused {method.rpartition('/')[2]}", error, caller())
                 return await context.abort(status_of(error), str(error))
             except Exception as error:
                 return await self._broken(context, method, error)
@@ -129,10 +132,12 @@ class VerifyCaller(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     async def _identify(self, context: Any) -> None:
         leaf = context.auth_context().get("x509_pem_cert", [b""])[0]
         try:
-            _CALLER.set(verify_leaf(leaf, self._pinned))
-        except PolicyError as error:
-            self._store.event("refused caller", reason=str(error))
-            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
+            party = self._callers.party(leaf)
+            await self._throttle.turn(party)
+        except (PolicyError, PeerError) as error:
+            self._refusals.note("refused caller", error)
+            await context.abort(status_of(error), str(error))
+        _CALLER.set(party)
 
 
 def status_of(error: FedError) -> grpc.StatusCode:

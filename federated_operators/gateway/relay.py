@@ -20,11 +20,12 @@ from federated_operators.gateway.names import Seat
 from federated_operators.gateway.outbound import Outbound
 from federated_operators.gateway.own_steps import OwnSteps
 from federated_operators.gateway.peers import Peers
+from federated_operators.gateway.refusals import Refusals
 from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.seats import Seats
-from federated_operators.gateway.store import Store
+from federated_operators.gateway.throttle import Throttle
 from federated_operators.gateway.traffic import Traffic
-from federatedml.errors import FedError, PolicyError, ProtocolError
+from federatedml.errors import FedError, PeerError, PolicyError, ProtocolError
 from federatedml.federation.protowire import Buffer
 
 MAX_RECEIPTS = 4096  # that may wait for one peer
@@ -39,10 +40,18 @@ class Relay:
     """All message traffic of one gateway."""
 
     def __init__(
-        self, store: Store, roster: Roster, own: OwnSteps, seats: Seats, peers: Peers, limits: Limits, traffic: Traffic
+        self,
+        roster: Roster,
+        own: OwnSteps,
+        seats: Seats,
+        peers: Peers,
+        limits: Limits,
+        traffic: Traffic,
+        refusals: Refusals,
+        throttle: Throttle,
     ) -> None:
-        self._store, self._roster, self._own, self._seats, self._peers = store, roster, own, seats, peers
-        self._limits, self._traffic = limits, traffic
+        self._roster, self._own, self._seats, self._peers = roster, own, seats, peers
+        self._limits, self._traffic, self._refusals, self._throttle = limits, traffic, refusals, throttle
         self._outbound: dict[str, Outbound] = {}
         self._receipts: dict[str, asyncio.Queue[pb.Receipt | None]] = {}  # of the stream that a peer opened
 
@@ -136,24 +145,29 @@ class Relay:
     ) -> None:
         try:
             async for raw in pieces:
-                self._piece_of_peer(party, raw)
+                if not self._piece_of_peer(party, raw):
+                    await self._throttle.turn(party)  # refusing takes time, too: others come first then
                 while receipts.qsize() > MAX_RECEIPTS:  # who does not read the answers is not listened to
                     await asyncio.sleep(RECONNECT_S)
+        except PeerError as error:  # far too many were refused: the stream ends
+            self._refusals.note("refused message", error, party)
         finally:
             receipts.put_nowait(None)
 
-    def _piece_of_peer(self, party: str, raw: bytes) -> None:
+    def _piece_of_peer(self, party: str, raw: bytes) -> bool:
+        """Deliver it; False if it was refused."""
         piece: Piece | None = None
         try:
             piece = Piece.of(raw)
             self._check(party, piece, len(raw))
             target = self._target(Seat.of(piece.key.step, piece.key.source), piece.key)
         except FedError as error:
-            self._store.event("refused message", reason=str(error), party=party)
+            self._refusals.note("refused message", error, party)
             if piece is not None and party in self._receipts:
                 self._receipts[party].put_nowait(_receipt(_short(piece.key), pb.Receipt.REFUSED, str(error)))
-            return
+            return False
         self._deliver(target, piece, raw)
+        return True
 
     def _check(self, party: str, piece: Piece, size: int) -> None:
         key, head, data = piece.key, piece.head, len(piece.data)

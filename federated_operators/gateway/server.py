@@ -34,6 +34,7 @@ from federated_operators.gateway.plan import JobAcceptor
 from federated_operators.gateway.policy import load_policy
 from federated_operators.gateway.progress import Progress
 from federated_operators.gateway.reconcile import Reconciler
+from federated_operators.gateway.refusals import Refusals
 from federated_operators.gateway.relay import Relay
 from federated_operators.gateway.reopening import REOPENED, Reopening
 from federated_operators.gateway.reruns import REOPEN, Reruns
@@ -44,6 +45,7 @@ from federated_operators.gateway.seats import Seats
 from federated_operators.gateway.show import Show
 from federated_operators.gateway.silence import Silence
 from federated_operators.gateway.store import Letter, Store
+from federated_operators.gateway.throttle import Throttle
 from federated_operators.gateway.traffic import Traffic
 from federated_operators.gateway.verdicts import EFFECTS, RESTORED, TRACKING, VerdictHook, Verdicts, no_hook
 from federated_operators.gateway.waiting import Waiting
@@ -54,6 +56,7 @@ from federatedml.federation.home import PartyHome
 TICK_S = 0.5
 RETURN_S = 5.0  # how long after a restart workers have to come back before they are called lost
 DRAIN_S = 3.0
+CALLS_A_SECOND, CALLS_AT_ONCE = 300.0, 600.0  # of one peer, messages of workers aside
 ASK_RERUN_S = 60.0  # the coordinator asks all parties before it answers
 LOCAL = [("grpc.max_receive_message_length", FRAME_BYTES), ("grpc.max_send_message_length", FRAME_BYTES)]
 log = logging.getLogger(__name__)
@@ -78,7 +81,11 @@ class Gateway:
         self._verdicts = Verdicts(self._store, self._roster, self._own, self._seats, home, control, hook)
         self._reopening = Reopening(self._store, self._roster, home, control, partial(outputs_gone, self._store))
         self._reruns = Reruns(self._store, self._roster, self._peers, self._reopening)
-        self._relay = Relay(self._store, self._roster, self._own, self._seats, self._peers, limits, traffic)
+        self._refusals = Refusals(self._store)
+        self._throttle = Throttle(CALLS_A_SECOND, CALLS_AT_ONCE)
+        self._relay = Relay(
+            self._roster, self._own, self._seats, self._peers, limits, traffic, self._refusals, self._throttle
+        )
         self._agreement = Agreement(self._store, self._roster, home, acceptor, control)
         self._progress = Progress(self._own.progress, self._tell_progress)
         self._worker_door = WorkerDoor(
@@ -147,6 +154,7 @@ class Gateway:
             self._own.leases.regrant()
             await asyncio.sleep(TICK_S)
             self._coordinator.tick()
+            self._refusals.write()
 
     async def _call_missing(self) -> None:
         """Workers that the store knows and that did not come back after a restart are lost."""
@@ -227,7 +235,9 @@ class Gateway:
             self._reopening,
             self._reruns,
         )
-        server = grpc.aio.server(interceptors=[VerifyCaller(self._home.pinned(), self._store)], options=SERVER)
+        server = grpc.aio.server(
+            interceptors=[VerifyCaller(self._home.pinned(), self._refusals, self._throttle)], options=SERVER
+        )
         service.add_to(server)
         config = self._home.config
         server.add_secure_port(f"{config.host}:{config.ports.gateway}", server_credentials(self._home))

@@ -181,16 +181,17 @@ def _train(
     """Own weights (intercept last), the history, the summary; guest and hosts run the same lines."""
     table, held_out = _tables(p, inputs, box.me.role)
     intercept = p.init_param.fit_intercept and answers is not None
-    features = checked_features(table, intercept)
+    order = batch_order(table.ids)
+    features = checked_features(table, intercept)[order]
     columns = agree(p, box, table, features.shape[1]) | {box.me: features.shape[1]}
     rows = agree_held_out(box, held_out) if p.validates and held_out is not None else 0
-    plan, order = training_plan(p, len(table), columns, rows), batch_order(table.ids)
+    plan = training_plan(p, len(table), columns, rows)
     exchange, stream = Exchange(box, tuple(sorted(columns))), Stream(box.recv(SEED).tobytes(), box.attempt.context())
     spent = count_weights(box, table, columns)
-    check_steps(plan, features[order])
+    check_steps(plan, features)
     if plan.motion.opened:
-        check_columns(p, table.header, cut(features[order], plan.batches))
-    side = Side(plan, exchange.party, stream, features[order], _ordered(answers, order))
+        check_columns(p, table.header, cut(features, plan.batches))
+    side = Side(plan, exchange.party, stream, features, _ordered(answers, order))
     start = warm_start(inputs.isometric_model, table.header, intercept)
     if start is None:
         start = initial_weights(p.init_param, features.shape[1], _seed_name(box))
@@ -230,7 +231,7 @@ def _epochs(run: _Run) -> None:
     run.moves.start(history.epochs * uses)
     while not history.stopped:
         run.side.start_epoch()
-        before = run.moves.shares
+        before = run.moves.shares.copy()
         for batch in range(uses):
             _batch(run, batch, history.epochs * uses + batch)
         _close(run, before)

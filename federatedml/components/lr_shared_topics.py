@@ -101,12 +101,16 @@ FINAL = Topic(
     "final_shares", BETWEEN, BETWEEN, WORDS, Carries.SHARES, "the receiver's own weights, those of its own columns only"
 )
 HELD_OUT = Topic(
-    "validation_shape",
+    "validation_rows",
     BETWEEN,
-    (*BETWEEN, Role.ARBITER),
-    Tensors({"ids": ("|u1", 1), "rows": ("<i8", 1)}),
+    BETWEEN,
+    Vector("|u1"),
     Carries.CONTROL,
-    "number of validation rows and a digest of their ids: a guess of all of them can be tested",
+    "whether both hold the same validation rows in the same order, "
+    "and a digest of the sender's ids: a guess of all of them can be tested",
+)
+HELD_OUT_SHAPE = Topic(
+    "validation_shape", BETWEEN, (Role.ARBITER,), Vector("<i8"), Carries.CONTROL, "number of validation rows"
 )
 HELD_OUT_FEATURES = Topic(
     "masked_validation", BETWEEN, BETWEEN, Vector("<u8", 2), Carries.MASKED, UNIFORM, FEATURES_BYTES
@@ -171,7 +175,7 @@ _ALWAYS: tuple[Topic[Any], ...] = (
 _SHARED = (WEIGHTS, FINAL)
 _WEIGHTED = (SCALES, UNSCALED)
 _SQUARES = (SQUARE_CORRECTION, CHANGE)
-_VALIDATED = (HELD_OUT, HELD_OUT_FEATURES, HELD_OUT_CORRECTION, HELD_OUT_WEIGHTS, HELD_OUT_SCORES)
+_VALIDATED = (HELD_OUT, HELD_OUT_SHAPE, HELD_OUT_FEATURES, HELD_OUT_CORRECTION, HELD_OUT_WEIGHTS, HELD_OUT_SCORES)
 _OF_SHARED_WEIGHTS = (HELD_OUT_FEATURES, HELD_OUT_CORRECTION, HELD_OUT_WEIGHTS)
 TOPICS = (*_ALWAYS, *_SHARED, STEP, RESIDUAL, UPDATE, GRADIENT, *_WEIGHTED, *_SQUARES, *_VALIDATED)
 

@@ -16,13 +16,14 @@ from federatedml.components.lr_shared_topics import (
     HELD_OUT_CORRECTION,
     HELD_OUT_FEATURES,
     HELD_OUT_SCORES,
+    HELD_OUT_SHAPE,
     HELD_OUT_WEIGHTS,
 )
 from federatedml.crypto.dealer import CLOSER
 from federatedml.crypto.ring import Floats, Words
 from federatedml.crypto.shared_linear import HeldOut, Side, ids_digest
 from federatedml.data.table import Table
-from federatedml.errors import DataError
+from federatedml.errors import DataError, ProtocolError
 from federatedml.federation.box import Box
 from federatedml.federation.wire import Array
 from federatedml.metrics.binary import Counts
@@ -32,18 +33,19 @@ LESS_IS_BETTER = "loss"
 
 def agree_held_out(box: Box, table: Table) -> int:
     """Check that all hold the same validation rows, tell the arbiter how many."""
-    mine = {"ids": np.frombuffer(ids_digest(table.ids), "|u1"), "rows": np.array([len(table)], np.int64)}
+    mine = np.frombuffer(ids_digest(table.ids), "|u1")
     box.send(HELD_OUT, mine)
-    if any(not np.array_equal(told["ids"], mine["ids"]) for told in box.gather(HELD_OUT).values()):
+    if any(not np.array_equal(told, mine) for told in box.gather(HELD_OUT).values()):
         raise DataError("FED-251", "guest and host do not hold the same validation rows in the same order")
+    box.send(HELD_OUT_SHAPE, np.array([len(table)], np.int64))
     return len(table)
 
 
 def told_held_out(box: Box) -> int:
     """At the arbiter: the number of validation rows."""
-    told = {int(expect(shape["rows"], 1)[0]) for shape in box.gather(HELD_OUT).values()}
+    told = {int(expect(rows, 1)[0]) for rows in box.gather(HELD_OUT_SHAPE).values()}
     if len(told) > 1:
-        raise DataError("FED-251", f"guest and host name {' and '.join(map(str, sorted(told)))} validation rows")
+        raise ProtocolError("FED-382", f"guest and host name {' and '.join(map(str, sorted(told)))} validation rows")
     return told.pop()
 
 

@@ -278,6 +278,7 @@ def test_what_is_not_masked_is_declared() -> None:
         "stop",
         "final_shares",
         "opened_gradient",
+        "validation_rows",
         "validation_shape",
         "validation_scores",
         "predicted_rows",

@@ -54,6 +54,14 @@ def test_powers_are_those_of_integers(data: st.DataObject, m: Modulus, exponent:
     assert powers == [pow(i, exponent, int(m.value)) for i in a]
 
 
+@given(st.data(), moduli(), st.lists(st.sampled_from([0, 1, 2, 3, 4, 2**62]) | st.integers(0, 2**20), min_size=1))
+@settings(max_examples=30)
+def test_every_number_has_its_own_power(data: st.DataObject, m: Modulus, exponents: list[int]) -> None:
+    a = data.draw(st.lists(below(m), min_size=len(exponents), max_size=len(exponents)))
+    powers = m.left(m.power_each(m.entered(m.plain([mpz(i) for i in a])), np.array(exponents)))
+    assert powers == [pow(i, e, int(m.value)) for i, e in zip(a, exponents, strict=True)]
+
+
 @pytest.mark.parametrize("bits", SIZES)
 def test_long_chains_stay_below_twice_the_modulus(bits: int) -> None:
     for value in ((1 << bits) - 1, (1 << (bits - 1)) + 1):

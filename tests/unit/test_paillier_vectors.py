@@ -221,3 +221,11 @@ def test_a_vector_that_is_not_fresh_cannot_be_sent(tmp_path: Path, monkeypatch: 
     options = ["--config-file=", "--follow-imports=silent", "--ignore-missing-imports", "--cache-dir", str(tmp_path)]
     out, _, _ = api.run([*options, str(tmp_path / "sender.py")])
     assert [line.split(":")[1] for line in out.splitlines() if "error:" in line] == ["5", "6", "7", "8"]
+
+
+def test_empty_vectors_are_vectors() -> None:
+    empty = GUEST.encrypt([], CODEC)
+    assert opened(empty.times(5).times_plain([], CODEC).add(empty.times_plain([], CODEC).times(-1))) == []
+    assert GUEST.receive(empty.seal(), CODEC).elements == []
+    assert empty.mask()[0].count == 0
+    assert opened(empty.sum()) == [0.0]

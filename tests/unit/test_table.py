@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from federatedml.data import table as stored_table
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.data.durable import written
-from federatedml.data.table import Kind, aligned, read, write
+from federatedml.data.table import Kind, Table, aligned, read, write
 from federatedml.errors import DataError
 from tests.members import table
 
@@ -154,3 +155,30 @@ def test_names_that_could_leave_the_folder_are_refused(bad: str) -> None:
     for one in ((bad, "x"), ("x", bad)):
         with pytest.raises(DataError, match="FED-205"):
             TableName(*one)
+
+
+def test_ids_of_a_file_are_no_objects_and_mean_the_same(tmp_path: Path) -> None:
+    ids = ["b", "\u00fc" * 20, "", "a\0"]
+    stored = Table(np.array(ids, dtype=object), {"x": np.arange(4.0)})
+    write(stored, tmp_path / "t.parquet")
+    found = read(tmp_path / "t.parquet")
+    assert found.ids.dtype == np.dtypes.StringDType()
+    assert found.ids.tolist() == ids
+    assert found.digest() == stored.digest()
+    assert aligned([stored, found])
+    write(found, tmp_path / "again.parquet")
+    assert (tmp_path / "again.parquet").read_bytes() == (tmp_path / "t.parquet").read_bytes()
+
+
+def test_more_ids_than_are_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored_table, "IDS_AT_ONCE", 3)
+    ids = [f"u{i}" for i in range(10)]
+    write(Table(np.array(ids, dtype=object), {}), tmp_path / "t.parquet")
+    assert read(tmp_path / "t.parquet").ids.tolist() == ids
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
+def test_ids_of_any_allowed_type_become_text(tmp_path: Path, kind: pa.DataType) -> None:
+    values = [30, 4, -5] if kind == pa.int64() else ["30", "4", "-5"]
+    pq.write_table(pa.table({"id": pa.array(values, kind)}), tmp_path / "t.parquet")
+    assert read(tmp_path / "t.parquet").ids.tolist() == ["30", "4", "-5"]

@@ -29,7 +29,7 @@ from federatedml.crypto.paillier.parts import packed, unpacked
 LIMB = 27
 MASK = 2**LIMB - 1
 PADDING = 4
-WINDOW = 5  # bits of an exponent that are taken at once
+WINDOW, SHORT_WINDOW = 5, 2  # bits of an exponent that are taken at once: of a long one, of one of some 16 bits
 
 Numbers = NDArray[np.uint32]
 """(..., width) rows of limbs."""
@@ -109,8 +109,25 @@ class Modulus:
     def power(self, numbers: Numbers, exponent: int) -> Numbers:
         """numbers^exponent in Montgomery form, by windows of a fixed length: the same steps for all exponents."""
         digits = [(exponent >> at) % 2**WINDOW for at in range(0, max(exponent.bit_length(), 1), WINDOW)]
-        out = np.zeros((len(numbers), self.width), np.uint32)
-        power_all(numbers, np.array(digits[::-1]), self.one, self.words, self.inverse, out)
+        return self._chained(numbers, np.array([digits[::-1]]), WINDOW)
+
+    def power_each(self, numbers: Numbers, exponents: NDArray[np.int64]) -> Numbers:
+        """Each of the numbers to its own exponent, from 0 to 2^62, in Montgomery form."""
+        bits = max(int(exponents.max(initial=0)).bit_length(), 1)
+        digits = [(exponents >> at) % 2**SHORT_WINDOW for at in range(0, bits, SHORT_WINDOW)]
+        return self._chained(numbers, np.stack(digits[::-1], axis=1), SHORT_WINDOW)
+
+    def _chained(self, numbers: Numbers, digits: NDArray[np.int64], window: int) -> Numbers:
+        """Powers by digits (1 or count, digits) of ``window`` bits, highest first."""
+        result = 2**window  # the row after those of the powers 0, 1, ... of the base
+        table = [(power - 1, 1, power) for power in range(2, result)]
+        steps = np.full((len(digits), digits.shape[1], window + 1, 3), result)
+        steps[:, :, window, 1] = digits
+        first = np.broadcast_to(np.array(table).reshape(-1, 3), (len(digits), len(table), 3))
+        chain = np.concatenate([first, steps.reshape(len(digits), digits.shape[1] * (window + 1), 3)], axis=1)
+        out, rows = numbers.copy(), np.zeros((result + 1, self.width), np.uint32)
+        rows[0] = self.one
+        chain_all(out, chain, rows, self.words, self.inverse)
         return out
 
     def written(self, plain: Numbers) -> bytes:
@@ -185,20 +202,21 @@ def multiply_all(a: Numbers, b: Numbers, n: Numbers, inverse: np.uint64, out: Nu
 
 
 @compiled
-def power_all(
-    a: Numbers, digits: NDArray[np.int64], one: Numbers, n: Numbers, inverse: np.uint64, out: Numbers
-) -> None:
-    """Every row to the exponent that ``digits`` of ``WINDOW`` bits are, highest first; all in Montgomery form."""
-    t, table = np.zeros(len(n), np.uint64), np.zeros((2**WINDOW, len(n)), np.uint32)
-    table[0] = one
+def chain_all(a: Numbers, steps: NDArray[np.int64], rows: Numbers, n: Numbers, inverse: np.uint64) -> None:
+    """Every row of ``a`` through a chain of products (x, y, to) among ``rows``; chains (1 or count, length, 3).
+
+    It enters as row 1 and leaves as the last, which starts as row 0; nothing changes that one.
+    """
+    t = np.zeros(len(n), np.uint64)
     for i in range(len(a)):
-        for power in range(1, len(table)):
-            multiply(table[power - 1], a[i], n, inverse, t, table[power])
-        out[i] = one
-        for digit in digits:
-            for _ in range(WINDOW):
-                multiply(out[i], out[i], n, inverse, t, out[i])
-            multiply(out[i], table[digit], n, inverse, t, out[i])
+        for j in range(len(n)):
+            rows[1, j], rows[-1, j] = a[i, j], rows[0, j]
+        own = i % len(steps)
+        for step in range(steps.shape[1]):
+            x, y, to = steps[own, step, 0], steps[own, step, 1], steps[own, step, 2]
+            multiply(rows[x], rows[y], n, inverse, t, rows[to])
+        for j in range(len(n)):
+            a[i, j] = rows[-1, j]
 
 
 @compiled

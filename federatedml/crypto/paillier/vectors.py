@@ -18,12 +18,15 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import gmpy2
+import numpy as np
 from gmpy2 import mpz
 from numpy.typing import ArrayLike
 
 from federatedml.compute.engine import SERIAL, Compute
+from federatedml.compute.names import lock_free
 from federatedml.crypto.codec import Codec, Floats, Integers, descale
 from federatedml.crypto.paillier.keys import PublicKey
+from federatedml.crypto.paillier.montgomery import Modulus
 from federatedml.crypto.paillier.noise import Noise
 from federatedml.crypto.paillier.parts import cut, packed, unpacked
 from federatedml.crypto.paillier.slots import apart, side_by_side, slots
@@ -31,7 +34,7 @@ from federatedml.crypto.vector import Opened, Packed, Reply, Scheme, Sealed
 from federatedml.errors import ProtocolError
 
 P = TypeVar("P", bound=Packed)
-PowerPart = tuple[bytes, list[int], bytes]
+PowerPart = tuple[bytes, Integers, bytes]
 
 
 @dataclass(frozen=True)
@@ -80,18 +83,21 @@ class Encrypted:
     def add_plain(self, values: ArrayLike, magnitude: float) -> Encrypted:
         """Plus a vector in clear of values up to ``magnitude``."""
         codec = Codec(self.scale_bits, magnitude)
-        integers, n, n2 = self._as_long(codec.encode(values)), self.public.n, self.public.n2
+        integers, n, n2 = self._checked(codec.encode(values)).tolist(), self.public.n, self.public.n2
         elements = [c * (1 + n * m) % n2 for c, m in zip(self.elements, integers, strict=True)]
         return replace(self, elements=elements, bound=self.bound + codec.limit)
 
     def times(self, integer: int) -> Encrypted:
         """Times a public integer."""
-        elements = self._powers([integer] * len(self))
+        if abs(integer) > 2**62:
+            elements = [gmpy2.powmod(c, integer, self.public.n2) for c in self.elements]
+        else:
+            elements = self._powers(np.full(len(self), integer))
         return replace(self, elements=elements, bound=self.bound * abs(integer))
 
     def times_plain(self, values: ArrayLike, codec: Codec) -> Encrypted:
         """Times a vector in clear, element by element; scales add up."""
-        elements = self._powers(self._as_long(codec.encode(values)))
+        elements = self._powers(self._checked(codec.encode(values)))
         scale_bits = self.scale_bits + codec.scale_bits
         return replace(self, elements=elements, scale_bits=scale_bits, bound=self.bound * codec.limit)
 
@@ -147,7 +153,7 @@ class Encrypted:
         key, width = self.public.key_id, self.public.width
         return kind(Scheme.PAILLIER, key, len(body) // width, width, self.scale_bits, body, slot_bits)
 
-    def _powers(self, exponents: list[int]) -> list[mpz]:
+    def _powers(self, exponents: Integers) -> list[mpz]:
         public, at = self.public, 0
         parts: list[PowerPart] = []
         for body in cut(self.elements, public.width, self.compute.workers, 64):
@@ -156,13 +162,13 @@ class Encrypted:
             at += size
         return [c for part in self.compute.map(powers, parts) for c in unpacked(part, public.width)]
 
-    def _as_long(self, integers: Integers) -> list[int]:
+    def _checked(self, integers: Integers) -> Integers:
         if integers.shape != (len(self),):
             raise ProtocolError("FED-707", f"a vector in clear has the shape {integers.shape}, not ({len(self)},)")
-        numbers: list[int] = integers.tolist()
-        return numbers
+        return integers
 
 
+@lock_free
 def powers(part: PowerPart) -> bytes:
     """Kernel: each ciphertext to its own exponent.
 
@@ -170,10 +176,10 @@ def powers(part: PowerPart) -> bytes:
         part: ciphertexts packed, exponents, n little-endian.
     """
     body, exponents, n = part
-    public = PublicKey(mpz.from_bytes(n, "little"))
-    elements = unpacked(body, public.width)
-    done = (gmpy2.powmod(c, e, public.n2) for c, e in zip(elements, exponents, strict=True))
-    return packed(done, public.width)
+    m = Modulus(PublicKey(mpz.from_bytes(n, "little")).n2)
+    done = m.left(m.power_each(m.entered(m.read(body)), np.abs(exponents)))
+    signed = (c if e >= 0 else gmpy2.invert(c, m.value) for c, e in zip(done, exponents.tolist(), strict=True))
+    return packed(signed, m.size)
 
 
 @dataclass(frozen=True)
