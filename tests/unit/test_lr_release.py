@@ -70,6 +70,14 @@ def test_predicted_rows_are_counted_by_the_host(tmp_path: Path) -> None:
     assert not any(kind == "predicted_rows" for kind, *_ in accounts[GUEST].sums)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_each_look_at_validation_rows_is_counted(optimizer: str, tmp_path: Path) -> None:
+    accounts: dict[Member, Account] = {}
+    p = params(optimizer=optimizer, batch_size=-1, max_iter=4, validation_freqs=2)
+    counting(case(p, small(), small(30)), accounts).run(tmp_path)
+    assert accounts[HOST].sums["predicted_rows", GUEST.party, ""] == 80 + 2 * 30
+
+
 def test_models_on_the_same_rows_add_up_until_half_the_rows(tmp_path: Path) -> None:
     accounts: dict[Member, Account] = {}
     the_case = counting(case(params(max_iter=1), small(40, 2, 9)), accounts)
