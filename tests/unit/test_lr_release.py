@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from federatedml.component import Inputs
+from federatedml.component import Inputs, component
 from federatedml.components.hetero_lr import HETERO_LR
 from federatedml.errors import PolicyError
 from federatedml.federation.box import Box
@@ -68,6 +68,14 @@ def test_predicted_rows_are_counted_by_the_host(tmp_path: Path) -> None:
     counting(case(params(), small(), small(30)), accounts).run(tmp_path)
     assert accounts[HOST].sums["predicted_rows", GUEST.party, ""] == 80
     assert not any(kind == "predicted_rows" for kind, *_ in accounts[GUEST].sums)
+
+
+def test_what_is_counted_is_declared(tmp_path: Path) -> None:
+    accounts: dict[Member, Account] = {}
+    counting(case(params(), small(), small(30)), accounts).run(tmp_path)
+    counted = {kind for account in accounts.values() for kind, *_ in account.sums}
+    assert counted == set(component("HeteroLR").spends)
+    assert component("HeteroLR", predicting=True).spends == ("predicted_rows",)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
