@@ -22,7 +22,7 @@ from federatedml.component import (
     RoleFunction,
     Scorer,
 )
-from federatedml.components import hetero_lr_paillier, hetero_lr_shared, lr_shared_topics
+from federatedml.components import hetero_lr_paillier, hetero_lr_shared, lr_paillier_topics, lr_shared_topics
 from federatedml.components.linear_model import logistic
 from federatedml.components.lr_agreement import params_digest
 from federatedml.components.lr_params import ADAPTIVE, LogisticParams
@@ -41,15 +41,15 @@ PROTOCOLS: Mapping[str, Mapping[Role, RoleFunction]] = {
 }
 TOPICS: Mapping[str, Sequence[Topic[Any]]] = {
     "shared": lr_shared_topics.TOPICS,
-    "paillier": hetero_lr_paillier.TOPICS,
+    "paillier": lr_paillier_topics.TOPICS,
 }
 SENT: Mapping[str, Callable[[LogisticParams], Sequence[Topic[Any]]]] = {
     "shared": lr_shared_topics.topics_of,
-    "paillier": hetero_lr_paillier.topics_of,
+    "paillier": lr_paillier_topics.topics_of,
 }
 LEARNS: Mapping[str, Mapping[Role, Sequence[str]]] = {
     "shared": lr_shared_topics.LEARNS,
-    "paillier": hetero_lr_paillier.LEARNS,
+    "paillier": lr_paillier_topics.LEARNS,
 }
 
 
