@@ -55,12 +55,15 @@ class Validation:
 
     Args:
         table: with the label at the guest.
+        header: the columns that are trained on.
     """
 
-    def __init__(self, p: LogisticParams, exchange: Exchange, side: Side, moves: Moves, table: Table) -> None:
+    def __init__(
+        self, p: LogisticParams, exchange: Exchange, side: Side, moves: Moves, table: Table, header: Sequence[str]
+    ) -> None:
         self.p, self.exchange, self.side, self.moves = p, exchange, side, moves
         self.guest = exchange.party == 0
-        features = checked_columns(table, self.guest and side.plan.intercept)
+        features = checked_columns(table, header, self.guest and side.plan.intercept)
         self.positive = binary_labels(table)[0] > 0 if self.guest else np.zeros(0, bool)
         self.rows = HeldOut(side, features)
         self.opened = side.plan.motion.opened
