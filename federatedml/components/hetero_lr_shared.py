@@ -194,7 +194,9 @@ def _train(
     side = Side(plan, exchange.party, stream, features, _ordered(answers, order))
     start = first_weights(p, box, inputs.isometric_model, table.header, intercept)
     mover = moves(p, exchange, side, start)
-    validation = Validation(p, exchange, side, mover, held_out) if rows and held_out is not None else None
+    validation = None
+    if rows and held_out is not None:
+        validation = Validation(p, exchange, side, mover, held_out, table.header)
     scales = 1.0 if answers is None else float(answers.scales.mean())
     run = _Run(p, box, exchange, side, mover, History(), validation, Patience(p), scales)
     _restore(run)
