@@ -196,7 +196,9 @@ def _train(
     if start is None:
         start = initial_weights(p.init_param, features.shape[1], _seed_name(box))
     mover = moves(p, exchange, side, start)
-    validation = Validation(p, exchange, side, mover, held_out) if rows and held_out is not None else None
+    validation = None
+    if rows and held_out is not None:
+        validation = Validation(p, exchange, side, mover, held_out, table.header)
     scales = 1.0 if answers is None else float(answers.scales.mean())
     run = _Run(p, box, exchange, side, mover, History(), validation, Patience(p), scales)
     _restore(run)

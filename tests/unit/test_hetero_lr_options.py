@@ -150,6 +150,18 @@ def test_early_stopping_keeps_the_best_weights(optimizer: str, tmp_path: Path) -
     assert near(weights(result.outputs), in_clear(replaced(p, max_iter=1), guest, host), 0.004)
 
 
+def test_validation_columns_are_found_by_name(tmp_path: Path) -> None:
+    train, (guest, host) = held_out()
+    turned = tuple(replace(t, columns=dict(reversed(t.columns.items()))) for t in (guest, host))
+    p = params(validation_freqs=3, metrics=["loss"])
+    runs = [case(p, train, rest).run(tmp_path / name) for name, rest in (("as is", (guest, host)), ("turned", turned))]
+    one, other = ([point.value for point in run.metrics[GUEST] if point.namespace == "validate"] for run in runs)
+    assert np.abs(np.array(one) - other).max() < 1e-3
+    lacking = replace(host, columns={name: host.columns[name] for name in ("h0", "h2")})
+    with pytest.raises(DataError, match=r"FED-258.*'h1'"):
+        case(p, train, (guest, lacking)).run(tmp_path / "lacking")
+
+
 def test_validation_without_rows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="FED-722"):
         case(params(validation_freqs=1), small()).run(tmp_path)
