@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -55,7 +55,7 @@ class Validation:
 
     Args:
         table: with the label at the guest.
-        header: columns of the training, in their order.
+        header: the columns that are trained on.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Validation:
     ) -> None:
         self.p, self.exchange, self.side, self.moves = p, exchange, side, moves
         self.guest = exchange.party == 0
-        features = checked_columns(_like(table, header), self.guest and side.plan.intercept)
+        features = checked_columns(table, header, self.guest and side.plan.intercept)
         self.positive = binary_labels(table)[0] > 0 if self.guest else np.zeros(0, bool)
         self.rows = HeldOut(side, features)
         self.opened = side.plan.motion.opened
@@ -102,14 +102,6 @@ class Validation:
         closer = self.exchange.party == CLOSER
         correction = expect(box.recv(HELD_OUT_CORRECTION, epoch), self.side.plan.validation) if closer else None
         return self.rows.predictor(epoch, shares[self.side.block] + masked, correction)
-
-
-def _like(table: Table, header: Sequence[str]) -> Table:
-    """The columns of the training, in its order, whatever order they have here."""
-    missing = [name for name in header if name not in table.columns]
-    if missing:
-        raise DataError("FED-258", f"column {missing[0]!r} is missing", f"validation needs {', '.join(header)}")
-    return replace(table, columns={name: table.columns[name] for name in header}, label=None)
 
 
 def measured(metrics: Sequence[str], positive: Array, z: Floats) -> dict[str, float]:
