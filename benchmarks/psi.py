@@ -140,7 +140,7 @@ def _table(start: int, count: int) -> Table:
     order = np.random.default_rng(start).permutation(count).astype(np.uint32) + np.uint32(start)
     ids = np.empty(count, np.dtypes.StringDType())
     for at in range(0, count, 2**16):
-        ids[at : at + 2**16] = [f"customer-{i:08}" for i in order[at : at + 2**16].tolist()]
+        ids[at : at + 2**16] = [f"user-{i:08}" for i in order[at : at + 2**16].tolist()]
     return Table(ids, {})
 
 

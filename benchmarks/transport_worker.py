@@ -59,6 +59,7 @@ def guest(box: Transport) -> None:
         if kind == "end":
             box.send(MessageKey(ENDED, 0, GUEST, ARBITER), b"")
             return
+        del body  # before the next one is made
 
 
 def host(box: Transport) -> None:

@@ -105,10 +105,12 @@ class Prediction:
     Attributes:
         topics: those of its messages that it then sends; no other one passes.
         learns: what each role then learns from the outputs.
+        spends: budgets that it then counts on, by kind.
     """
 
     topics: Sequence[Topic[Any]] = ()
     learns: Mapping[Role, Sequence[str]] = field(default_factory=dict)
+    spends: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,8 @@ def component(module: str, predicting: bool = False) -> Component:
         return found
     if found.prediction is None:
         raise DslError("FED-141", f"module {module} cannot run with a fitted model")
-    return replace(found, topics=found.prediction.topics, learns=found.prediction.learns)
+    prediction = found.prediction
+    return replace(found, topics=prediction.topics, learns=prediction.learns, spends=prediction.spends)
 
 
 def _names(names: Iterable[str]) -> str:

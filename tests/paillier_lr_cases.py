@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,10 @@ from federatedml.component import Inputs
 from federatedml.components.hetero_lr import HETERO_LR
 from federatedml.components.lr_batches import batches
 from federatedml.components.lr_params import LogisticParams
+from federatedml.crypto.codec import Codec
+from federatedml.crypto.paillier.evaluator import evaluator
+from federatedml.crypto.paillier.keys import generate
+from federatedml.crypto.paillier.stock import Stock
 from federatedml.crypto.shared_linear import batch_order
 from federatedml.data.table import Table
 from federatedml.federation.party import Member, Role
@@ -44,8 +49,19 @@ def tables(columns: Mapping[Member, int], rows: int = 60, seed: int = 0) -> dict
 PAIR = {GUEST: 2, HOST: 2}
 
 
+@cache
+def compile_kernels() -> None:
+    """The first use on a machine takes seconds, which a member that waits for a message should not spend."""
+    party, codec = evaluator(generate(1024).public), Codec(8, 4.0)
+    received = party.receive(party.encrypt(np.ones(40), codec).seal(), codec)
+    products = party.plan_matvec(np.random.default_rng(0).standard_normal((40, 2))).apply(received)
+    products.mask()
+    Stock(party.public, party.noise).prepare(2)
+
+
 def training(p: LogisticParams, data: Mapping[Member, Table] | None = None) -> Case:
     """A step of guest, hosts and arbiter."""
+    compile_kernels()
     inputs = {member: Inputs({"train_data": [part]}) for member, part in (data or tables(PAIR)).items()}
     inputs[ARBITER] = Inputs()
     return Case(HETERO_LR, dict.fromkeys(inputs, p), inputs, "hetero_lr_0")

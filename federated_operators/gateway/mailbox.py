@@ -25,7 +25,7 @@ from federatedml.federation.box import MessageKey
 MAX_UNREAD_MESSAGES = 2**17
 DIRECT = 2**16  # bytes of a message that the sender's own thread hands to the stream
 SILENCE_S = 10.0
-RECEIPTS_S = 0.004  # for which receipts of small messages are collected
+RECEIPTS_S = 0.02  # for which receipts of small messages are collected
 RECEIPTS = 64  # that are collected at most
 OVER = "[FED-345]"  # the attempt is over: whoever refused a message for that will say so otherwise
 Push = Callable[[Piece | Sequence[pb.Receipt]], None]

@@ -20,6 +20,7 @@ from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.errors import DataError, PolicyError
 from federatedml.federation.party import Role
 
+_READ: dict[Path, tuple[tuple[int, ...], Policy]] = {}  # what was read last; YAML takes 10 ms
 INTERSECTION = "Intersection"  # the module whose parameter min_intersection the floor raises
 DEFAULT_SLOTS = 4
 _DEFAULT = """\
@@ -226,14 +227,23 @@ def default_policy(party: str, peers: Sequence[str], public_data: bool = False) 
 
 
 def load_policy(path: Path) -> Policy:
-    """The rules in ``policy.yaml``; ``PolicyError`` names the key that is wrong, not what it holds: it may be told to
-    a peer whose proposal cannot be judged."""
+    """The rules in ``policy.yaml`` as it is now; ``PolicyError`` names the key that is wrong, not what it holds: it may
+    be told to a peer whose proposal cannot be judged."""
     try:
-        return Policy.model_validate(yaml.safe_load(path.read_text()))
+        found = path.stat()
+        version = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        if path not in _READ or _READ[path][0] != version:
+            _READ[path] = (version, _parsed(path))
+        return _READ[path][1]
     except FileNotFoundError:
         raise PolicyError("FED-530", f"{path.name} is missing", "airfed party init writes one") from None
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyError("FED-531", f"{path.name} cannot be read: {type(error).__name__}") from None
+
+
+def _parsed(path: Path) -> Policy:
+    try:
+        return Policy.model_validate(yaml.safe_load(path.read_text()))
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors()[:5])
         raise PolicyError("FED-531", f"{path.name}: {wrong}") from None

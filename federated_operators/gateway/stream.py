@@ -42,6 +42,9 @@ class WorkerStream:
             except OSError:
                 self.close()
                 return False
+            except BaseException:  # the task is told to end: nothing may follow half a frame
+                self.close()
+                raise
         return True
 
     def frames(self) -> Iterator[tuple[Kind, bytearray]]:

@@ -22,12 +22,12 @@ from federatedml.component import (
     RoleFunction,
     Scorer,
 )
-from federatedml.components import hetero_lr_paillier, hetero_lr_shared, lr_shared_topics
+from federatedml.components import hetero_lr_paillier, hetero_lr_shared, lr_paillier_topics, lr_shared_topics
 from federatedml.components.linear_model import logistic
 from federatedml.components.lr_agreement import params_digest
 from federatedml.components.lr_params import ADAPTIVE, LogisticParams
 from federatedml.components.lr_predict import PARTIAL, PREDICTED, partial_of, predicted, send_partial
-from federatedml.components.lr_release import EQUATIONS
+from federatedml.components.lr_release import EQUATIONS, ROWS
 from federatedml.components.lr_result import META, PARAM
 from federatedml.crypto.paillier.keys import DEFAULT_BITS
 from federatedml.errors import DslError
@@ -41,15 +41,15 @@ PROTOCOLS: Mapping[str, Mapping[Role, RoleFunction]] = {
 }
 TOPICS: Mapping[str, Sequence[Topic[Any]]] = {
     "shared": lr_shared_topics.TOPICS,
-    "paillier": hetero_lr_paillier.TOPICS,
+    "paillier": lr_paillier_topics.TOPICS,
 }
 SENT: Mapping[str, Callable[[LogisticParams], Sequence[Topic[Any]]]] = {
     "shared": lr_shared_topics.topics_of,
-    "paillier": hetero_lr_paillier.topics_of,
+    "paillier": lr_paillier_topics.topics_of,
 }
 LEARNS: Mapping[str, Mapping[Role, Sequence[str]]] = {
     "shared": lr_shared_topics.LEARNS,
-    "paillier": hetero_lr_paillier.LEARNS,
+    "paillier": lr_paillier_topics.LEARNS,
 }
 
 
@@ -154,12 +154,13 @@ HETERO_LR = Component(
         learns={
             Role.GUEST: (
                 "the host's part of the score of every row that is predicted: with each further model on the same rows "
-                "one more linear combination of the host's columns; the number of jobs is not limited",
+                "one more linear combination of the host's columns; each host counts the rows, over jobs",
             ),
         },
+        spends=(ROWS,),
     ),
     reproducible=2.0**-10,
-    spends=(EQUATIONS,),
+    spends=(EQUATIONS, ROWS),
     settle=_settle,
     variant=_variant,
     notes=lambda p: list(_notes(p)),

@@ -16,17 +16,16 @@ d is the residual of the logistic loss to first order. Its optimum is that of le
 AUC is some thousandths lower than of the logistic loss (protocol ``shared``), and probabilities are not calibrated.
 
 Parties: guest, hosts, arbiter. Semi-honest; the arbiter colludes with nobody: with the guest it reads the hosts'
-predictors, with a host the residuals. Leaks: what the topics below say; the gradients are the most of it, and
+predictors, with a host the residuals. Leaks: ``lr_paillier_topics``; the gradients are the most of it, and
 ``lr_batches`` bounds what they tell of a single row.
-Cost per batch of n rows, key of 2048 bits: n encryptions at guest and each host, 512 n bytes each way, about 20 us per
+Cost per batch of n rows, key of 2048 bits: n encryptions at guest and each host, 512 n bytes each way, some 10 us per
 row and column.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -34,138 +33,41 @@ from federatedml.component import Inputs, Outputs
 from federatedml.components.linear_model import (
     binary_labels,
     checked_features,
-    initial_weights,
     stacked,
     training_loss,
 )
-from federatedml.components.lr_agreement import AGREEMENT, BETWEEN, SHAPE, agree, expect, told_shapes
+from federatedml.components.lr_agreement import agree, expect, told_shapes
 from federatedml.components.lr_batches import batches, check_columns, cut
 from federatedml.components.lr_encrypted import CipherPlan, GuestSide, HostSide, Side
 from federatedml.components.lr_optimizers import Memory
+from federatedml.components.lr_paillier_topics import (
+    GRADIENT,
+    KEY,
+    LOSS,
+    MOVED,
+    OPENED,
+    OPENED_LOSS,
+    PREDICTOR,
+    RESIDUAL,
+    SQUARES,
+    VERDICT,
+)
 from federatedml.components.lr_params import LogisticParams
 from federatedml.components.lr_predict import predicted, send_partial
 from federatedml.components.lr_release import count_weights
-from federatedml.components.lr_result import History, fitted, loss_curve, summary_of, warm_start
+from federatedml.components.lr_result import History, fitted, loss_curve, summary_of
 from federatedml.components.lr_row_weights import row_weights, without_weights
+from federatedml.components.lr_start import first_weights
 from federatedml.crypto.codec import Floats
 from federatedml.crypto.paillier.evaluator import Evaluator, evaluator
 from federatedml.crypto.paillier.keys import PublicKeyCodec, generate
 from federatedml.crypto.paillier.opening import Opener
 from federatedml.crypto.shared_linear import batch_order
-from federatedml.crypto.vector import Opened, PackedCodec, Reply, Sealed
 from federatedml.data.table import Table
 from federatedml.federation.box import Box
 from federatedml.federation.checkpoint import State
 from federatedml.federation.party import Role
-from federatedml.federation.topic import MIB, Carries, Topic
-from federatedml.federation.wire import Array, Vector
-
-CIPHERTEXTS_BYTES = 1024 * MIB
-FRESH = "nothing without the arbiter's key: fresh ciphertexts"
-
-KEY = Topic(
-    "paillier_key",
-    (Role.ARBITER,),
-    BETWEEN,
-    Vector("|u1"),
-    Carries.PUBLIC_KEY,
-    "nothing: the public key of this attempt",
-)
-PREDICTOR = Topic(
-    "encrypted_predictor",
-    (Role.HOST,),
-    (Role.GUEST,),
-    PackedCodec(Sealed),
-    Carries.CIPHERTEXT,
-    FRESH,
-    CIPHERTEXTS_BYTES,
-)
-RESIDUAL = Topic(
-    "encrypted_residual",
-    (Role.GUEST,),
-    (Role.HOST,),
-    PackedCodec(Sealed),
-    Carries.CIPHERTEXT,
-    FRESH,
-    CIPHERTEXTS_BYTES,
-)
-GRADIENT = Topic(
-    "masked_gradient",
-    BETWEEN,
-    (Role.ARBITER,),
-    PackedCodec(Reply),
-    Carries.MASKED,
-    "nothing: decrypts to numbers that are uniform modulo the key",
-)
-OPENED = Topic(
-    "decrypted_gradient",
-    (Role.ARBITER,),
-    BETWEEN,
-    PackedCodec(Opened),
-    Carries.AGGREGATE,
-    "the gradient of its own weights, batch by batch: as many linear equations in the residuals of the batch's rows as "
-    "it has columns, and residuals tell labels and the others' predictors",
-)
-SQUARES = Topic("encrypted_squares", (Role.HOST,), (Role.GUEST,), PackedCodec(Sealed), Carries.CIPHERTEXT, FRESH, MIB)
-LOSS = Topic(
-    "masked_loss",
-    (Role.GUEST,),
-    (Role.ARBITER,),
-    PackedCodec(Reply),
-    Carries.MASKED,
-    "nothing: decrypts to a number that is uniform modulo the key",
-    MIB,
-)
-OPENED_LOSS = Topic(
-    "decrypted_loss",
-    (Role.ARBITER,),
-    (Role.GUEST,),
-    PackedCodec(Opened),
-    Carries.AGGREGATE,
-    "mean loss over all rows with the penalty of all weights, once an epoch (one host only)",
-    MIB,
-)
-MOVED = Topic(
-    "weight_change",
-    (Role.HOST,),
-    (Role.GUEST,),
-    Vector("<f8"),
-    Carries.AGGREGATE,
-    "how far the host's weights moved, once an epoch (converge_func 'weight_diff' only)",
-)
-VERDICT = Topic(
-    "verdict",
-    (Role.GUEST,),
-    (Role.HOST, Role.ARBITER),
-    Vector("|u1"),
-    Carries.CONTROL,
-    "once an epoch, whether training stops and whether it converged",
-)
-_LOSS = (SQUARES, LOSS, OPENED_LOSS)
-TOPICS = (AGREEMENT, SHAPE, KEY, PREDICTOR, RESIDUAL, GRADIENT, OPENED, *_LOSS, MOVED, VERDICT)
-
-LEARNS = {
-    Role.GUEST: (
-        "its own weights and the intercept, and the gradients on the way to them: in each batch as many linear "
-        "equations in the hosts' predictors as it has weights",
-        "the hosts' parts of the score of every row that is predicted",
-        "together with the arbiter it could read the hosts' predictors: the two must not collude",
-    ),
-    Role.HOST: (
-        "its own weights, and the gradients on the way to them: in each batch as many linear equations in labels and "
-        "the other parties' predictors as it has columns",
-        "together with the arbiter it could read labels and the other parties' predictors: the two must not collude",
-    ),
-    Role.ARBITER: (
-        "nothing about data, provided that it cannot read what guest and hosts exchange: "
-        "they talk directly, encrypted end to end",
-    ),
-}
-
-
-def topics_of(p: LogisticParams) -> Sequence[Topic[Any]]:
-    """Those that a training with these parameters may send."""
-    return [topic for topic in TOPICS if topic is not MOVED or p.converge_func == "weight_diff"]
+from federatedml.federation.wire import Array
 
 
 def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
@@ -278,9 +180,7 @@ def _agreed(p: LogisticParams, box: Box, inputs: Inputs, table: Table) -> _Data:
     plan = CipherPlan(p, batches(p, len(table), columns), columns)
     check_columns(p, table.header, cut(features[order], plan.sizes))
     told = count_weights(box, table, columns)
-    start = warm_start(inputs.isometric_model, table.header, intercept)
-    if start is None:
-        start = initial_weights(p.init_param, count, str(box.me.role))
+    start = first_weights(p, box, inputs.isometric_model, table.header, intercept)
     return _Data(plan, features[order], start, order, told)
 
 

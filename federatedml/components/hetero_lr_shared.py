@@ -33,7 +33,6 @@ from federatedml.component import Inputs, Outputs
 from federatedml.components.linear_model import (
     binary_labels,
     checked_features,
-    initial_weights,
     stacked,
     training_loss,
 )
@@ -43,7 +42,7 @@ from federatedml.components.lr_params import LogisticParams
 from federatedml.components.lr_plan import check_steps, training_plan
 from federatedml.components.lr_predict import predicted, send_partial
 from federatedml.components.lr_release import count_weights
-from federatedml.components.lr_result import History, fitted, loss_curve, summary_of, warm_start
+from federatedml.components.lr_result import History, fitted, loss_curve, summary_of
 from federatedml.components.lr_row_weights import row_weights, without_weights
 from federatedml.components.lr_shared_moves import Exchange, Moves, moves
 from federatedml.components.lr_shared_topics import (
@@ -62,6 +61,7 @@ from federatedml.components.lr_shared_topics import (
     STOP,
     UNSCALED,
 )
+from federatedml.components.lr_start import first_weights
 from federatedml.components.lr_validation import Patience, Validation, agree_held_out, told_held_out
 from federatedml.crypto.dealer import CLOSER, Dealer
 from federatedml.crypto.lr_shapes import Plan
@@ -192,11 +192,11 @@ def _train(
     if plan.motion.opened:
         check_columns(p, table.header, cut(features, plan.batches))
     side = Side(plan, exchange.party, stream, features, _ordered(answers, order))
-    start = warm_start(inputs.isometric_model, table.header, intercept)
-    if start is None:
-        start = initial_weights(p.init_param, features.shape[1], _seed_name(box))
+    start = first_weights(p, box, inputs.isometric_model, table.header, intercept)
     mover = moves(p, exchange, side, start)
-    validation = Validation(p, exchange, side, mover, held_out) if rows and held_out is not None else None
+    validation = None
+    if rows and held_out is not None:
+        validation = Validation(p, exchange, side, mover, held_out, table.header)
     scales = 1.0 if answers is None else float(answers.scales.mean())
     run = _Run(p, box, exchange, side, mover, History(), validation, Patience(p), scales)
     _restore(run)
@@ -214,12 +214,6 @@ def _summary(plan: Plan, weights: Array, history: History, spent: int) -> dict[s
         found["equations_revealed"] = count * len(plan.batches) * history.epochs
         found["rows_per_equation"] = round(min(plan.batches) / count, 2)
     return found
-
-
-def _seed_name(box: Box) -> str:
-    """What first weights are drawn from besides the seed: every party's differ."""
-    hosts = sorted(member for member in box.members if member.role is Role.HOST)
-    return "guest" if box.me.role is Role.GUEST else "host" if box.me == hosts[0] else str(box.me)
 
 
 def _ordered(answers: Answers | None, order: Array) -> Answers | None:

@@ -202,7 +202,7 @@ def _places(wanted: Positions, positions: Positions) -> NDArray[np.uint32]:
 
 def _result(own: _Own, positions: Positions) -> Outputs:
     """The party's rows at ``positions``, sorted by id."""
-    ordered = positions[IdColumn(own.table.ids[positions]).ordered()]
+    ordered = positions[IdColumn(own.table.ids, positions).ordered()]
     found = own.table.take(ordered)
     found = replace(found, ids=IdColumn(found.ids).text(), origin=own.box.attempt.component)
     if own.p.only_output_key:

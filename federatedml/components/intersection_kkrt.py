@@ -59,6 +59,7 @@ from federatedml.federation.wire import Tensors, Vector
 
 LEAD = 2  # buckets that the guest sends ahead of the host's answers, so that both work at once
 COMMIT_BYTES = 32
+U32 = NDArray[np.uint32]
 
 START = Topic(
     "kkrt_start",
@@ -110,22 +111,7 @@ MATCHES = Topic(
 
 def guest(pair: Pair) -> Positions:
     """Learn the matches bucket by bucket, then tell the host of its part."""
-    sizes, digests = Sizes.of(len(pair.ids), pair.theirs), pair.ids.digests()
-    oprf, buckets = _guest_setup(pair, sizes, digests)
-    found, waiting = [], []
-    for bucket in range(sizes.buckets + LEAD):
-        if bucket < sizes.buckets:
-            query = oprf.query(bucket, digests[buckets[bucket]])
-            turn = np.array([query.turn], "<u4")
-            pair.box.send(QUERY, {"turn": turn, "matrix": query.matrix}, bucket, to=pair.peer)
-            waiting.append(query.values)
-        if bucket >= LEAD:
-            theirs = _shaped(pair, VALUES, (sizes.host_ids, HASHES, sizes.value_bytes), bucket - LEAD)
-            rows, items = matches(waiting.pop(0), theirs)
-            if len(np.unique(items)) != len(items):
-                raise ProtocolError("FED-733", f"{pair.peer} sent a value twice")
-            found.append((rows.astype("<u4"), items.astype(np.uint32)))
-            pair.box.progress(0.9 * (bucket - LEAD + 1) / sizes.buckets, "comparing")
+    buckets, found = _compared(pair, Sizes.of(len(pair.ids), pair.theirs))
     pair.enough(sum(len(rows) for rows, _ in found))
     for bucket, (rows, _) in enumerate(found):
         pair.box.send(MATCHES, rows, bucket, to=pair.peer)
@@ -134,7 +120,37 @@ def guest(pair: Pair) -> Positions:
 
 def host(pair: Pair) -> Positions:
     """Answer bucket by bucket, then learn which of the own ids match."""
-    sizes, digests = Sizes.of(pair.theirs, len(pair.ids)), pair.ids.digests()
+    sizes = Sizes.of(pair.theirs, len(pair.ids))
+    buckets, places = _answered(pair, sizes)
+    told = [pair.box.recv(MATCHES, bucket, source=pair.peer) for bucket in range(sizes.buckets)]
+    found = [buckets[b][_items(pair, rows, places[b], sizes.host_ids)] for b, rows in enumerate(told)]
+    pair.enough(sum(len(items) for items in found))
+    return np.concatenate(found)
+
+
+def _compared(pair: Pair, sizes: Sizes) -> tuple[Buckets, list[tuple[U32, U32]]]:
+    """The guest's ids in buckets, and per bucket which of the host's rows match with which of them."""
+    digests, box = pair.ids.digests(), pair.box
+    oprf, buckets = _guest_setup(pair, sizes, digests)
+    found, waiting = [], []
+    for bucket in range(sizes.buckets + LEAD):
+        if bucket < sizes.buckets:
+            query = oprf.query(bucket, digests[buckets[bucket]])
+            box.send(QUERY, {"turn": np.array([query.turn], "<u4"), "matrix": query.matrix}, bucket, to=pair.peer)
+            waiting.append(query.values)
+        if bucket >= LEAD:
+            theirs = _shaped(pair, VALUES, (sizes.host_ids, HASHES, sizes.value_bytes), bucket - LEAD)
+            rows, items = matches(waiting.pop(0), theirs)
+            if len(np.unique(items)) != len(items):
+                raise ProtocolError("FED-733", f"{pair.peer} sent a value twice")
+            found.append((rows.astype("<u4"), items.astype(np.uint32)))
+            box.progress(0.9 * (bucket - LEAD + 1) / sizes.buckets, "comparing")
+    return buckets, found
+
+
+def _answered(pair: Pair, sizes: Sizes) -> tuple[Buckets, list[U32]]:
+    """The host's ids in buckets, and per bucket in which row each was told."""
+    digests = pair.ids.digests()
     oprf, buckets = _host_setup(pair, sizes, digests)
     places = []
     for bucket in range(sizes.buckets):
@@ -143,10 +159,7 @@ def host(pair: Pair) -> Positions:
         pair.box.send(VALUES, values, bucket, to=pair.peer)
         places.append(rows.astype(np.uint32))
         pair.box.progress(0.9 * (bucket + 1) / sizes.buckets, "answering")
-    told = [pair.box.recv(MATCHES, bucket, source=pair.peer) for bucket in range(sizes.buckets)]
-    found = [buckets[b][_items(pair, rows, places[b], sizes.host_ids)] for b, rows in enumerate(told)]
-    pair.enough(sum(len(items) for items in found))
-    return np.concatenate(found)
+    return buckets, places
 
 
 def _guest_setup(pair: Pair, sizes: Sizes, digests: Digests) -> tuple[Guest, Buckets]:
@@ -186,7 +199,7 @@ def _query(pair: Pair, sizes: Sizes, bucket: int) -> tuple[int, NDArray[np.uint6
     return turn, message["matrix"]
 
 
-def _items(pair: Pair, rows: NDArray[np.uint32], places: NDArray[np.uint32], capacity: int) -> NDArray[np.int64]:
+def _items(pair: Pair, rows: U32, places: U32, capacity: int) -> NDArray[np.int64]:
     """Own ids of the rows that the peer says match."""
     item = np.full(capacity, -1, np.int64)
     item[places] = np.arange(len(places))

@@ -30,15 +30,15 @@ def checked_features(table: Table, intercept: bool) -> Floats:
     return _with_intercept(table, intercept)
 
 
-def checked_columns(table: Table, intercept: bool) -> Floats:
-    """(n, k) features of rows that are not trained on.
+def checked_columns(table: Table, header: Sequence[str], intercept: bool) -> Floats:
+    """(n, k) the features ``header`` of rows that are not trained on, found by name.
 
     Raises:
-        DataError: a column is not numeric or not finite; names it.
+        DataError: a column is missing, not numeric or not finite; names it.
     """
-    for name in table.header:
-        _check_values(name, table.columns[name])
-    return _with_intercept(table, intercept)
+    for name in header:
+        _check_values(name, _found(table, name, header))
+    return _with_intercept(replace(table, columns={name: table.columns[name] for name in header}), intercept)
 
 
 def _with_intercept(table: Table, intercept: bool) -> Floats:
@@ -144,12 +144,16 @@ def partial_score(table: Table, header: Sequence[str], weights: Mapping[str, flo
     """
     z = np.full(len(table), bias)
     for name in header:
-        if name not in table.columns:
-            raise DataError("FED-258", f"column {name!r} is missing", f"the model needs {', '.join(header)}")
-        z += np.asarray(table.columns[name], np.float64) * weights[name]
+        z += np.asarray(_found(table, name, header), np.float64) * weights[name]
     if not np.isfinite(z).all():
         raise DataError("FED-253", "the model's columns hold values that are not finite", "impute them in DataIO")
     return z
+
+
+def _found(table: Table, name: str, header: Sequence[str]) -> Column:
+    if name not in table.columns:
+        raise DataError("FED-258", f"column {name!r} is missing", f"the model needs {', '.join(header)}")
+    return table.columns[name]
 
 
 def logistic(model: ModelBuffers, own: Floats, others: Sequence[Floats]) -> Floats:

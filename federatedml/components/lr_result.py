@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import cast
-
-import numpy as np
 
 from airfed_proto.v1 import model_pb2
 from federatedml.component import ModelBuffers
@@ -76,15 +73,6 @@ def summary_of(weights: Array, history: History, rows: int, told: int = 0) -> di
         | ({"equations_of_all_models": told} if told else {})
         | ({"best_epoch": history.best} if history.best else {})
     )
-
-
-def warm_start(model: ModelBuffers | None, header: list[str], intercept: bool) -> Array | None:
-    """(k,) weights of another HeteroLR's model (the DSL's ``isometric_model``) by column; 0 where it has none."""
-    if model is None or PARAM not in model:
-        return None
-    before = cast(model_pb2.LRModelParam, model[PARAM])
-    weights = [before.weight.get(name, 0.0) for name in header]
-    return np.array([*weights, before.intercept] if intercept else weights)
 
 
 def loss_curve(history: History) -> Curve:

@@ -10,6 +10,7 @@ import numpy as np
 from federatedml.components.linear_model import binary_labels, checked_columns
 from federatedml.components.lr_agreement import expect
 from federatedml.components.lr_params import LogisticParams
+from federatedml.components.lr_release import count_rows
 from federatedml.components.lr_shared_moves import Exchange, Moves, total
 from federatedml.components.lr_shared_topics import (
     HELD_OUT,
@@ -54,12 +55,15 @@ class Validation:
 
     Args:
         table: with the label at the guest.
+        header: the columns that are trained on.
     """
 
-    def __init__(self, p: LogisticParams, exchange: Exchange, side: Side, moves: Moves, table: Table) -> None:
+    def __init__(
+        self, p: LogisticParams, exchange: Exchange, side: Side, moves: Moves, table: Table, header: Sequence[str]
+    ) -> None:
         self.p, self.exchange, self.side, self.moves = p, exchange, side, moves
         self.guest = exchange.party == 0
-        features = checked_columns(table, self.guest and side.plan.intercept)
+        features = checked_columns(table, header, self.guest and side.plan.intercept)
         self.positive = binary_labels(table)[0] > 0 if self.guest else np.zeros(0, bool)
         self.rows = HeldOut(side, features)
         self.opened = side.plan.motion.opened
@@ -83,6 +87,7 @@ class Validation:
         """At the guest the metrics; at a host nothing."""
         z, plan = self._predictor(epoch), self.side.plan
         if not self.guest:
+            count_rows(self.exchange.box, plan.validation)
             self.exchange.box.send(HELD_OUT_SCORES, z, epoch)
             return {}
         z = z + total(self.exchange.gathered(HELD_OUT_SCORES, epoch, plan.validation))

@@ -33,7 +33,8 @@ from federatedml.crypto.stream import Stream
 GUEST = 0
 TOP = np.uint64(63)
 CLOSER = 1  # the party that gets the corrections
-TRAINING, VALIDATION = "features", "validation features"
+TRAINING, VALIDATION = "features", "validation features"  # purposes of masks, each of its own stream of words
+WEIGHTS, VALIDATION_WEIGHTS = "weights", "validation weights"
 
 
 def feature_mask(stream: Stream, batch: int, rows: int, columns: int, purpose: str = TRAINING) -> Words:
@@ -41,7 +42,7 @@ def feature_mask(stream: Stream, batch: int, rows: int, columns: int, purpose: s
     return stream.words(purpose, batch, rows * columns).reshape(rows, columns)
 
 
-def weight_mask(stream: Stream, use: int, plan: Plan, party: int, purpose: str = "weights") -> Words:
+def weight_mask(stream: Stream, use: int, plan: Plan, party: int, purpose: str = WEIGHTS) -> Words:
     """(width,) b_ij of all i in the order of the columns, from the seed of j; zeros at its own columns."""
     block = plan.block(party)
     mask = np.zeros(plan.width, np.uint64)
@@ -112,7 +113,7 @@ class Dealer:
             "loss": np.atleast_1d(label_mask(self.streams[GUEST], plan, batch) @ linear),
         }
         if not plan.motion.opened:
-            found["forward"] = self._forward(masks, "weights", use)
+            found["forward"] = self._forward(masks, WEIGHTS, use)
         if plan.encoding.weighted:
             scaled: Words = scale_mask(self.streams[GUEST], plan, batch) * _total(d["unscaled"] for d in drawn[1:])
             found["scaled"] = scaled
@@ -136,7 +137,7 @@ class Dealer:
 
     def deal_validation(self, round: int) -> Words:
         """Correction (rows,) of the predictor of the validation rows."""
-        forward = self._forward(self.held_out, VALIDATION, round)
+        forward = self._forward(self.held_out, VALIDATION_WEIGHTS, round)
         for party, stream in enumerate(self.streams):
             if party != CLOSER:
                 forward -= validation_share(stream, round, self.plan)

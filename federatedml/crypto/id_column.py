@@ -36,14 +36,15 @@ class IdColumn(Sequence[bytes]):
     """Ids, each as UTF-8 of its normal form.
 
     Args:
-        ids: (n,) strings in any spelling.
+        ids: strings in any spelling.
+        rows: (n,) which of them; all by default.
     """
 
-    def __init__(self, ids: NDArray[Any]) -> None:
-        self._ids = ids
+    def __init__(self, ids: NDArray[Any], rows: I64 | None = None) -> None:
+        self._ids, self._rows = ids, rows
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self._ids if self._rows is None else self._rows)
 
     @overload
     def __getitem__(self, index: int) -> bytes: ...
@@ -53,14 +54,15 @@ class IdColumn(Sequence[bytes]):
 
     def __getitem__(self, index: int | slice) -> bytes | IdColumn:
         if isinstance(index, slice):
-            return IdColumn(self._ids[index])
-        return normalised(self._ids[index]).encode()
+            return IdColumn(self._part(index))
+        return normalised(self._ids[index if self._rows is None else self._rows[index]]).encode()
 
     def text(self) -> NDArray[Any]:
         """(n,) the strings in normal form."""
-        if all("".join(self._ids[at : at + CHUNK].tolist()).isascii() for at in range(0, len(self), CHUNK)):
-            return self._ids
-        return np.array([*map(normalised, self._ids), None], dtype=object)[:-1]
+        whole = self._part(slice(None))
+        if all("".join(whole[at : at + CHUNK].tolist()).isascii() for at in range(0, len(whole), CHUNK)):
+            return whole
+        return np.array([*map(normalised, whole), None], dtype=object)[:-1]
 
     def digests(self) -> Digests:
         """(n, 2) words: BLAKE2s of each id, 120 bits.
@@ -86,7 +88,7 @@ class IdColumn(Sequence[bytes]):
         """(n,) positions in the order of their ids, which is that of code points."""
         if not len(self):
             return np.zeros(0, np.int64)
-        first = _Chunk.of(self._ids[:1].tolist()).rows(SORT_WIDTH)[0]
+        first = _Chunk.of(self._part(slice(1)).tolist()).rows(SORT_WIDTH)[0]
         differ = np.zeros(SORT_WIDTH, np.bool_)
         for _, chunk in self._chunks():
             if not chunk.plain or chunk.lengths.max() > SORT_WIDTH:
@@ -105,7 +107,10 @@ class IdColumn(Sequence[bytes]):
 
     def _chunks(self) -> Iterator[tuple[int, _Chunk]]:
         for start in range(0, len(self), CHUNK):
-            yield start, _Chunk.of(self._ids[start : start + CHUNK].tolist())
+            yield start, _Chunk.of(self._part(slice(start, start + CHUNK)).tolist())
+
+    def _part(self, which: slice) -> NDArray[Any]:
+        return self._ids[which] if self._rows is None else self._ids[self._rows[which]]
 
 
 class _Chunk:

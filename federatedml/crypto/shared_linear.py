@@ -25,6 +25,7 @@ from federatedml.crypto.dealer import (
     GUEST,
     TRAINING,
     VALIDATION,
+    VALIDATION_WEIGHTS,
     draw,
     feature_mask,
     label_mask,
@@ -230,7 +231,7 @@ class HeldOut:
         return decode(z << extra, int(extra) + encoding.z_bits)
 
     def _mask(self, round: int) -> Words:
-        return weight_mask(self.side.stream, round, self.side.plan, self.side.party, VALIDATION)
+        return weight_mask(self.side.stream, round, self.side.plan, self.side.party, VALIDATION_WEIGHTS)
 
 
 def mean_loss(plan: Plan, opened: Words, scales: float) -> float:

@@ -13,8 +13,6 @@ import os
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from federatedml.crypto.ring import Words
 from federatedml.errors import ProtocolError
@@ -46,6 +44,6 @@ class Stream:
         The caller uses each (purpose, index) for one message only: masks are never used twice.
         """
         info = purpose.encode() + b"\0" + index.to_bytes(8, "big")
-        key = HKDFExpand(SHA256(), SEED_BYTES, info).derive(self._key)
+        key = hmac.digest(self._key, info + b"\x01", "sha256")  # HKDF-Expand: one block is as long as the key
         cipher = Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor()
         return np.frombuffer(cipher.update(bytes(8 * count)), "<u8")

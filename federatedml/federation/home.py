@@ -217,7 +217,7 @@ class PartyHome:
     @property
     def worker_socket(self) -> Path:
         """The gateway's Unix socket for the streams of workers."""
-        return self.socket.with_name("worker.sock")
+        return self._socket("worker.sock")
 
     @property
     def socket(self) -> Path:

@@ -139,6 +139,20 @@ def test_looks_at_validation_rows_are_those_in_clear(given: dict[str, Any], host
     assert near(weights(result.outputs), in_clear(p, *train), 0.01)
 
 
+def test_columns_of_validation_rows_are_found_by_name(tmp_path: Path) -> None:
+    train, (guest, host) = held_out()
+    turned = replace(host, columns={"spare": host.columns["h0"], **dict(reversed(host.columns.items()))})
+    p = params(max_iter=1, validation_freqs=1, metrics=["loss"])
+    found = [
+        [point.value for point in case(p, train, (guest, other)).run(tmp_path / name).metrics[GUEST]]
+        for name, other in (("same", host), ("turned", turned))
+    ]
+    assert np.abs(np.subtract(*found)).max() < 1e-3
+    short = replace(host, columns={"h0": host.columns["h0"], "h2": host.columns["h2"]})
+    with pytest.raises(DataError, match=r"FED-258.*'h1' is missing"):
+        case(p, train, (guest, short)).run(tmp_path / "short")
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_early_stopping_keeps_the_best_weights(optimizer: str, tmp_path: Path) -> None:
     (guest, host), rest = held_out()

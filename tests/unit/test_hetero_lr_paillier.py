@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from federatedml.component import Outputs
+from federatedml.component import Inputs, Outputs, component
 from federatedml.components.hetero_lr import HETERO_LR
 from federatedml.components.lr_encrypted import CipherPlan, GuestSide
 from federatedml.crypto.paillier.evaluator import evaluator
@@ -72,6 +72,27 @@ def test_a_training_may_start_from_another_model(tmp_path: Path) -> None:
     inputs = {m: replace(given, isometric_model=first[m].model) for m, given in second.inputs.items()}
     outputs = replace(second, inputs=inputs).run(tmp_path / "two").outputs
     same_weights(in_clear(encrypted(max_iter=2), tables(PAIR)), outputs)
+
+
+def test_the_model_predicts_other_rows_during_the_job_and_after_it(tmp_path: Path) -> None:
+    held_out, trained = tables(PAIR, rows=15, seed=9), training(encrypted())
+    inputs = {
+        m: Inputs({**given.data, "eval_data": [held_out[m]]}) for m, given in trained.inputs.items() if m != ARBITER
+    }
+    outputs = replace(trained, inputs={**inputs, ARBITER: Inputs()}).run(tmp_path / "train").outputs
+    later = {m: Inputs({"data": [part]}, outputs[m].model) for m, part in held_out.items()}
+    predicting = replace(
+        trained,
+        component=component("HeteroLR", predicting=True),
+        inputs={**later, ARBITER: Inputs(model=outputs[ARBITER].model)},
+    )
+    found = predicting.run(tmp_path / "predict")
+    first, second = outputs[GUEST].data, found.outputs[GUEST].data
+    assert first is not None
+    assert second is not None
+    assert list(first.columns["type"]) == ["train"] * 60 + ["validate"] * 15
+    assert np.array_equal(first.columns["predict_score"][60:], second.columns["predict_score"])
+    assert {m.key.topic for m in found.sent} == {"predicted_rows", "partial_scores"}
 
 
 def test_predictions_of_several_hosts_add_up(tmp_path: Path) -> None:

@@ -147,6 +147,42 @@ def test_a_resumed_attempt_masks_the_same_features_anew(tmp_path: Path) -> None:
     assert len(set(bodies(result, "seed"))) == 4
 
 
+@pytest.mark.parametrize("penalty", ["NONE", "L2"])
+def test_final_shares_and_a_look_do_not_unmask_validation_rows(penalty: str, tmp_path: Path) -> None:
+    """The attack that one stream for two masks allows: final shares tell the mask of the weights of the only look."""
+    guest, host = small()
+    rest = small(30, seed=1)
+    p = params(penalty=penalty, max_iter=1, batch_size=-1, validation_freqs=1)
+    result = case(p, (guest, host), rest).run(tmp_path)
+    hidden, masked, final = (
+        words(of(result, topic, HOST)) for topic in ("masked_validation", "masked_validation_weights", "final_shares")
+    )
+    gradient_bits = 0 if penalty == "L2" else 21
+    read = hidden[: len(masked)] - masked + (final >> np.uint64(gradient_bits))
+    low = np.uint64(2 ** (64 - gradient_bits) - 1)
+    plain = encode(rest[1].features(), FEATURE_BITS).ravel()[: len(masked)]
+    assert not ((read ^ plain) & low == 0).any()
+
+
+@pytest.mark.parametrize("given", [{}, {"converge_func": "weight_diff", "class_weight": "balanced"}], ids=str)
+def test_no_piece_of_a_stream_serves_two_purposes(
+    given: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who draws a piece again (the dealer, or for the next step of a message) draws as many words."""
+    drawn: dict[tuple[bytes, str, int], set[int]] = {}
+    plain = Stream.words
+
+    def words_of(self: Stream, purpose: str, index: int, count: int) -> Words:
+        drawn.setdefault((self._key, purpose, index), set()).add(count)
+        return plain(self, purpose, index, count)
+
+    monkeypatch.setattr(Stream, "words", words_of)
+    p = params(max_iter=2, batch_size=20, validation_freqs=1, **given)
+    case(p, small(), small(31, seed=1)).run(tmp_path)
+    assert len(drawn) > 20
+    assert all(len(counts) == 1 for counts in drawn.values())
+
+
 def test_two_jobs_on_changed_rows_do_not_tell_the_change(tmp_path: Path) -> None:
     guest, host = constant()
     changed = replace(host, columns={**host.columns, "h0": host.columns["h0"] * 2})

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from federatedml.crypto.id_column import CHUNK, PERSON
+from federatedml.crypto.id_column import CHUNK, PERSON, IdColumn
 from tests.kkrt_pair import column
 
 TEXTS = st.lists(st.text(max_size=90), max_size=30)
@@ -60,3 +60,15 @@ def test_order_is_that_of_code_points_(ids: list[str]) -> None:
 )
 def test_repeated_ids_are_counted(ids: list[str], count: int) -> None:
     assert column(ids).repeated() == count
+
+
+@given(TEXTS)
+@settings(max_examples=20, deadline=None)
+def test_some_rows_are_as_a_column_of_their_own(ids: list[str]) -> None:
+    rows = np.arange(len(ids))[::-2]
+    some, own = IdColumn(np.array([*ids, None], dtype=object)[:-1], rows), column([ids[row] for row in rows])
+    assert list(some) == list(own)
+    assert (some.digests() == own.digests()).all()
+    assert some.text().tolist() == own.text().tolist()
+    assert list(some[:2]) == list(own)[:2]
+    assert [some[int(i)] for i in some.ordered()] == sorted(own)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from federatedml.component import Inputs
+from federatedml.component import Inputs, component
 from federatedml.components.hetero_lr import HETERO_LR
 from federatedml.errors import PolicyError
 from federatedml.federation.box import Box
@@ -68,6 +68,22 @@ def test_predicted_rows_are_counted_by_the_host(tmp_path: Path) -> None:
     counting(case(params(), small(), small(30)), accounts).run(tmp_path)
     assert accounts[HOST].sums["predicted_rows", GUEST.party, ""] == 80
     assert not any(kind == "predicted_rows" for kind, *_ in accounts[GUEST].sums)
+
+
+def test_what_is_counted_is_declared(tmp_path: Path) -> None:
+    accounts: dict[Member, Account] = {}
+    counting(case(params(), small(), small(30)), accounts).run(tmp_path)
+    counted = {kind for account in accounts.values() for kind, *_ in account.sums}
+    assert counted == set(component("HeteroLR").spends)
+    assert component("HeteroLR", predicting=True).spends == ("predicted_rows",)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_each_look_at_validation_rows_is_counted(optimizer: str, tmp_path: Path) -> None:
+    accounts: dict[Member, Account] = {}
+    p = params(optimizer=optimizer, batch_size=-1, max_iter=4, validation_freqs=2)
+    counting(case(p, small(), small(30)), accounts).run(tmp_path)
+    assert accounts[HOST].sums["predicted_rows", GUEST.party, ""] == 80 + 2 * 30
 
 
 def test_models_on_the_same_rows_add_up_until_half_the_rows(tmp_path: Path) -> None:

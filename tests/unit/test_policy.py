@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -237,3 +238,22 @@ def test_public_data_may_tell_any_number_of_equations(tmp_path: Path) -> None:
         found[public] = load_policy(path)
     assert (found[False].budgets.equations.lifted, found[True].budgets.equations.lifted) == (False, True)
     assert found[False].budgets.psi_ids == found[True].budgets.psi_ids
+
+
+def test_the_rules_are_those_of_the_file_as_it_is_now(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    for slots in (3, 4, 5):
+        path.write_text(f"initiators: []\nslots: {slots}\n")
+        os.utime(path, ns=(slots, slots))
+        assert [load_policy(path).slots for _ in range(2)] == [slots, slots]
+    other = tmp_path / "other"
+    other.write_text("initiators: []\nslots: 6\n")
+    os.utime(other, ns=(5, 5))
+    other.rename(path)
+    assert load_policy(path).slots == 6
+    path.write_text("slots: many\n")
+    with pytest.raises(PolicyError, match="FED-531"):
+        load_policy(path)
+    path.unlink()
+    with pytest.raises(PolicyError, match="FED-530"):
+        load_policy(path)

@@ -46,7 +46,7 @@ class Opener:
     _done: set[tuple[str, int]] = field(default_factory=set)
 
     def values(self, topic: str, round_: int, reply: Reply) -> Floats:
-        """Elements that the holder revealed, (count,); refused, whatever they are, if one might be no float."""
+        """Elements that the holder revealed, (count,); refused, whatever it is, if one may pass a float."""
         if (reply.slot_bits or self.private.public.bits) - reply.scale_bits > FLOAT_BITS:
             raise _refused(topic, round_)
         return descale(self.integers(topic, round_, reply), reply.scale_bits)

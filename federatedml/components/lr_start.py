@@ -1,0 +1,33 @@
+"""Where a training of HeteroLR starts."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+
+from airfed_proto.v1 import model_pb2
+from federatedml.component import ModelBuffers
+from federatedml.components.linear_model import initial_weights
+from federatedml.components.lr_params import LogisticParams
+from federatedml.components.lr_result import PARAM
+from federatedml.crypto.ring import Floats
+from federatedml.federation.box import Box
+from federatedml.federation.party import Role
+
+
+def first_weights(
+    p: LogisticParams, box: Box, before: ModelBuffers | None, header: list[str], intercept: bool
+) -> Floats:
+    """(k,) own weights, the intercept last: those of ``before``, an ``isometric_model``, or as the parameters say."""
+    if before is None or PARAM not in before:
+        return initial_weights(p.init_param, len(header) + intercept, _seed_name(box))
+    model = cast(model_pb2.LRModelParam, before[PARAM])
+    weights = [model.weight.get(name, 0.0) for name in header]  # 0 where the other model has none
+    return np.array([*weights, model.intercept] if intercept else weights)
+
+
+def _seed_name(box: Box) -> str:
+    """What first weights are drawn from besides the seed: every party's differ."""
+    hosts = sorted(member for member in box.members if member.role is Role.HOST)
+    return "guest" if box.me.role is Role.GUEST else "host" if box.me == hosts[0] else str(box.me)
