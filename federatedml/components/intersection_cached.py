@@ -153,7 +153,8 @@ def guest(pair: Pair) -> Positions:
     if kept is None:
         most = int(time.time()) + pair.params.cache_days * DAY_S
         box.vault.put(key, listed.tobytes(), min(int(epoch["expires"][0]), most))
-    ours, met = equal_pairs(np.concatenate([asking.tags(chunk) for chunk in _answers(pair)]), listed)
+    mine = all_different(np.concatenate([asking.tags(chunk) for chunk in _answers(pair)]))
+    ours, met = equal_pairs(mine, listed)
     pair.enough(len(ours))
     box.send(MATCHES, met.astype("<u4"), to=pair.peer)
     return rows[ours]

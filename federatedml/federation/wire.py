@@ -24,7 +24,7 @@ _DATA = 3  # number of a tensor's data
 _PAYLOAD = {1: Wire.BYTES, 2: Wire.BYTES}
 _ENTRY = {1: Wire.BYTES, 2: Wire.BYTES}
 _TENSOR = {1: Wire.BYTES, 2: Wire.BYTES, _DATA: Wire.BYTES}
-MAX_LENGTH = 2**40  # of one dimension: an array without entries may claim any length otherwise
+MAX_LENGTH = 2**40  # product of the dimensions that are not zero: NumPy refuses some shapes even if nothing is there
 Array = NDArray[Any]
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
@@ -173,7 +173,7 @@ def _array(name: str, tensor: pb.Tensor, data: memoryview, dtype: str, ndim: int
             f"array {name!r} is {tensor.dtype[:8]!r} with {len(tensor.shape)} dimensions, declared {dtype} with {ndim}",
         )
     size = math.prod(tensor.shape) * np.dtype(dtype).itemsize
-    if size != len(data) or max(tensor.shape, default=0) > MAX_LENGTH:
+    if size != len(data) or math.prod(length or 1 for length in tensor.shape) > MAX_LENGTH:
         raise ProtocolError("FED-312", f"array {name!r} has {len(data)} bytes, its shape needs {size}")
     array = np.frombuffer(data, dtype).reshape(tuple(tensor.shape))
     _check(name, array, dtype, ndim)

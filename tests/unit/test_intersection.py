@@ -229,7 +229,14 @@ def test_positions_of_a_hostile_guest_are_refused(
         case({GUEST: ["a", "b"], HOST: ["a", "b"]}).run(tmp_path)
 
 
-@pytest.mark.parametrize("claim", [[[9], [9]], [[9], [9], [1]]], ids=["twice over chunks", "more than it said"])
+INVERSE = pow(9, -1, 2**255 - 19)  # of the point 9 and the point of order two: X25519 makes the same of both
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [[[9], [9]], [[9], [9], [1]], [[9], [INVERSE]]],
+    ids=["twice over chunks", "more than it said", "twice but for a point of small order"],
+)
 def test_a_guest_gets_no_answers_beyond_its_list(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claim: list[list[int]]
 ) -> None:
@@ -248,6 +255,22 @@ def test_a_guest_gets_no_answers_beyond_its_list(
     with pytest.raises(ProtocolError, match=r"FED-370.*twice"):
         case({GUEST: ["a"], HOST: ["a", "b"]}).run(tmp_path)
     assert not answered
+
+
+def test_a_host_gets_no_matches_of_points_that_become_equal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a list with equal entries, positions of matches would be those of other ids."""
+
+    def doubled(p: Any, box: Any, inputs: Inputs) -> None:
+        box.send(HOST_SIZE, np.array([2], "<u8"))
+        box.recv(GUEST_SIZE)
+        points = box.recv(GUEST_IDS)
+        box.send(HOST_IDS, np.array([point(9), point(INVERSE)], np.uint8))
+        box.send(BLINDED_TWICE, points)
+        box.recv(MATCHES)
+
+    monkeypatch.setitem(INTERSECTION.roles, HOST.role, doubled)
+    with pytest.raises(ProtocolError, match=r"FED-370.*twice"):
+        case({GUEST: ["a", "b"], HOST: ["a", "b"]}).run(tmp_path)
 
 
 def test_a_host_that_returns_another_number_of_points_is_refused(

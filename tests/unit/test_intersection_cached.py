@@ -125,6 +125,12 @@ def test_what_a_hostile_peer_sends_is_refused(
         case(IDS, ONE).run(tmp_path)
 
 
+def test_equal_answers_are_refused_by_the_guest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hostile(HOST.role, monkeypatch, ANSWERED, np.array([[9, *[0] * 31]] * 4, np.uint8))  # points of the curve
+    with pytest.raises(ProtocolError, match=r"FED-370.*twice"):
+        case(IDS, ONE).run(tmp_path)
+
+
 def test_a_known_epoch_of_another_length_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = run(tmp_path, monkeypatch, IDS)
     known = sent(first, EPOCH)[0]

@@ -194,6 +194,16 @@ def test_an_owner_opens_each_message_of_its_plan_once_and_nothing_else() -> None
         Opener(KEY, {"t": Allowance(1, 1)}).share("t", 0, foreign)
 
 
+@pytest.mark.parametrize("form", [{"scale_bits": -1020}, {"scale_bits": -4096, "slot_bits": 0}, {"slot_bits": 1030}])
+def test_a_scale_is_no_test_whether_a_value_is_zero(form: dict[str, int]) -> None:
+    """A scale under which all numbers but zero pass a float's range would tell, by the error, which it was."""
+    opener = Opener(KEY, {"t": Allowance(2, 1)})
+    for round_, value in enumerate([0.0, 7.0]):
+        reply = dataclasses.replace(GUEST.encrypt([value], INTEGERS).reveal(), **form)
+        with pytest.raises(ProtocolError, match="FED-709"):
+            opener.values("t", round_, reply)
+
+
 def test_the_owner_sees_uniform_numbers_where_the_holder_masks() -> None:
     vector = GUEST.encrypt([1.0, 2.0, 3.0], INTEGERS)
     seen = []

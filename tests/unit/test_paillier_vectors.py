@@ -105,6 +105,12 @@ def test_products_are_exact_on_the_quantised_matrix(rows: int, bits: int) -> Non
     assert masked(plan, GUEST.encrypt(v, CODEC)).tolist() == expected
 
 
+def test_a_column_of_numbers_next_to_nothing_is_zero() -> None:
+    """Their scale would be zero, and their quotients by it no integers of the bits that buckets are made for."""
+    matrix = np.array([[5e-324, 1e-320, 1e-280], [0.0, -1e-320, -1e-280]])
+    assert Quantised.of(matrix, 16).integers.tolist() == [[0, 0], [0, 0], [32767, -32767]]
+
+
 @given(st.data())
 @settings(max_examples=15)
 def test_products_of_any_integers(data: st.DataObject) -> None:

@@ -21,7 +21,7 @@ from federatedml.crypto.secagg.masks import masked_words
 from federatedml.crypto.secagg.roster import Secrets, pair_secret
 from federatedml.crypto.secagg.shamir import PRIME, join
 from federatedml.errors import DataError, PeerError, PolicyError, ProtocolError
-from federatedml.federation.party import Member
+from federatedml.federation.party import Member, Role
 from tests.members import ARBITER
 from tests.secagg_rounds import ATTEMPT, Rounds, clients, parties, rounds
 
@@ -150,6 +150,14 @@ def test_a_party_does_not_sign_a_list_below_its_own_least() -> None:
     world = Rounds(clients(members, least=4), dict.fromkeys(members, np.zeros(1)), FixedPoint(0, 1.0, 4), 3)
     with pytest.raises(ProtocolError, match=r"FED-767.*too short"):
         world.rounds[members[0]].agree(members[:3])
+
+
+def test_a_partys_least_counts_parties_not_members() -> None:
+    members = [Member(Role.GUEST, "9999"), *(Member(Role.HOST, party) for party in ("9999", "10000", "10001"))]
+    world = Rounds(clients(members, least=3), dict.fromkeys(members, np.zeros(1)), FixedPoint(0, 1.0, 4), 3)
+    of_two = sorted(member for member in members if member.party != "10001")
+    with pytest.raises(ProtocolError, match=r"FED-767.*too short"):
+        world.rounds[of_two[0]].agree(of_two)
 
 
 def test_nothing_is_signed_or_revealed_out_of_order() -> None:

@@ -90,6 +90,12 @@ def test_further_missing_and_mixed_content_is_refused() -> None:
         Protobuf(model_pb2.LRModelParam).decode(mixed)
 
 
+@pytest.mark.parametrize("shape", [[0, 2**40, 2**40], [2**62, 2**62, 0], [2**41, 0, 1]])
+def test_an_array_of_nothing_may_not_claim_any_shape(shape: list[int]) -> None:
+    with pytest.raises(ProtocolError, match="FED-312"):
+        Vector("<f8", 3).decode(payload(x=pb.Tensor(dtype="<f8", shape=shape)))
+
+
 def test_a_huge_claimed_shape_costs_no_memory() -> None:
     body = payload(x=pb.Tensor(dtype="<f8", shape=[2**30, 2**30], data=bytes(8)))
     tracemalloc.start()

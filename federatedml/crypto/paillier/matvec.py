@@ -25,6 +25,7 @@ from federatedml.errors import ProtocolError
 
 Part = tuple[bytes, NDArray[np.int32], bytes, int]
 MIN_ROWS = 4096  # of a part: below, buckets cost more than rows
+SMALLEST = 1e-290  # a column of smaller numbers is one of zeros: their scale would not be a number any more
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Quantised:
 
     @classmethod
     def of(cls, matrix: Floats, bits: int) -> Quantised:
-        """Each column (rows, columns) scaled to its largest absolute value.
+        """Each column (rows, columns) scaled to its largest absolute value; up to ``SMALLEST`` it is taken for zero.
 
         Raises:
             ProtocolError: bits are not 2 to 24, or a value is not finite.
@@ -53,7 +54,7 @@ class Quantised:
         if columns.ndim != 2 or not np.isfinite(columns).all():
             raise ProtocolError("FED-701", "a matrix must have two dimensions and finite values")
         top = np.abs(columns).max(axis=1, initial=0.0)
-        factors = np.where(top > 0, top, 1.0) / (2 ** (bits - 1) - 1)
+        factors = np.where(top > SMALLEST, top, 1.0) / (2 ** (bits - 1) - 1)
         return cls(np.rint(columns / factors[:, None]).astype(np.int32), factors, bits)
 
 

@@ -19,6 +19,8 @@ from federatedml.crypto.paillier.vectors import ModularShare
 from federatedml.crypto.vector import Opened, Reply
 from federatedml.errors import ProtocolError
 
+FLOAT_BITS = 1023  # below which an integer is a float
+
 
 @dataclass(frozen=True)
 class Allowance:
@@ -44,7 +46,9 @@ class Opener:
     _done: set[tuple[str, int]] = field(default_factory=set)
 
     def values(self, topic: str, round_: int, reply: Reply) -> Floats:
-        """Elements that the holder revealed, (count,)."""
+        """Elements that the holder revealed, (count,); refused, whatever it is, if one may pass a float."""
+        if (reply.slot_bits or self.private.public.bits) - reply.scale_bits > FLOAT_BITS:
+            raise _refused(topic, round_)
         return descale(self.integers(topic, round_, reply), reply.scale_bits)
 
     def integers(self, topic: str, round_: int, reply: Reply) -> list[int]:
@@ -75,4 +79,8 @@ class Opener:
                 raise ProtocolError("FED-709", "another length")
             return self.private.decrypt(ciphertexts(self.private.public, reply), self.threads)
         except ProtocolError:
-            raise ProtocolError("FED-709", f"the message {topic!r} of round {round_} is not opened") from None
+            raise _refused(topic, round_) from None
+
+
+def _refused(topic: str, round_: int) -> ProtocolError:
+    return ProtocolError("FED-709", f"the message {topic!r} of round {round_} is not opened")

@@ -136,11 +136,12 @@ class DoubleRound:
 
         Raises:
             ProtocolError: ``FED-767``, the list is not sorted, names strangers or not this party, is shorter than the
-                threshold or this party's least, is the second one, or comes before the words.
+                threshold, is of fewer parties than this one's least, is the second one, or comes before the words.
         """
         found, members = tuple(survivors), self._client.roster.members
         proper = list(found) == sorted(set(found)) and set(found) <= set(members) and self._client.me in found
-        if not proper or len(found) < max(self._threshold, self._client.least):
+        parties = {member.party for member in found}
+        if not proper or len(found) < self._threshold or len(parties) < self._client.least:
             text = f"the list of {len(found)} survivors of {len(members)}"
             raise ProtocolError("FED-767", f"{text} is too short, names strangers, or leaves out who is here")
         if not self._held or self._survivors not in (None, found):
