@@ -128,6 +128,9 @@ def _exceptions(role: Role, p: LogisticParams) -> Iterator[str]:
 
 def _notes(p: LogisticParams) -> Iterator[str]:
     if p.protocol != "paillier":
+        for name in ("encrypt_param", "encrypted_mode_calculator_param", "feature_bits"):
+            if getattr(p, name) != LogisticParams.model_fields[name].default:
+                yield f"{name} has no effect under protocol {p.protocol!r}"
         return
     mode = p.encrypted_mode_calculator_param.mode
     if mode != "strict":

@@ -160,15 +160,17 @@ class _Own:
     box: Box
     table: Table
     ids: IdColumn
+    name: str  # of the set of ids
 
     @classmethod
     def of(cls, table: Table, p: IntersectParams, box: Box) -> _Own:
         if len(table) > MAX_IDS:
             raise DataError("FED-242", f"{box.me}: {len(table)} ids, at most {MAX_IDS} can be intersected at once")
         ids = IdColumn(table.ids)
-        if repeated := ids.repeated():
+        repeated, name = ids.as_set()
+        if repeated:
             raise DataError("FED-240", f"{box.me}: {repeated} ids are equal in Unicode's form NFC")
-        return cls(p, box, table, ids)
+        return cls(p, box, table, ids, name)
 
     def pair(self, peer: Member, theirs: int) -> Pair:
         """The step with one peer, if both lists are long enough, and the peer may still test so many ids."""
@@ -179,9 +181,7 @@ class _Own:
 
     def subject(self) -> str:
         """What the budget is about: the stored tables, so that a changed one is no new account; else the ids."""
-        if not self.box.tables:
-            return hashlib.sha256(np.sort(self.ids.digests()[:, 0]).data).hexdigest()
-        return hashlib.sha256(json.dumps(sorted(self.box.tables)).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(sorted(self.box.tables) or [self.name]).encode()).hexdigest()
 
 
 def _told(box: Box, topics: tuple[Topic[Array], Topic[Array]], count: int, peer: Member) -> int:

@@ -12,8 +12,6 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
-    ValidationInfo,
-    field_validator,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
@@ -41,11 +39,6 @@ class Built:
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {**handler(core), "enum": list(self.values)}
 
-
-RUNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "shared": {},
-    "paillier": {},
-}  # protocol -> field -> those of FATE's values that it can run; all of them, if it says nothing
 
 ADAPTIVE = ("rmsprop", "adam", "adagrad")  # they divide by roots of squared gradients
 
@@ -159,8 +152,9 @@ class LogisticParams(Params):
         default=10.0,
         ge=0,
         le=1000,
-        description="protocol 'paillier': rows that each batch has at least per column of a party, and rows of each "
-        "batch that a column tells of; with fewer a party can solve its gradients for the others' rows",
+        description="protocol 'paillier' or optimizer rmsprop, adam, adagrad: rows that each batch has at least per "
+        "column of a party, and rows of each batch that a column tells of; with fewer a party can solve its gradients "
+        "for the others' rows",
         json_schema_extra={"unit": "rows per column"},
     )
     feature_bits: int = Field(
@@ -235,17 +229,6 @@ class LogisticParams(Params):
         if self.penalty == "L2" and self.learning_rate * self.alpha > 1:
             raise ValueError("learning_rate * alpha is above 1: every step would turn the weights' sign")
         return self
-
-    @field_validator("optimizer", "penalty", "converge_func")
-    @classmethod
-    def _runs(cls, value: str, info: ValidationInfo) -> str:
-        protocol = info.data.get("protocol", "")  # absent: it is not valid itself
-        allowed = RUNS.get(protocol, {}).get(str(info.field_name), (value,))
-        if value not in allowed:
-            raise ValueError(
-                f"{value!r} is not available under protocol {protocol!r}; allowed: {', '.join(map(repr, allowed))}"
-            )
-        return value
 
     @property
     def shrinkage(self) -> float:

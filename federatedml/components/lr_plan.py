@@ -42,7 +42,7 @@ def motion_of(p: LogisticParams) -> Motion:
     momentum = MOMENTUM if p.optimizer == "nesterov_momentum_sgd" else 0.0
     penalty = p.alpha if p.penalty == "L2" and not opened else 0.0
     exact = not opened and bool(momentum or penalty or p.converge_func == "weight_diff")
-    return Motion(momentum, bool(momentum), penalty, exact, opened)
+    return Motion(momentum, penalty, exact, opened)
 
 
 def training_plan(p: LogisticParams, rows: int, columns: Mapping[Member, int], validation: int = 0) -> Plan:

@@ -2,13 +2,15 @@
 
 The final weights of a party are up to as many linear equations in the others' data as it has columns. Models that are
 trained on the same rows add up, whatever job or component trains them: with as many equations as rows, labels are
-solved by least squares (threats T9, T10). So each party counts, per peer and list of rows, the weights that the peer
+solved by least squares (threats T9, T10). So each party counts, per peer and set of rows, the weights that the peer
 learns, and stops above half as many as there are rows. Predictions are counted in rows.
 """
 
 from __future__ import annotations
 
 import logging
+
+import numpy as np
 
 from federatedml.components.lr_plan import GOOD_ROWS, LEAST_ROWS
 from federatedml.crypto.shared_linear import ids_digest
@@ -29,7 +31,7 @@ def count_weights(box: Box, table: Table, columns: dict[Member, int]) -> int:
     Raises:
         PolicyError: a sum would pass half the rows, or the policy's own limit.
     """
-    subject, most, sums = ids_digest(table.ids).hex(), len(table) // LEAST_ROWS, [0]
+    subject, most, sums = ids_digest(np.sort(table.ids)).hex(), len(table) // LEAST_ROWS, [0]
     for member, count in sorted(columns.items()):
         if member != box.me:
             sums.append(box.budget.spend(EQUATIONS, member.party, subject, count, most))

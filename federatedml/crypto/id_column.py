@@ -6,6 +6,7 @@ ids as Python's ``bytes``, in sets and sorts, would fill gigabytes and cost micr
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any, overload
@@ -76,13 +77,12 @@ class IdColumn(Sequence[bytes]):
         found[:, 1] &= DIGEST_MASK
         return found
 
-    def repeated(self) -> int:
-        """How many ids are equal to an earlier one."""
+    def as_set(self) -> tuple[int, str]:
+        """How many ids are equal to an earlier one, and a name of the set of ids (SHA-256 of sorted digests)."""
         words = self.digests()[:, 0].copy()
         words.sort()
-        if not (words[1:] == words[:-1]).any():
-            return 0
-        return len(self) - len(set(self))
+        repeated = len(self) - len(set(self)) if (words[1:] == words[:-1]).any() else 0
+        return repeated, hashlib.sha256(words.data).hexdigest()
 
     def ordered(self) -> I64:
         """(n,) positions in the order of their ids, which is that of code points."""

@@ -36,9 +36,10 @@ class Pace:
 class Motion:
     """How weights move by a gradient g that carries the learning rate.
 
-    v = momentum v + g, and the weights lose v (with ``nesterov`` (1 + momentum) v less momentum times the old v) and
-    learning rate * penalty times themselves (not the intercept). Sutskever et al., "On the importance of initialization
-    and momentum in deep learning", 2013, in FATE's form, whose weights are those that look ahead.
+    v = momentum v + g, and the weights lose (1 + momentum) v less momentum times the old v (without momentum g), and
+    learning rate * penalty times themselves (not the intercept). This is Nesterov's momentum as in Sutskever et al.,
+    "On the importance of initialization and momentum in deep learning", 2013, in FATE's form, whose weights are those
+    that look ahead.
 
     Attributes:
         exact: whether weights live modulo 2^64 and are rounded by the dealer's words: two more rounds a batch.
@@ -46,7 +47,6 @@ class Motion:
     """
 
     momentum: float = 0.0
-    nesterov: bool = False
     penalty: float = 0.0
     exact: bool = False
     opened: bool = False
@@ -96,7 +96,7 @@ class Plan:
         """Vectors of ``width`` that are rounded per step by the dealer's words."""
         if not self.motion.exact:
             return 0
-        return 2 if self.motion.momentum and (self.motion.nesterov or self.motion.penalty) else 1
+        return 2 if self.motion.momentum else 1
 
     @property
     def update_bits(self) -> tuple[int, ...]:

@@ -60,10 +60,8 @@ class Weights:
         if not motion.momentum:
             return gradient + shrink + pads["update"]
         speed = encode(motion.momentum, bits) * self.speed + gradient
-        if plan.updates == 1:
-            return speed + pads["update"]
-        ahead, back = (1 + motion.momentum, motion.momentum) if motion.nesterov else (1.0, 0.0)
-        change = encode(ahead, extra) * speed - encode(back, bits + extra) * self.speed + shrink
+        change = encode(1 + motion.momentum, extra) * speed - encode(motion.momentum, bits + extra) * self.speed
+        change = change + shrink
         return np.concatenate([speed, change]) + pads["update"]
 
     def step_all(self, opened: Words, pads: Pads) -> None:

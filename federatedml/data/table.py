@@ -83,7 +83,7 @@ class Table:
         """SHA-256 over ids, column names, order, types and values."""
         sha = hashlib.sha256(json.dumps([self.label, str(self.kind), self.sid_name, list(self.columns)]).encode())
         for array in (self.ids, *self.columns.values()):
-            if array.dtype.kind in "OT":
+            if array.dtype.kind in ("O", "T"):
                 array = np.array([str(v) for v in array], dtype="U")
             sha.update(f"{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
         return sha.digest()

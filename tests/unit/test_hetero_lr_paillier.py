@@ -231,4 +231,6 @@ def test_modes_that_use_ciphertexts_again_run_as_strict_with_a_note() -> None:
     (note,) = HETERO_LR.notes(fast)
     assert "'fast' runs as 'strict'" in note
     assert "1024" in " ".join(HETERO_LR.notes(encrypted()))
-    assert not HETERO_LR.notes(encrypted(protocol="shared"))
+    (note,) = HETERO_LR.notes(encrypted(protocol="shared"))
+    assert note == "encrypt_param has no effect under protocol 'shared'"
+    assert not HETERO_LR.notes(HETERO_LR.defaults())
