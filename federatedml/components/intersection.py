@@ -160,28 +160,28 @@ class _Own:
     box: Box
     table: Table
     ids: IdColumn
-    name: str  # of the set of ids
 
     @classmethod
     def of(cls, table: Table, p: IntersectParams, box: Box) -> _Own:
         if len(table) > MAX_IDS:
             raise DataError("FED-242", f"{box.me}: {len(table)} ids, at most {MAX_IDS} can be intersected at once")
         ids = IdColumn(table.ids)
-        repeated, name = ids.as_set()
-        if repeated:
+        if repeated := ids.repeated():
             raise DataError("FED-240", f"{box.me}: {repeated} ids are equal in Unicode's form NFC")
-        return cls(p, box, table, ids, name)
+        return cls(p, box, table, ids)
 
     def pair(self, peer: Member, theirs: int) -> Pair:
         """The step with one peer, if both lists are long enough, and the peer may still test so many ids."""
         pair = Pair(self.box, peer, self.p, self.ids, theirs)
         pair.enough(min(theirs, len(self.ids)))
-        self.box.budget.spend(SPENT, peer.party, self.subject(), theirs)
+        for subject in self.subjects():
+            self.box.budget.spend(SPENT, peer.party, subject, theirs)
         return pair
 
-    def subject(self) -> str:
-        """What the budget is about: the stored tables, so that a changed one is no new account; else the ids."""
-        return hashlib.sha256(json.dumps(sorted(self.box.tables) or [self.name]).encode()).hexdigest()
+    def subjects(self) -> list[str]:
+        """What the budget is about: each stored table, so that neither a changed one nor one more of them is a new
+        account. Data of which it is not known have one together, or every sample of them were a new one."""
+        return [hashlib.sha256(json.dumps([name]).encode()).hexdigest() for name in sorted(self.box.tables) or [""]]
 
 
 def _told(box: Box, topics: tuple[Topic[Array], Topic[Array]], count: int, peer: Member) -> int:

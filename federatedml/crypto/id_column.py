@@ -6,7 +6,6 @@ ids as Python's ``bytes``, in sets and sorts, would fill gigabytes and cost micr
 
 from __future__ import annotations
 
-import hashlib
 import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any, overload
@@ -77,12 +76,11 @@ class IdColumn(Sequence[bytes]):
         found[:, 1] &= DIGEST_MASK
         return found
 
-    def as_set(self) -> tuple[int, str]:
-        """How many ids are equal to an earlier one, and a name of the set of ids (SHA-256 of sorted digests)."""
+    def repeated(self) -> int:
+        """How many ids are equal to an earlier one."""
         words = self.digests()[:, 0].copy()
         words.sort()
-        repeated = len(self) - len(set(self)) if (words[1:] == words[:-1]).any() else 0
-        return repeated, hashlib.sha256(words.data).hexdigest()
+        return len(self) - len(set(self)) if (words[1:] == words[:-1]).any() else 0
 
     def ordered(self) -> I64:
         """(n,) positions in the order of their ids, which is that of code points."""

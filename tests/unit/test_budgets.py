@@ -169,12 +169,20 @@ class Accounting(LocalNetwork):
             box.budget = account(self.folder, box.attempt, most=most)
 
 
-def intersect(network: Accounting, number: int, host: list[str], most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def intersect(
+    network: Accounting,
+    number: int,
+    host: list[str],
+    most: int,
+    monkeypatch: pytest.MonkeyPatch,
+    tables: tuple[str, ...] = (),
+) -> None:
     """Run one job."""
     for role, function in list(INTERSECTION.roles.items()):
 
         def counted(p: Any, box: Box, inputs: Any, function: Any = function) -> Any:
             network.account_of(box, most)
+            box.tables = tables
             return function(p, box, inputs)
 
         monkeypatch.setitem(INTERSECTION.roles, role, counted)
@@ -198,8 +206,21 @@ def test_the_intersection_that_passes_the_limit_gets_no_answer(tmp_path: Path, m
     assert {message.key.topic for message in network.sent if message.key.source == HOST} <= {"host_size"}
 
 
-def test_a_changed_table_without_a_name_is_another_subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_of_unknown_tables_have_one_account_whatever_ids_they_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T9: who submits jobs on samples of an earlier job's outputs makes as many sets of ids as there are seeds."""
     intersect(Accounting(tmp_path), 1, ["u1", "x"], 10, monkeypatch)
-    intersect(Accounting(tmp_path), 2, ["u1", "y"], 10, monkeypatch)
     with pytest.raises(PolicyError, match="FED-747"):
-        intersect(Accounting(tmp_path), 3, ["y", "u1"], 10, monkeypatch)
+        intersect(Accounting(tmp_path), 2, ["u1", "y"], 10, monkeypatch)
+
+
+def test_a_table_has_one_account_whatever_other_tables_a_job_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T9: a job with one more table, of which nothing is used, is no new account."""
+    intersect(Accounting(tmp_path), 1, ["u1", "x"], 10, monkeypatch, ("a",))
+    intersect(Accounting(tmp_path), 2, ["u1", "x"], 10, monkeypatch, ("b",))
+    for number, others in enumerate([("a", "c"), ("b", "c")], start=3):
+        with pytest.raises(PolicyError, match="FED-747"):
+            intersect(Accounting(tmp_path), number, ["u1", "x"], 10, monkeypatch, others)

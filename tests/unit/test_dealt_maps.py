@@ -19,11 +19,11 @@ from federatedml.crypto.dealt.dealer import MapDealer
 from federatedml.crypto.dealt.holder import DealtHolder
 from federatedml.crypto.dealt.kernels import product
 from federatedml.crypto.dealt.maps import DealtMap
-from federatedml.crypto.dealt.matrices import Numbers, Splits
+from federatedml.crypto.dealt.matrices import Splits
 from federatedml.crypto.dealt.messages import Block, pack, unpack
 from federatedml.crypto.dealt.owner import DealtAsker, DealtOwner
 from federatedml.crypto.dealt.splits import SplitMap
-from federatedml.crypto.dealt.words import WordRing, encode
+from federatedml.crypto.dealt.words import WordRing
 from federatedml.crypto.stream import Stream
 from federatedml.crypto.vector import Reply, Sealed
 from federatedml.errors import DataError, ProtocolError
@@ -456,58 +456,10 @@ class TestHostile:
             Deal.from_bytes(bytes(data), 10, 10)
 
 
-class TestScales:
-    @settings(max_examples=200, deadline=None)
-    @given(
-        st.lists(st.floats(-1e150, 1e150), min_size=1, max_size=40),
-        st.sampled_from([32, 64]),
-        st.sampled_from([0, 4]),
-    )
-    def test_no_sum_of_any_subset_passes_the_ring(self, values: list[float], bits: int, spare: int) -> None:
-        words, scale = encode(np.array(values), WordRing(bits), spare)
-        signed = words.view(f"<i{bits // 8}") if scale.signed else words
-        total = sum(abs(int(w)) for w in signed) * 2**spare
-        assert total <= WordRing(bits).limit(scale.signed)
-        if any(values) and scale.bits < bits - 2:
-            assert total >= 2 ** (bits - 5)  # no more than some bits are lost
-        errors = np.abs(scale.decode(words) - values)
-        assert (errors <= np.ldexp(0.5000001, -scale.bits)).all()
-
-    def test_unsigned_vectors_have_a_bit_more(self) -> None:
-        assert encode(np.full(3, 0.7), WordRing())[1].bits == encode(np.full(3, -0.7), WordRing())[1].bits + 1
-
-    def test_halves_of_a_first_tree_are_exact(self) -> None:
-        words, scale = encode(np.full(30000, 0.25), WordRing())
-        np.testing.assert_array_equal(scale.decode(words), 0.25)
-
-    def test_zeros(self) -> None:
-        words, scale = encode(np.zeros(4), WordRing())
-        assert not words.any()
-        assert scale.bits == 0
-
-    @pytest.mark.parametrize("bad", [np.nan, np.inf, 1.7e308])
-    def test_numbers_whose_sum_is_not_finite(self, bad: float) -> None:
-        with pytest.raises(DataError, match="FED-712"):
-            encode(np.array([bad, bad]), WordRing())
-
-    def test_a_declared_scale_is_checked(self) -> None:
-        _, asker, _ = splits(1)
-        with pytest.raises(DataError, match="FED-712"):
-            asker.seal(np.full(ROWS, 7.0), Codec(24, 8.0))
-
-
-def test_columns_of_a_matrix_have_one_scale_each() -> None:
-    X = np.array([[1.0, -1e-9, 0.0], [0.5, 1e-9, 0.0]])
-    fixed = Numbers(X, WordRing(64), bits=12)
-    words = fixed.words(slice(0, 2)).view("<i8")
-    assert (np.abs(words) <= 2**12).all()
-    np.testing.assert_allclose(np.ldexp(words.astype(float), fixed.exponents), X, rtol=2.0**-11)
-    assert len({fixed.digest(), Numbers(X * 2, WordRing(64), bits=12).digest()}) == 2
-
-
-def test_a_matrix_with_a_hole_is_refused() -> None:
-    with pytest.raises(DataError, match="FED-713"):
-        Numbers(np.array([[np.nan]]), WordRing())
+def test_a_declared_scale_is_checked() -> None:
+    _, asker, _ = splits(1)
+    with pytest.raises(DataError, match="FED-712"):
+        asker.seal(np.full(ROWS, 7.0), Codec(24, 8.0))
 
 
 def test_names_never_repeat() -> None:
