@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -79,7 +80,7 @@ class Vector:
     dtype: str
     ndim: int = 1
 
-    @property
+    @cached_property
     def _tensors(self) -> Tensors:
         return Tensors({"x": (self.dtype, self.ndim)})
 
