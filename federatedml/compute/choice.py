@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from typing import TypeVar
 
 from federatedml.compute.cluster import Cluster, Tls
-from federatedml.compute.engine import SERIAL, Compute, Partitions
+from federatedml.compute.engine import SERIAL, Compute, EngineName, Partitions
 from federatedml.compute.names import is_lock_free
 from federatedml.compute.processes import Processes
 from federatedml.compute.threads import Threads
@@ -17,16 +16,6 @@ from federatedml.compute.threads import Threads
 A = TypeVar("A")
 R = TypeVar("R")
 S = TypeVar("S")
-
-
-class EngineName(StrEnum):
-    """Values of ``compute.engine``."""
-
-    AUTO = "auto"
-    SERIAL = "serial"
-    THREADS = "threads"
-    PROCESSES = "processes"
-    DASK = "dask"
 
 
 class Auto:

@@ -8,11 +8,22 @@ computes does not depend on the engine, the number of workers or the order in wh
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
 A = TypeVar("A")
 R = TypeVar("R")
 S = TypeVar("S")
+
+
+class EngineName(StrEnum):
+    """Values of ``compute.engine``."""
+
+    AUTO = "auto"
+    SERIAL = "serial"
+    THREADS = "threads"
+    PROCESSES = "processes"
+    DASK = "dask"
 
 
 class Partitions(Protocol):

@@ -21,6 +21,7 @@ class Kernel:
     def __init__(self, function: FunctionType) -> None:
         self._function = function
         update_wrapper(self, function)
+        self.__lock_free__ = True  # see ``names.lock_free``
 
     def __call__(self, *arguments: Any) -> Any:
         """Run it."""

@@ -25,7 +25,7 @@ def is_lock_free(kernel: Callable[..., Any]) -> bool:
     """Whether threads can run the kernel side by side."""
     while isinstance(kernel, partial):
         kernel = kernel.func
-    return bool(getattr(kernel, "__lock_free__", False) or getattr(kernel, "targetoptions", {}).get("nogil", False))
+    return bool(getattr(kernel, "__lock_free__", False))
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,7 @@ from urllib.parse import quote
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from federatedml.compute.choice import EngineName, compute_engine
-from federatedml.compute.cluster import Tls
-from federatedml.compute.engine import Compute
+from federatedml.compute.engine import Compute, EngineName
 from federatedml.errors import PolicyError
 from federatedml.federation.identity import KeyPair
 
@@ -250,6 +248,9 @@ class PartyHome:
 
     def compute(self) -> AbstractContextManager[Compute]:
         """The party's engine for parts of a step's work, until the block ends; paths of ``tls`` start at the home."""
+        from federatedml.compute.choice import compute_engine  # heavy, and few who know the home compute
+        from federatedml.compute.cluster import Tls
+
         found, tls = self.config.compute, None
         if found.tls is not None:
             tls = Tls(*(str(self.root / path) for path in (found.tls.ca, found.tls.cert, found.tls.key)))
