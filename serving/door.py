@@ -121,6 +121,6 @@ async def start(home: PartyHome, door: InferenceDoor) -> aio.Server:
     try:
         server.add_secure_port(address, credentials)
     except RuntimeError:
-        raise PolicyError("FED-708", f"{address} is taken", "ports.serving_grpc of party.yaml") from None
+        raise PolicyError("FED-780", f"{address} is taken", "ports.serving_grpc of party.yaml") from None
     await server.start()
     return server

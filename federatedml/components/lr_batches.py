@@ -1,4 +1,4 @@
-"""What batches a training under protocol ``paillier`` may have, and what the gradients of a batch tell.
+"""What batches a training that opens gradients may have, and what the gradients of a batch tell.
 
 Each party reads the plain gradient of its own columns, batch by batch: as many linear equations in the residuals of the
 batch's rows as it has columns, and residuals tell labels. With as many columns as rows they are solved. So a batch must
@@ -33,7 +33,8 @@ def batches(p: LogisticParams, rows: int, columns: Mapping[Member, int]) -> tupl
         DataError: a batch has fewer than ``batch_rows_per_column`` rows for each column of a party.
     """
     if not 0 < rows <= MAX_ROWS or not all(0 < count < rows + 1 for count in columns.values()):
-        raise DataError("FED-252", f"{rows} rows by {sum(columns.values())} columns", "at least one of each")
+        allowed = f"up to {MAX_ROWS} rows; from one column to one for each row"
+        raise DataError("FED-252", f"{rows} rows, {counted(columns)}", allowed)
     widest = max(columns, key=lambda member: columns[member])
     least = p.batch_rows_per_column * columns[widest]
     sizes = batch_sizes(rows, p.batch_size)
@@ -67,6 +68,11 @@ def check_columns(p: LogisticParams, names: Sequence[str], parts: Sequence[Float
                 f"{p.batch_rows_per_column:g} rows: its gradient would tell what is known of them",
                 "a larger batch_size, or without the column",
             )
+
+
+def counted(columns: Mapping[Member, int]) -> str:
+    """How many columns the parties have, for errors."""
+    return ", ".join(f"{count} columns of {member}" for member, count in sorted(columns.items()))
 
 
 def cut(values: Floats, sizes: Sequence[int]) -> list[Floats]:

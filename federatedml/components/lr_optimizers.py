@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from federatedml.components.lr_params import LogisticParams
+from federatedml.crypto.lr_shapes import Pace
 from federatedml.crypto.ring import Floats
 
 MOMENTUM = 0.9
@@ -58,8 +59,7 @@ class Memory:
 
 def rate(p: LogisticParams, epoch: int) -> float:
     """The rate of an epoch, counted from 0."""
-    divisor = 1 + p.decay * epoch
-    return float(p.learning_rate / (np.sqrt(divisor) if p.decay_sqrt else divisor))
+    return Pace(p.learning_rate, p.decay, p.decay_sqrt).at(epoch)
 
 
 def stepped(

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from federatedml.components.lr_batches import batches
+from federatedml.components.lr_batches import batches, counted
 from federatedml.components.lr_optimizers import MOMENTUM
 from federatedml.components.lr_params import ADAPTIVE, LogisticParams
 from federatedml.crypto.encoding import MAX_SCALE, Encoding, choose
@@ -56,7 +56,7 @@ def training_plan(p: LogisticParams, rows: int, columns: Mapping[Member, int], v
     Raises:
         DataError: the table is too small, too large, or a step too small for the fixed-point numbers.
     """
-    told = ", ".join(f"{count} columns of {member}" for member, count in sorted(columns.items()))
+    told = counted(columns)
     if rows < 1 or validation < 0 or not all(0 < count <= MAX_COLUMNS for count in columns.values()):
         raise DataError("FED-252", f"{rows} rows, {told}", "at least one of each")
     if (rows + validation) * sum(columns.values()) > MAX_CELLS:
