@@ -37,7 +37,7 @@ floors:
   contributors: 3             # parties of a secure sum; of two, each learns the other's numbers from it
 budgets:                      # what one peer may learn over all jobs; more is refused
   psi_ids: {{most: 10000000, days: 30}}         # ids that it tests against a table by Intersection
-  equations: {{most: null{lifted}}}                     # weights that it learns of models on the same rows
+  equations: {{most: null{lifted}}}                     # weights that it learns of models on the same table
   predicted_rows: {{most: 10000000, days: 1}}   # rows whose part of the score it is told
 raw_ids: false                # Intersection by method raw: tells hashes of ids, from which a peer finds ids by trying
 slots: {slots}                      # steps of jobs that run here at once; the others wait in line

@@ -10,8 +10,6 @@ budgets, not mathematics, bound, and results of two runs on changed tables tell 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -33,6 +31,7 @@ from federatedml.crypto.id_column import IdColumn
 from federatedml.data.table import Table
 from federatedml.errors import DataError, DslError, ProtocolError
 from federatedml.federation.box import Box
+from federatedml.federation.budget import accounts
 from federatedml.federation.party import Member, Role
 from federatedml.federation.topic import Carries, Topic
 from federatedml.federation.wire import Array, Vector
@@ -40,6 +39,7 @@ from federatedml.views import Grid
 
 AGAIN = "from several runs on changed tables: which ids came or went; each party's budget psi_ids bounds the ids of all"
 SPENT = "psi_ids"
+UNKNOWN = ""  # table of all data of which it is not known: were it the ids, every sample would be a new account
 LARGE = 10_000  # ids of both parties from which the fixed cost of kkrt is worth while
 
 GUEST_SIZE = Topic(
@@ -174,14 +174,9 @@ class _Own:
         """The step with one peer, if both lists are long enough, and the peer may still test so many ids."""
         pair = Pair(self.box, peer, self.p, self.ids, theirs)
         pair.enough(min(theirs, len(self.ids)))
-        for subject in self.subjects():
+        for subject in accounts(self.box.tables or [UNKNOWN]):
             self.box.budget.spend(SPENT, peer.party, subject, theirs)
         return pair
-
-    def subjects(self) -> list[str]:
-        """What the budget is about: each stored table, so that neither a changed one nor one more of them is a new
-        account. Data of which it is not known have one together, or every sample of them were a new one."""
-        return [hashlib.sha256(json.dumps([name]).encode()).hexdigest() for name in sorted(self.box.tables) or [""]]
 
 
 def _told(box: Box, topics: tuple[Topic[Array], Topic[Array]], count: int, peer: Member) -> int:

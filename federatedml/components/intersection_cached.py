@@ -96,7 +96,7 @@ MATCHES = Topic(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _Epoch:
     """What a host keeps for one guest and one list of ids."""
 

@@ -2,8 +2,9 @@
 
 The final weights of a party are up to as many linear equations in the others' data as it has columns. Models that are
 trained on the same rows add up, whatever job or component trains them: with as many equations as rows, labels are
-solved by least squares (threats T9, T10). So each party counts, per peer and set of rows, the weights that the peer
-learns, and stops above half as many as there are rows. Predictions are counted in rows.
+solved by least squares (threats T9, T10). So each party counts, per peer and stored table, the weights that the peer
+learns, and stops above half as many as there are rows; per set of rows, where it is not known which table they are of.
+Predictions are counted in rows.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from federatedml.components.lr_plan import GOOD_ROWS, LEAST_ROWS
 from federatedml.crypto.shared_linear import ids_digest
 from federatedml.data.table import Table
 from federatedml.federation.box import Box
+from federatedml.federation.budget import accounts
 from federatedml.federation.party import Member, Role
 
 EQUATIONS, ROWS = "equations", "predicted_rows"
@@ -26,15 +28,16 @@ def count_weights(box: Box, table: Table, columns: dict[Member, int]) -> int:
     """Before final shares are sent: each other party learns the weights of its own columns.
 
     Returns:
-        the largest sum that a party has learned of these rows, this model included.
+        the largest sum that a party has learned of the own tables, this model included.
 
     Raises:
         PolicyError: a sum would pass half the rows, or the policy's own limit.
     """
-    subject, most, sums = ids_digest(np.sort(table.ids)).hex(), len(table) // LEAST_ROWS, [0]
+    subjects = accounts(box.tables) or [ids_digest(np.sort(table.ids)).hex()]
+    most, sums = len(table) // LEAST_ROWS, [0]
     for member, count in sorted(columns.items()):
         if member != box.me:
-            sums.append(box.budget.spend(EQUATIONS, member.party, subject, count, most))
+            sums += [box.budget.spend(EQUATIONS, member.party, subject, count, most) for subject in subjects]
     if max(sums) * GOOD_ROWS > len(table):
         log.warning(
             "all models on these %d rows have told a party %d equations in the others' data", len(table), max(sums)

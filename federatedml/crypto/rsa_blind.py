@@ -62,7 +62,7 @@ class PublicKey:
         return self.n.to_bytes(self.width, "big")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Blinded:
     """What the asking party keeps of the ids that it had blinded: in the order of the ids."""
 

@@ -7,6 +7,9 @@ labels, a hundred models on the same rows are enough to solve them. Whoever comp
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -30,6 +33,11 @@ class Budget(Protocol):
             PolicyError: the sum would pass a limit; nothing is noted.
         """
         ...
+
+
+def accounts(tables: Sequence[str]) -> list[str]:
+    """Subjects of a party's stored tables, one each: neither a changed table nor one more of them is a new account."""
+    return [hashlib.sha256(json.dumps([name]).encode()).hexdigest() for name in sorted(tables)]
 
 
 class Unlimited:

@@ -145,3 +145,8 @@ def test_a_known_epoch_of_another_length_is_refused(tmp_path: Path, monkeypatch:
 def test_what_cannot_be_kept_is_refused(other: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="run_cache is for"):
         IntersectParams.model_validate({"run_cache": True, **other})
+
+
+def test_the_key_of_an_epoch_has_no_readable_form() -> None:
+    epoch = intersection_cached._Epoch(b"n" * 16, 1, b"s" * 32, np.zeros(1, np.int64), np.zeros((1, 16), np.uint8))
+    assert "s" * 32 not in repr(epoch)

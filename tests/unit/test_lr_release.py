@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,12 +36,13 @@ class Account:
         return total
 
 
-def counting(the_case: Case, accounts: dict[Member, Account]) -> Case:
+def counting(the_case: Case, accounts: dict[Member, Account], tables: Sequence[str] = ()) -> Case:
     """The same step, every party with its account."""
 
     def role(function: Any) -> Any:
         def run(p: Any, box: Box, inputs: Inputs) -> Any:
             box.budget = accounts.setdefault(box.me, Account())
+            box.tables = tables
             return function(p, box, inputs)
 
         return run
@@ -98,6 +100,16 @@ def test_models_on_the_same_rows_add_up_until_half_the_rows(tmp_path: Path) -> N
             third.run(tmp_path / name)
     other_rows = counting(case(params(max_iter=1), small(41, 2, 9)), accounts)
     other_rows.run(tmp_path / "other")
+
+
+def test_models_on_other_rows_of_a_table_add_up_too(tmp_path: Path) -> None:
+    """T10: a party that leaves one id out of its list each time would have a new account for each model."""
+    accounts: dict[Member, Account] = {}
+    for rows in (40, 41):
+        counting(case(params(max_iter=1), small(rows, 2, 9)), accounts, ("a",)).run(tmp_path / str(rows))
+    with pytest.raises(PolicyError, match="equations: 27 is more than 21"):
+        counting(case(params(max_iter=1), small(42, 2, 9)), accounts, ("a", "b")).run(tmp_path / "third")
+    counting(case(params(max_iter=1), small(42, 2, 9)), accounts, ("c",)).run(tmp_path / "another table")
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])

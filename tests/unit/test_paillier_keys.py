@@ -9,6 +9,8 @@ from gmpy2 import mpz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from federatedml.crypto.codec import Codec
+from federatedml.crypto.paillier.evaluator import evaluator
 from federatedml.crypto.paillier.keys import PrivateKey, PublicKey, PublicKeyCodec, generate
 from federatedml.errors import ProtocolError
 from tests.paillier_keys import small_key
@@ -99,3 +101,10 @@ def test_plaintexts_are_read_around_zero(m: int) -> None:
     key = PublicKey(mpz(77))
     assert key.signed(mpz(m % 77)) % 77 == m % 77
     assert abs(key.signed(mpz(m % 77))) <= 38
+
+
+def test_masks_and_shares_have_no_readable_form() -> None:
+    vector = evaluator(KEY.public).encrypt([3.0], Codec(0, 4.0))
+    (_, mask), (_, share) = vector.mask(), vector.share()
+    for secret, number in ((mask, mask.masks[0]), (share, share.elements[0])):
+        assert str(int(number)) not in repr(secret)

@@ -116,3 +116,8 @@ def test_a_modulus_of_another_form_is_refused(body: bytes) -> None:
 
 def test_a_modulus_is_read_as_it_was_written() -> None:
     assert PublicKey.read(signer().public.body(), BITS) == signer().public
+
+
+def test_blinding_factors_have_no_readable_form() -> None:
+    blinded = blind(signer().public, [b"a"], CONTEXT)
+    assert str(blinded.factors[0]) not in repr(blinded)

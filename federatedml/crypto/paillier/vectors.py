@@ -182,7 +182,7 @@ def powers(part: PowerPart) -> bytes:
     return packed(signed, m.size)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ModularShare:
     """One party's additive share of a vector, modulo n."""
 
@@ -200,7 +200,7 @@ class ModularShare:
         return descale(sums, self.scale_bits)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Mask:
     """What the holder keeps of ``Encrypted.mask``."""
 
