@@ -140,8 +140,8 @@ def arbiter(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
 def _tables(p: LogisticParams, inputs: Inputs, role: Role) -> tuple[Table, Table | None]:
     """Rows to train on and to validate, without the column that weighs rows."""
     held_out = inputs.one("eval_data") if inputs.data.get("eval_data") else None
-    if p.validates and held_out is None:
-        raise DataError("FED-722", "validation_freqs or early_stopping_rounds is set, but there is no eval_data")
+    if p.validates and (held_out is None or not len(held_out)):
+        raise DataError("FED-722", "validation_freqs or early_stopping_rounds is set, but eval_data has no rows")
     name = p.sample_weight_name if role is Role.GUEST else None
     table = inputs.one("train_data", "data")
     return without_weights(table, name), None if held_out is None else without_weights(held_out, name)
