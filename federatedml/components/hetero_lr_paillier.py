@@ -55,7 +55,7 @@ from federatedml.components.lr_paillier_topics import (
 from federatedml.components.lr_params import LogisticParams
 from federatedml.components.lr_predict import predicted, send_partial
 from federatedml.components.lr_release import count_weights
-from federatedml.components.lr_result import History, fitted, loss_curve, summary_of
+from federatedml.components.lr_result import History, fitted, loss_curve, summary_of, told_by_gradients
 from federatedml.components.lr_row_weights import row_weights, without_weights
 from federatedml.components.lr_start import first_weights
 from federatedml.crypto.codec import Floats
@@ -248,9 +248,7 @@ def _restored(box: Box, side: Side) -> History:
 
 
 def _summary(side: Side, history: History, told: int) -> dict[str, float]:
-    """What is shown beside the component; equations are those of all gradients of batches."""
-    sizes, count = side.plan.sizes, len(side.weights)
-    return summary_of(side.weights, history, sum(sizes), told) | {
-        "equations_revealed": count * len(sizes) * history.epochs,
-        "rows_per_equation": round(min(sizes) / count, 2),
-    }
+    """What is shown beside the component."""
+    sizes, weights = side.plan.sizes, side.weights
+    found = summary_of(weights, history, sum(sizes), told)
+    return found | told_by_gradients(sizes, len(weights), history.epochs)

@@ -42,7 +42,7 @@ from federatedml.components.lr_params import LogisticParams
 from federatedml.components.lr_plan import check_steps, training_plan
 from federatedml.components.lr_predict import predicted, send_partial
 from federatedml.components.lr_release import count_weights
-from federatedml.components.lr_result import History, fitted, loss_curve, summary_of
+from federatedml.components.lr_result import History, fitted, loss_curve, summary_of, told_by_gradients
 from federatedml.components.lr_row_weights import row_weights, without_weights
 from federatedml.components.lr_shared_moves import Exchange, Moves, moves
 from federatedml.components.lr_shared_topics import (
@@ -140,8 +140,8 @@ def arbiter(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
 def _tables(p: LogisticParams, inputs: Inputs, role: Role) -> tuple[Table, Table | None]:
     """Rows to train on and to validate, without the column that weighs rows."""
     held_out = inputs.one("eval_data") if inputs.data.get("eval_data") else None
-    if p.validates and held_out is None:
-        raise DataError("FED-722", "validation_freqs or early_stopping_rounds is set, but there is no eval_data")
+    if p.validates and (held_out is None or not len(held_out)):
+        raise DataError("FED-722", "validation_freqs or early_stopping_rounds is set, but eval_data has no rows")
     name = p.sample_weight_name if role is Role.GUEST else None
     table = inputs.one("train_data", "data")
     return without_weights(table, name), None if held_out is None else without_weights(held_out, name)
@@ -208,12 +208,9 @@ def _train(
 
 
 def _summary(plan: Plan, weights: Array, history: History, spent: int) -> dict[str, float]:
-    """What is shown beside the component; opened gradients are equations in the rows of a batch."""
-    found, count = summary_of(weights, history, sum(plan.batches), spent), len(weights)
-    if plan.motion.opened:
-        found["equations_revealed"] = count * len(plan.batches) * history.epochs
-        found["rows_per_equation"] = round(min(plan.batches) / count, 2)
-    return found
+    """What is shown beside the component."""
+    found = summary_of(weights, history, sum(plan.batches), spent)
+    return found | (told_by_gradients(plan.batches, len(weights), history.epochs) if plan.motion.opened else {})
 
 
 def _ordered(answers: Answers | None, order: Array) -> Answers | None:

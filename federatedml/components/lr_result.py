@@ -75,6 +75,16 @@ def summary_of(weights: Array, history: History, rows: int, told: int = 0) -> di
     )
 
 
+def told_by_gradients(sizes: Sequence[int], weights: int, epochs: int) -> dict[str, float]:
+    """What the summary says of equations where a party reads its gradient of every batch.
+
+    Args:
+        sizes: rows of each batch.
+        weights: of the party.
+    """
+    return {"equations_revealed": weights * len(sizes) * epochs, "rows_per_equation": round(min(sizes) / weights, 2)}
+
+
 def loss_curve(history: History) -> Curve:
     """Loss over epochs."""
     epochs = [float(i) for i in range(1, history.epochs + 1)]

@@ -165,8 +165,10 @@ def test_early_stopping_keeps_the_best_weights(optimizer: str, tmp_path: Path) -
 
 
 def test_validation_without_rows_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="FED-722"):
-        case(params(validation_freqs=1), small()).run(tmp_path)
+    nothing = tuple(table.take(np.arange(0)) for table in small())
+    for name, evaluated in (("none", None), ("empty", (nothing[0], nothing[1]))):
+        with pytest.raises(DataError, match="FED-722"):
+            case(params(validation_freqs=1), small(), evaluated).run(tmp_path / name)
 
 
 def test_patience_counts_looks_of_each_metric() -> None:
