@@ -91,7 +91,11 @@ def unblind(blinded: Blinded, signed: Numbers, compute: Compute = SERIAL) -> Tag
 
 
 class Signer:
-    """A secret key from OS randomness, for one attempt; it leaves memory with the object."""
+    """A secret key from OS randomness, for one attempt; it leaves memory with the object.
+
+    Args:
+        compute: where numbers are signed; its workers are this party's own, and see the key.
+    """
 
     def __init__(self, bits: int, compute: Compute = SERIAL) -> None:
         numbers = rsa.generate_private_key(public_exponent=EXPONENT, key_size=bits).private_numbers()

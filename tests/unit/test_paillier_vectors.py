@@ -105,6 +105,12 @@ def test_products_are_exact_on_the_quantised_matrix(rows: int, bits: int) -> Non
     assert masked(plan, GUEST.encrypt(v, CODEC)).tolist() == expected
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_products_of_no_rows_are_zero(workers: int) -> None:
+    plan = evaluator(KEY.public, Workers(workers)).plan_matvec(np.zeros((0, 3)))
+    assert masked(plan, GUEST.encrypt(np.zeros(0), CODEC)).tolist() == [0.0] * 3
+
+
 def test_a_column_of_numbers_next_to_nothing_is_zero() -> None:
     """Their scale would be zero, and their quotients by it no integers of the bits that buckets are made for."""
     matrix = np.array([[5e-324, 1e-320, 1e-280], [0.0, -1e-320, -1e-280]])

@@ -52,6 +52,8 @@ class Powers:
         what is zero then costs nothing. Rows of equal exponents are multiplied first if that halves the rows.
         """
         values, groups, counts = np.unique(exponents, return_inverse=True, return_counts=True)
+        if not len(values):
+            return mpz(1)
         most = int(np.argmax(counts))
         shift = int(values[most]) if counts[most] > WORTH_A_SHIFT else 0
         relative = exponents - np.int32(shift)
