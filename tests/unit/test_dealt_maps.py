@@ -408,6 +408,15 @@ class TestHostile:
         with pytest.raises(ProtocolError, match="FED-715"):
             asker.pads.absorb(one)
 
+    @pytest.mark.parametrize("rows", [5, STRIPE, STRIPE + 1])
+    def test_a_block_behind_the_last_one(self, rows: int) -> None:
+        plan = DealtHolder(HOLDER, 1).plan_splits(table(rows))
+        asker = DealtOwner(OWNER).attach(plan.inputs, plan.outputs, 1, plan.setup_message())
+        ready(plan, asker)
+        behind = plan.deal.rows(plan.deal.blocks)
+        with pytest.raises(ProtocolError, match="FED-715"):
+            asker.pads.absorb(pack(Block, plan.deal, range(behind.start, behind.stop), np.zeros(0, "<u4")))
+
     def test_vectors_before_the_set_up(self) -> None:
         plan = DealtHolder(HOLDER, 1).plan_splits(table())
         asker = DealtOwner(OWNER).attach(plan.inputs, plan.outputs, 1, plan.setup_message())

@@ -41,6 +41,8 @@ class Pads:
         Raises:
             ProtocolError: FED-715 for any other block.
         """
+        if self._blocks == self.deal.blocks:
+            raise ProtocolError("FED-715", f"a block more than the {self._blocks} of the masked matrix")
         rows = self.deal.rows(self._blocks)
         E = unpack(block, self.deal, range(rows.start, rows.stop), self.deal.outputs)
         first = rows.start // STRIPE * STRIPE
