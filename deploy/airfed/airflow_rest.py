@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from federated_operators.gateway.nudge import nudge
 from federatedml.errors import FedError
 from federatedml.federation.home import PartyHome
 
@@ -32,7 +33,7 @@ class AirflowRest:
     """
 
     def __init__(self, home: PartyHome, user: str, password: str) -> None:
-        self._url = home.airflow_url
+        self._home, self._url = home, home.airflow_url
         self._client = httpx.Client(base_url=self._url, timeout=30.0, trust_env=False)
         token = self._call("POST", "/auth/token", {"username": user, "password": password})["access_token"]
         self._client.headers["authorization"] = f"Bearer {token}"
@@ -84,6 +85,7 @@ class AirflowRest:
     def trigger(self, dag_id: str) -> str:
         """Start a run with the DAG's own defaults; its run id."""
         run_id: str = self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None})["dag_run_id"]
+        nudge(self._home)
         return run_id
 
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
