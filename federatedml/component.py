@@ -6,10 +6,10 @@ import importlib.metadata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from google.protobuf.message import Message
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from federatedml.data.table import Table
 from federatedml.errors import DslError, ModelError
@@ -22,10 +22,25 @@ from federatedml.views import View
 class Params(BaseModel):
     """Base of a component's parameters: strict types, unknown names refused, no NaN or infinity.
 
-    Names and defaults are FATE's. Fields carry ``description`` and, where it helps, a unit in ``json_schema_extra``.
+    Names and defaults are FATE's. Fields carry ``description`` and, where it helps, a ``unit`` and FATE's own default
+    (``fate``, if ours differs) in ``json_schema_extra``.
+
+    Attributes:
+        aliases: names that FATE 1.11 gives to parameters of FATE 1.0 -> ours. A conf may use either, not both.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+    aliases: ClassVar[Mapping[str, str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_their_names(cls, given: Any) -> Any:
+        if not cls.aliases or not isinstance(given, Mapping):
+            return given
+        twice = [f"{alias!r} and {name!r}" for alias, name in cls.aliases.items() if alias in given and name in given]
+        if twice:
+            raise ValueError(f"{', '.join(twice)} are two names of one parameter: give one of them")
+        return {cls.aliases.get(name, name): value for name, value in given.items()}
 
 
 ModelBuffers = Mapping[str, Message]  # buffer name ("DataIOMeta") -> message
@@ -57,12 +72,19 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a role function leaves behind. ``summary`` is shown beside the component (counts, scores)."""
+    """What a role function leaves behind.
+
+    Attributes:
+        data: the only data output, or the first of several.
+        rest: the others, in the order of ``Component.data_outputs``; None where there is none at this party.
+        summary: shown beside the component (counts, scores).
+    """
 
     data: Table | None = None
     model: ModelBuffers | None = None
     views: Sequence[View] = ()
     summary: Mapping[str, float] = field(default_factory=dict)
+    rest: Sequence[Table | None] = ()
 
 
 RoleFunction = Callable[[Any, Box, Inputs], Outputs]
@@ -89,13 +111,16 @@ class Scorer:
 
     Attributes:
         transform: (model, table) -> table, for components that change features (``DataIO``).
-        partial: (model, table) -> one number per row of this party's part of the score, or None.
-        merge: (model, partial of the guest, partials of the hosts in party order) -> scores; at the guest only.
+        partial: (model, table) -> this party's part of the score of every row, (n,) or (n, k) finite numbers.
+        merge: (model, part of the guest, parts of the hosts in party order) -> (n,) scores, of several classes (n, k);
+            at the guest only.
+        alone: each party scores its own rows without the others (models of the homo family): no host is asked.
     """
 
     transform: Callable[[ModelBuffers, Table], Table] | None = None
     partial: Callable[[ModelBuffers, Table], Any] | None = None
     merge: Callable[[ModelBuffers, Any, Sequence[Any]], Any] | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,6 +153,7 @@ class Component:
         input_required: whether one of them must be there, if any is allowed.
         optional_roles: those of ``roles`` that a job need not have.
         has_data, has_model: which outputs the component can have.
+        data_outputs: what its data outputs are, in the order in which the DSL names them; one, if it is empty.
         model: buffers of its model, if any.
         scorer: scoring functions, if the component takes part in online prediction.
         prediction: how it runs with a fitted model; None: it has none, or cannot use it again.
@@ -140,6 +166,7 @@ class Component:
         variant: (component, settled parameters of any member) -> the component as it runs with them: with the messages
             and the lessons of the chosen method only. Pure, and the same for every member of a job.
         notes: settled parameters of any member -> what people should know about them before it runs.
+        cost: sentences about time, memory and bytes, as a function of rows, columns and so on; for the docs.
     """
 
     module: str
@@ -152,6 +179,7 @@ class Component:
     input_required: bool = True
     optional_roles: Sequence[Role] = ()
     has_data: bool = True
+    data_outputs: Sequence[str] = ()
     has_model: bool = False
     model: ModelSpec | None = None
     scorer: Scorer | None = None
@@ -163,6 +191,7 @@ class Component:
     settle: Callable[[MemberParams], MemberParams] = lambda submitted: submitted
     variant: Callable[[Component, Any], Component] = lambda component, params: component
     notes: Callable[[Any], Sequence[str]] = lambda params: ()
+    cost: Sequence[str] = ()
 
     def topic_table(self) -> dict[str, Topic[Any]]:
         """Topics by name."""

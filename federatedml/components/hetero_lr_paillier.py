@@ -33,7 +33,6 @@ from federatedml.component import Inputs, Outputs
 from federatedml.components.linear_model import (
     binary_labels,
     checked_features,
-    stacked,
     training_loss,
 )
 from federatedml.components.lr_agreement import agree, expect, told_shapes
@@ -58,6 +57,7 @@ from federatedml.components.lr_release import count_weights
 from federatedml.components.lr_result import History, fitted, loss_curve, summary_of, told_by_gradients
 from federatedml.components.lr_row_weights import row_weights, without_weights
 from federatedml.components.lr_start import first_weights
+from federatedml.components.prediction_table import stacked
 from federatedml.crypto.codec import Floats
 from federatedml.crypto.paillier.evaluator import Evaluator, evaluator
 from federatedml.crypto.paillier.keys import PublicKeyCodec, generate

@@ -33,7 +33,6 @@ from federatedml.component import Inputs, Outputs
 from federatedml.components.linear_model import (
     binary_labels,
     checked_features,
-    stacked,
     training_loss,
 )
 from federatedml.components.lr_agreement import agree, expect, told_shapes
@@ -63,6 +62,7 @@ from federatedml.components.lr_shared_topics import (
 )
 from federatedml.components.lr_start import first_weights
 from federatedml.components.lr_validation import Patience, Validation, agree_held_out, told_held_out
+from federatedml.components.prediction_table import stacked
 from federatedml.crypto.dealer import CLOSER, Dealer
 from federatedml.crypto.lr_shapes import Plan
 from federatedml.crypto.ring import Words, low

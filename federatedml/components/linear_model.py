@@ -1,4 +1,4 @@
-"""What linear models share: checks of the columns, first weights, scores, the table of predictions."""
+"""What linear models share: checks of the columns, first weights, scores."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 
 from federatedml.component import ModelBuffers
 from federatedml.components.lr_params import InitParam
+from federatedml.components.prediction_table import numeric_labels
 from federatedml.crypto.ring import Floats
-from federatedml.data.table import Column, Kind, Table
+from federatedml.data.table import Column, Table
 from federatedml.errors import DataError
 
 MIN_TELLING = 10  # rows: a column that differs from its usual value in fewer shows their residuals in its weight
@@ -102,22 +103,12 @@ def binary_labels(table: Table) -> tuple[Floats, tuple[float, float]]:
     Raises:
         DataError: no label, not numeric, or not exactly two classes.
     """
-    labels = _numeric_labels(table)
+    labels = numeric_labels(table)
     classes = np.unique(labels)
     if len(classes) != 2:
         raise DataError("FED-257", f"the label {table.label!r} has {len(classes)} classes", "exactly 2")
     positive: Floats = (labels == classes[1]).astype(np.float64)
     return positive, (float(classes[0]), float(classes[1]))
-
-
-def _numeric_labels(table: Table) -> Floats:
-    try:
-        labels = table.labels().astype(np.float64)
-    except ValueError:
-        raise DataError("FED-257", f"the label {table.label!r} is not numeric", "set label_type in DataIO") from None
-    if not np.isfinite(labels).all():
-        raise DataError("FED-257", f"the label {table.label!r} holds values that are not finite")
-    return labels
 
 
 def initial_weights(p: InitParam, count: int, role: str) -> Floats:
@@ -164,55 +155,6 @@ def logistic(model: ModelBuffers, own: Floats, others: Sequence[Floats]) -> Floa
     e = np.exp(-np.abs(z))
     scores: Floats = np.where(z >= 0, 1.0, e) / (1.0 + e)
     return scores
-
-
-def predictions(
-    table: Table, scores: Floats, classes: Sequence[float], threshold: float, kind: str, origin: str
-) -> Table:
-    """A row per sample: label (if the table has one) as 0 or 1, result, score, detail per class, type.
-
-    Args:
-        classes: the two label values of the training.
-
-    Raises:
-        DataError: the label has a value that is none of them.
-    """
-    columns: dict[str, Column] = {}
-    if table.label is not None:
-        columns["label"] = _binary(table, classes)
-    detail = [f'{{"0": {1 - p!r}, "1": {p!r}}}' for p in scores.tolist()]
-    columns |= {
-        "predict_result": (scores > threshold).astype(np.int64),
-        "predict_score": scores,
-        "predict_detail": np.array(detail, dtype=object),
-        "type": np.full(len(table), kind, dtype=object),
-    }
-    label = "label" if table.label is not None else None
-    return Table(table.ids, columns, label, Kind.PREDICTIONS, table.sid_name, origin)
-
-
-def _binary(table: Table, classes: Sequence[float]) -> Column:
-    """(n,) labels as 0 and 1, by the training's values: a table may hold one class only."""
-    labels = _numeric_labels(table)
-    if not np.isin(labels, classes).all():
-        raise DataError("FED-257", f"the label {table.label!r} has a value that the training did not have")
-    positive: Column = (labels == classes[-1]).astype(np.int64)
-    return positive
-
-
-def stacked(tables: Sequence[Table]) -> Table:
-    """All rows, the first table's first; an id that came before gets its type appended (``ID.validate``)."""
-    first, *rest = tables
-    seen = set(first.ids)
-    ids = [first.ids]
-    for table in rest:
-        kind = table.columns["type"]
-        ids.append(np.array([f"{i}.{k}" if i in seen else i for i, k in zip(table.ids, kind, strict=True)], object))
-        seen |= set(table.ids)
-    names = [name for name in first.columns if all(name in t.columns for t in rest)]
-    columns = {name: np.concatenate([t.columns[name] for t in tables]) for name in names}
-    label = first.label if first.label in columns else None
-    return replace(first, ids=np.concatenate(ids), columns=columns, label=label)
 
 
 def training_loss(table: Table) -> float:

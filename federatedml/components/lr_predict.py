@@ -8,7 +8,8 @@ import numpy as np
 
 from airfed_proto.v1 import model_pb2
 from federatedml.component import ModelBuffers
-from federatedml.components.linear_model import logistic, partial_score, predictions
+from federatedml.components import prediction_table
+from federatedml.components.linear_model import logistic, partial_score
 from federatedml.components.lr_agreement import BETWEEN, expect
 from federatedml.components.lr_release import count_rows
 from federatedml.components.lr_result import META, PARAM
@@ -46,7 +47,7 @@ def predicted(box: Box, model: ModelBuffers, table: Table, round: int, kind: str
     theirs = [expect(part, len(table)) for _, part in sorted(box.gather(PARTIAL, round).items())]
     scores = logistic(model, partial_of(model, table), theirs)
     meta, param = cast(model_pb2.LRModelMeta, model[META]), cast(model_pb2.LRModelParam, model[PARAM])
-    return predictions(table, scores, param.classes, meta.threshold, kind, box.attempt.component)
+    return prediction_table.binary(table, scores, param.classes, meta.threshold, kind, box.attempt.component)
 
 
 def send_partial(box: Box, model: ModelBuffers, table: Table, round: int) -> None:

@@ -45,6 +45,7 @@ class Table:
         kind: raw, instances or predictions.
         sid_name: name of the id column.
         origin: name of the component that wrote it (evaluation names its curves by it).
+        weight: name of the column within ``columns`` that weighs the rows, if there is one; it is no feature.
     """
 
     ids: Ids
@@ -53,6 +54,7 @@ class Table:
     kind: Kind = Kind.INSTANCES
     sid_name: str = "id"
     origin: str = ""
+    weight: str | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -60,7 +62,7 @@ class Table:
     @property
     def header(self) -> list[str]:
         """Names of the feature columns, in order."""
-        return [name for name in self.columns if name != self.label]
+        return [name for name in self.columns if name not in (self.label, self.weight)]
 
     def features(self) -> NDArray[np.float64]:
         """(n, k) matrix of the feature columns, C order."""
@@ -81,7 +83,8 @@ class Table:
 
     def digest(self) -> bytes:
         """SHA-256 over ids, column names, order, types and values."""
-        sha = hashlib.sha256(json.dumps([self.label, str(self.kind), self.sid_name, list(self.columns)]).encode())
+        named = [self.label, str(self.kind), self.sid_name, list(self.columns), *([self.weight] if self.weight else [])]
+        sha = hashlib.sha256(json.dumps(named).encode())
         for array in (self.ids, *self.columns.values()):
             if array.dtype.kind in ("O", "T"):
                 array = np.array([str(v) for v in array], dtype="U")
@@ -91,7 +94,13 @@ class Table:
 
 def write(table: Table, path: Path) -> None:
     """Store as Parquet, durably and whole."""
-    meta = {"label": table.label, "kind": str(table.kind), "sid_name": table.sid_name, "origin": table.origin}
+    meta = {
+        "label": table.label,
+        "kind": str(table.kind),
+        "sid_name": table.sid_name,
+        "origin": table.origin,
+        "weight": table.weight,
+    }
     arrow = pa.table({table.sid_name: _strings(table.ids), **{k: pa.array(v) for k, v in table.columns.items()}})
     arrow = arrow.replace_schema_metadata({META: json.dumps(meta).encode()})
     with written(path) as file:
@@ -119,7 +128,7 @@ def read(path: Path) -> Table:
     sid = meta["sid_name"]
     ids = _ids(arrow.column(sid), f"{path.name}: id column {sid!r}")
     columns = {name: _column(arrow.column(name)) for name in names if name != sid}
-    return Table(ids, columns, meta["label"], Kind(meta["kind"]), sid, meta["origin"])
+    return Table(ids, columns, meta["label"], Kind(meta["kind"]), sid, meta["origin"], meta.get("weight"))
 
 
 def _strings(ids: Ids) -> pa.ChunkedArray:
