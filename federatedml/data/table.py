@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -94,6 +94,12 @@ class Table:
 
 def write(table: Table, path: Path) -> None:
     """Store as Parquet, durably and whole."""
+    with written(path) as file:
+        put(table, file)
+
+
+def put(table: Table, file: IO[bytes]) -> None:
+    """As Parquet into an open file."""
     meta = {
         "label": table.label,
         "kind": str(table.kind),
@@ -102,9 +108,7 @@ def write(table: Table, path: Path) -> None:
         "weight": table.weight,
     }
     arrow = pa.table({table.sid_name: _strings(table.ids), **{k: pa.array(v) for k, v in table.columns.items()}})
-    arrow = arrow.replace_schema_metadata({META: json.dumps(meta).encode()})
-    with written(path) as file:
-        pq.write_table(arrow, file)
+    pq.write_table(arrow.replace_schema_metadata({META: json.dumps(meta).encode()}), file)
 
 
 def read(path: Path) -> Table:
@@ -114,20 +118,26 @@ def read(path: Path) -> Table:
         DataError: no such file, not Parquet, two columns of one name, or ids that are null, repeated or not exact.
     """
     try:
-        with pq.ParquetFile(path) as file:
-            arrow = file.read()
+        with path.open("rb") as file:
+            return get(file, path.name)
     except FileNotFoundError:
         raise DataError("FED-201", f"no table at {path.name}") from None
     except (pa.ArrowException, OSError) as error:
         raise DataError("FED-202", f"{path.name} is not a Parquet table") from error
+
+
+def get(stored: IO[bytes], name: str) -> Table:
+    """The same of an open file, called ``name`` in errors."""
+    with pq.ParquetFile(stored) as file:
+        arrow = file.read()
     names = arrow.column_names
     if not names or len(set(names)) != len(names):
-        raise DataError("FED-206", f"{path.name} has {len(names)} columns of {len(set(names))} names")
-    stored = (arrow.schema.metadata or {}).get(META)
-    meta = json.loads(stored) if stored else {"label": None, "kind": "raw", "sid_name": names[0], "origin": ""}
+        raise DataError("FED-206", f"{name} has {len(names)} columns of {len(set(names))} names")
+    described = (arrow.schema.metadata or {}).get(META)
+    meta = json.loads(described) if described else {"label": None, "kind": "raw", "sid_name": names[0], "origin": ""}
     sid = meta["sid_name"]
-    ids = _ids(arrow.column(sid), f"{path.name}: id column {sid!r}")
-    columns = {name: _column(arrow.column(name)) for name in names if name != sid}
+    ids = _ids(arrow.column(sid), f"{name}: id column {sid!r}")
+    columns = {column: _column(arrow.column(column)) for column in names if column != sid}
     return Table(ids, columns, meta["label"], Kind(meta["kind"]), sid, meta["origin"], meta.get("weight"))
 
 
