@@ -17,6 +17,7 @@ from federatedml.components.intersection_params import IntersectParams
 from federatedml.components.secure_add import SECURE_ADD, SecureAddParams
 from federatedml.data.table import Kind
 from federatedml.federation.party import Member
+from tests.binning_cases import bin_tables, binning_case
 from tests.conformance import Case, Same
 from tests.lr_cases import case as lr_case
 from tests.lr_cases import params as lr_params
@@ -106,7 +107,18 @@ def secure_add() -> Mapping[str, Small]:
     }
 
 
+def binning() -> Mapping[str, Small]:
+    short = {"min_bin_rows": 2, "bin_num": 2, "encrypt_param": {"key_length": 1024}}
+    return {
+        "paillier": Small(binning_case(bin_tables(8), **short)),
+        "paillier, 2 hosts": Small(binning_case(bin_tables(8, hosts=2), **short)),
+        "shared": Small(binning_case(bin_tables(8), arbiter=True, **short)),
+        "local": Small(binning_case(bin_tables(8), local_only=True)),
+    }
+
+
 MAKERS = {
+    "HeteroFeatureBinning": binning,
     "DataIO": data_io,
     "Intersection": intersection,
     "HeteroLR": hetero_lr,
