@@ -24,15 +24,17 @@ from tests.members import ARBITER, GUEST, HOST, OTHER_HOST
 Floats = NDArray[np.float64]
 
 
-def bin_tables(rows: int = 400, hosts: int = 1, columns: int = 2, seed: int = 0) -> dict[Member, Table]:
-    """Correlated columns, every other one of a host with missing values; the guest has a noisy label."""
-    random = np.random.default_rng(seed)
+def bin_tables(
+    rows: int = 400, hosts: int = 1, columns: int = 2, missing: float = 0.2, seed: int = 0
+) -> dict[Member, Table]:
+    """Random columns, the first host's last one with missing values; the guest has a label that all of them make."""
+    random = np.random.default_rng(0)
     ids = np.array([f"row{i}" for i in range(rows)], dtype=object)
     members = [GUEST, HOST, OTHER_HOST][: 1 + hosts]
     x = random.standard_normal((rows, columns * len(members)))
     y = (x.sum(1) + random.standard_normal(rows) > 0).astype(np.int64)
     y[:2] = 0, 1
-    x[random.random(rows) < 0.2, 2 * columns - 1] = np.nan
+    x[random.random(rows) < missing, 2 * columns - 1] = np.nan
     parts = np.split(x, len(members), axis=1)
     found = {m: {f"{m.role[0]}{j}": part[:, j] for j in range(columns)} for m, part in zip(members, parts, strict=True)}
     return {
