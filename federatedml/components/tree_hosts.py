@@ -46,7 +46,7 @@ class Cut:
 
     Attributes:
         host: position in ``Hosts.members``.
-        tied: numbers of the told candidates that are equally good; the host takes its lowest column and bin.
+        tied: numbers of the told candidates that are equally good; the host takes one (``tree_splits.preferred``).
     """
 
     node: Node
