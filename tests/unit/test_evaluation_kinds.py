@@ -87,7 +87,7 @@ def test_a_class_without_rows_or_scores_is_not_unfolded(tmp_path: Path) -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=30))
 def test_confusion_is_that_of_scikit_learn(rows: list[tuple[int, int]]) -> None:
-    labels, results = (np.array(column, float) for column in zip(*rows, strict=True))
+    labels, results = (np.array([*column, 0, 1], float) for column in zip(*rows, strict=True))
     found = Confusion.of(labels, results)
     assert found.counts.tolist() == metrics.confusion_matrix(labels, results, labels=found.classes).tolist()
     expected = [
