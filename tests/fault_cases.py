@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -82,12 +82,7 @@ def hetero_lr() -> Mapping[str, Small]:
 
 def _predicting(training: Case) -> Case:
     with TemporaryDirectory() as folder:
-        models = {member: out.model for member, out in training.run(Path(folder)).outputs.items()}
-    inputs = {
-        member: Inputs({"data": given.data.get("train_data", ())}, models[member])
-        for member, given in training.inputs.items()
-    }
-    return replace(training, inputs=inputs)
+        return training.predicting(training.run(Path(folder)).outputs)
 
 
 def evaluation() -> Mapping[str, Small]:
