@@ -118,8 +118,9 @@ def hetero_secureboost() -> Mapping[str, Small]:
     x, y = made(60, 5, missing=True)
     several, classes = made(60, 6, "multi")
     numbers, values = made(50, 4, "regression")
-    held_out = cut(x[:20], y[:20], [2, 3], "late")
-    plain = boost_case(boost_params(**short, early_stopping_rounds=1), cut(x, y, [2, 3]), held_out)
+    held_out = cut(x[:40], y[:40], [2, 3], "late")
+    looks = {"early_stopping_rounds": 1, "metrics": ["loss"]}
+    plain = boost_case(boost_params(**short, **looks), cut(x, y, [2, 3]), held_out)
     training = boost_case(boost_params(**short, task_type="regression"), cut(numbers, values, [2, 2]))
     return {
         "validated": Small(plain),
