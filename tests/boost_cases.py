@@ -17,9 +17,9 @@ from federatedml.components.tree_columns import binned
 from federatedml.components.tree_guest import rules_of
 from federatedml.components.tree_model import GUEST_PARAM, HOST_PARAM
 from federatedml.components.tree_params import SecureBoostParams
+from federatedml.conformance.case import Case
 from federatedml.data.table import Table
-from federatedml.federation.party import Member, Role
-from tests.conformance import Case
+from federatedml.federation.party import Member
 from tests.members import ARBITER, GUEST, HOST, OTHER_HOST
 from tests.tree_cases import boosted, pooled
 
@@ -81,15 +81,6 @@ def case(
     if ARBITER in given:
         inputs[ARBITER] = Inputs()
     return Case(HETERO_SECUREBOOST, given, inputs, "hetero_secureboost_0")
-
-
-def predicting(training: Case, outputs: Mapping[Member, Outputs], tables: Mapping[Member, Table]) -> Case:
-    """A predict job with the models of a training."""
-    inputs = {
-        member: Inputs({} if member.role is Role.ARBITER else {"data": [tables[member]]}, outputs[member].model)
-        for member in training.params
-    }
-    return Case(HETERO_SECUREBOOST, training.params, inputs, training.name)
 
 
 def guest_param(outputs: Mapping[Member, Outputs]) -> pb.BoostingTreeModelParam:

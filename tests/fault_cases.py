@@ -22,6 +22,9 @@ from federatedml.components.selection_params import FeatureSelectionParams
 from federatedml.data.table import Kind, Table
 from federatedml.federation.party import Member
 from tests.binning_cases import bin_tables, binning_case
+from tests.boost_cases import case as boost_case
+from tests.boost_cases import cut, made
+from tests.boost_cases import params as boost_params
 from tests.conformance import Case, Same
 from tests.lr_cases import case as lr_case
 from tests.lr_cases import params as lr_params
@@ -110,6 +113,22 @@ def _predicting(training: Case) -> Case:
         return training.predicting(training.run(Path(folder)).outputs)
 
 
+def hetero_secureboost() -> Mapping[str, Small]:
+    short: dict[str, Any] = {"num_trees": 2, "bin_num": 4, "tree_param": {"max_depth": 2}, "use_missing": True}
+    x, y = made(60, 5, missing=True)
+    several, classes = made(60, 6, "multi")
+    numbers, values = made(50, 4, "regression")
+    held_out = cut(x[:40], y[:40], [2, 3], "late")
+    looks = {"early_stopping_rounds": 1, "metrics": ["loss"]}
+    plain = boost_case(boost_params(**short, **looks), cut(x, y, [2, 3]), held_out)
+    training = boost_case(boost_params(**short, task_type="regression"), cut(numbers, values, [2, 2]))
+    return {
+        "validated": Small(plain),
+        "classes, 2 hosts": Small(boost_case(boost_params(**short), cut(several, classes, [2, 2, 2]))),
+        "predict": Small(_predicting(training)),
+    }
+
+
 def evaluation() -> Mapping[str, Small]:
     scored = table(["a", "b", "c"], kind=Kind.PREDICTIONS, label=[0, 1, 1], predict_score=[0.2, 0.7, 0.1])
     inputs = {GUEST: Inputs({"data": [scored]})}
@@ -152,6 +171,7 @@ MAKERS = {
     "OneHotEncoder": one_hot,
     "Intersection": intersection,
     "HeteroLR": hetero_lr,
+    "HeteroSecureBoost": hetero_secureboost,
     "Evaluation": evaluation,
     "SecureAddExample": secure_add,
 }

@@ -146,7 +146,7 @@ def _decided(p: SecureBoostParams, dealer: bool) -> SecureBoostParams:
         return p
     candidates = PLANNED_COLUMNS * (p.bin_num - 1)
     sizes = Boosting(1, PLANNED_COLUMNS, candidates, p.tree_param.max_depth, p.num_trees)
-    chosen = for_boosting(sizes, replace(PLANNED_PLACE, dealer=dealer))
+    chosen = for_boosting(sizes, replace(PLANNED_PLACE, dealer=dealer), p.method_is_set)
     return p.model_copy(update={"protocol": chosen.value})
 
 

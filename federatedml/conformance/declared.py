@@ -62,8 +62,8 @@ def outputs_as_declared(component: Component, result: StepResult) -> None:
             buffers = dict(component.model.buffers) if component.model else {}
             parts = (component.model.parts if component.model else ()) or [tuple(buffers)]
             kinds = {name: type(message) for name, message in outputs.model.items()}
-            declared = [{name: buffers[name] for name in part} for part in parts]
-            require(kinds in declared, f"{member}: buffers {sorted(kinds)}, declared {sorted(buffers)}")
+            allowed = [{name: buffers[name] for name in part} for part in parts]
+            require(kinds in allowed, f"{member}: buffers {sorted(kinds)}, declared {sorted(buffers)}")
         for name, value in outputs.summary.items():
             require(np.isfinite(value), f"{member}: {name} of the summary is not finite")
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from federatedml.components.tree_params import SecureBoostParams
-from tests.boost_cases import breast, case, cut, guest_param, host_param, made, params, predicting, reference
+from tests.boost_cases import breast, case, cut, guest_param, host_param, made, params, reference
 from tests.members import ARBITER, GUEST, HOST, OTHER_HOST
 
 TOLERANCE = 1e-5
@@ -117,7 +117,7 @@ def test_a_predict_job_scores_as_the_training_did(kind: str, tmp_path: Path) -> 
     tables = cut(x, y, [2, 2, 2])
     training = case(p, tables)
     result = training.run(tmp_path / "train")
-    again = predicting(training, result.outputs, tables).run(tmp_path / "predict")
+    again = training.predicting(result.outputs).run(tmp_path / "predict")
     first, second = (run.outputs[GUEST].data for run in (result, again))
     for name in ("label", "predict_result", "predict_score", "predict_detail"):
         assert first.columns[name].tolist() == second.columns[name].tolist()
@@ -135,6 +135,6 @@ def test_a_host_without_a_split_and_rows_that_no_host_may_see(tmp_path: Path) ->
     assert not result.unread
     assert host_param(result.outputs).trees_[0].tree_ == []
     assert guest_param(result.outputs).trees_[0].tree_[0].sitename == str(GUEST)
-    again = predicting(training, result.outputs, tables).run(tmp_path / "predict")
+    again = training.predicting(result.outputs).run(tmp_path / "predict")
     assert not again.unread
     assert host_param(result.outputs, OTHER_HOST).header == ["host_secret0", "host_secret1"]
