@@ -75,7 +75,7 @@ def _step(spec: PipelineSpec, step: ComponentSpec, member: Member) -> StepPlan:
         data=data,
         model=_own_model(step.model, spec.graph, member),
         isometric_model=_own_model(step.isometric_model, spec.graph, member),
-        data_alias=step.data_alias,
+        data_aliases=step.data_aliases,
         model_alias=step.model_alias,
         upstream=[before for before in spec.graph.upstream_of(step, member) if before in spec.running],
         need_deploy=step.need_deploy,
