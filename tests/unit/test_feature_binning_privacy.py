@@ -83,7 +83,7 @@ def test_a_guest_that_encrypts_powers_of_two_reads_no_more_bits_than_a_sum_has()
     high = [answer >> 2 * plan.slot_bits for answer in answers]
     assert len(set(high)) == len(high)
     for row in range(2 * plan.slot_bits, ROWS):  # what would be a row's bit is a coin
-        assert 5 < sum(answer >> row & 1 for answer in answers) < 35, row
+        assert 3 < sum(answer >> row & 1 for answer in answers) < 37, row
 
 
 def test_a_guest_that_encrypts_above_what_is_told_learns_nothing() -> None:
