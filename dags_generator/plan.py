@@ -11,7 +11,7 @@ from dags_generator.spec import ComponentSpec, Graph, PipelineSpec, dag_id
 from federated_operators.gateway.plan import DataRef, JobPlan, ModelRef, StepPlan
 from federatedml.component import Component, component
 from federatedml.data.catalogue import TableName
-from federatedml.federation.party import Member
+from federatedml.federation.party import Member, Role
 
 
 def disclosure(spec: PipelineSpec) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _step(spec: PipelineSpec, step: ComponentSpec, member: Member) -> StepPlan:
 def _own(refs: Sequence[DataRef], graph: Graph, member: Member, tables: Mapping[str, TableName]) -> tuple[DataRef, ...]:
     """What the member itself has of these references: an arbiter has neither tables nor the outputs of others."""
     own = []
-    for ref in refs:
+    for ref in refs if member.role is not Role.ARBITER else ():
         if ref.component is not None and member in graph.components[ref.component].members:
             own.append(ref)
         elif ref.component is None and ref.alias in tables:
