@@ -27,7 +27,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from federatedml.component import Component, Inputs, MemberParams, Outputs, Params
 from federatedml.components.column_choice import check_instances
-from federatedml.components.row_choice import Rows, generator, row_topic, spread, strata, tell, told
+from federatedml.components.row_choice import Rows, generator, known_labels, row_topic, spread, strata, tell, told
 from federatedml.data.table import Table
 from federatedml.errors import DataError, DslError, ProtocolError
 from federatedml.federation.box import Box
@@ -157,12 +157,11 @@ def _drawn(p: DataSplitParams, table: Table, draw: np.random.Generator) -> Array
 
 
 def _groups(p: DataSplitParams, table: Table) -> Rows:
-    labels = table.labels()
+    labels = known_labels(table)
     if p.split_points is None:
         return strata(labels)
     if labels.dtype.kind not in "fiub":
         raise DataError("FED-881", f"split_points are for labels that are numbers, {table.label!r} is text")
-    strata(labels)
     return np.digitize(labels, p.split_points).astype(np.int64)
 
 

@@ -69,14 +69,20 @@ def generator(attempt: AttemptKey, random_state: int | None, secret: Table | Non
     return np.random.default_rng(int.from_bytes(seed.digest()))
 
 
-def strata(labels: Array) -> Rows:
-    """(n,) number of each row's label among the distinct ones, ascending.
+def known_labels(table: Table) -> Array:
+    """(n,) labels.
 
     Raises:
-        DataError: ``FED-881``, a label is not there.
+        DataError: ``FED-203``, there are none; ``FED-881``, a row has none.
     """
-    if labels.dtype.kind == "f" and np.isnan(labels).any():
-        raise DataError("FED-881", f"{int(np.isnan(labels).sum())} rows have no label")
+    labels = table.labels()
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise DataError("FED-881", f"{int((~np.isfinite(labels)).sum())} rows have no label")
+    return labels
+
+
+def strata(labels: Array) -> Rows:
+    """(n,) number of each row's label among the distinct ones, ascending."""
     return np.unique(labels.astype(str) if labels.dtype.kind == "O" else labels, return_inverse=True)[1].astype(
         np.int64
     )
