@@ -92,6 +92,7 @@ def _brief(found: Component) -> dict[str, Any]:
             "output": {"data": _data_outputs(found), "model": list(found.model.buffers) if found.model else []},
         },
         "has_data": found.has_data,
+        "data_outputs": list(found.data_outputs),
         "has_model": found.has_model,
         "online": found.scorer is not None,
         "need_deploy": found.need_deploy,
