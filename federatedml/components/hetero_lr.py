@@ -161,6 +161,14 @@ HETERO_LR = Component(
     ),
     reproducible=2.0**-10,
     spends=(EQUATIONS, ROWS),
+    cost=(
+        "'shared', per batch of n rows: three exchanges, five with momentum, L2 or weight_diff, of some 24 n bytes "
+        "each way in all; 8 n (2 terms + 5) bytes from the arbiter to the first host, with 16 or 32 terms.",
+        "'paillier', per row and epoch: two encryptions and a product per column; two ciphertexts (512 bytes each for "
+        "a key of 2048 bits) between the guest and each host. Per batch and column a decryption at the arbiter.",
+        "Memory: the tables, and as much again for masked features ('shared'), or a ciphertext per row of a batch.",
+        "Prediction: 8 bytes per row from each host.",
+    ),
     settle=_settle,
     variant=_variant,
     notes=lambda p: list(_notes(p)),
