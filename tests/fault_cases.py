@@ -17,6 +17,7 @@ from federatedml.components.intersection_params import IntersectParams
 from federatedml.components.secure_add import SECURE_ADD, SecureAddParams
 from federatedml.data.table import Kind
 from federatedml.federation.party import Member
+from tests import homo_cases
 from tests.conformance import Case, Same
 from tests.lr_cases import case as lr_case
 from tests.lr_cases import params as lr_params
@@ -90,6 +91,19 @@ def _predicting(training: Case) -> Case:
     return replace(training, inputs=inputs)
 
 
+def homo_lr() -> Mapping[str, Small]:
+    two, three = (
+        homo_cases.rows(members, sizes=(5, 4, 3), columns=1) for members in (homo_cases.TWO, homo_cases.THREE)
+    )
+    stopping = {"optimizer": "adam", "aggregate_iters": 2, "max_iter": 3, "early_stopping_rounds": 1}
+    predicted = homo_cases.case(homo_cases.params(max_iter=1), two)
+    return {
+        "two": Small(homo_cases.case(homo_cases.params(max_iter=2), two)),
+        "three, stopping": Small(homo_cases.case(homo_cases.params(**stopping), three, three)),
+        "predict": Small(_predicting(predicted)),
+    }
+
+
 def evaluation() -> Mapping[str, Small]:
     scored = table(["a", "b", "c"], kind=Kind.PREDICTIONS, label=[0, 1, 1], predict_score=[0.2, 0.7, 0.1])
     inputs = {GUEST: Inputs({"data": [scored]})}
@@ -110,6 +124,7 @@ MAKERS = {
     "DataIO": data_io,
     "Intersection": intersection,
     "HeteroLR": hetero_lr,
+    "HomoLR": homo_lr,
     "Evaluation": evaluation,
     "SecureAddExample": secure_add,
 }

@@ -205,6 +205,8 @@ class Policy(_Model):
         columns = max((_feature_columns(catalogue.path(table)) for step in steps for table in _tables(step)), default=0)
         for step in plan.steps.values():
             batch, floor = step.params.get("batch_size"), self.floors.batch_rows_per_column
+            if "min_contributors" in step.params:  # gradients stay at home, sums are of whole models
+                continue
             open_gradients = step.params.get("protocol") != "shared" or step.params.get("optimizer") in ADAPTIVE
             asked = step.params.get("batch_rows_per_column", floor)
             if open_gradients and asked < floor:

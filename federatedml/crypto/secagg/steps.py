@@ -71,14 +71,14 @@ def sum_topic(name: str, of: str, max_bytes: int = 64 * MIB) -> Topic[Array]:
     return Topic(name, CONTRIBUTORS, AGGREGATOR, Vector("<u8"), Carries.MASKED, learns, max_bytes)
 
 
-ROWS = sum_topic("secagg_rows", "numbers of rows", max_bytes=1024)
+ROWS = sum_topic("secagg_rows", "weights of all rows (without weights their numbers)", max_bytes=1024)
 TOTAL = Topic(
     "secagg_total",
     AGGREGATOR,
     CONTRIBUTORS,
     Vector("<f8"),
     Carries.AGGREGATE,
-    "the number of rows of all contributors together; of two, each learns the other's",
+    "the weight of all contributors' rows together (without weights their number); of two, each learns the other's",
     max_bytes=1024,
 )
 TOLD = Topic(
@@ -87,7 +87,7 @@ TOLD = Topic(
     CONTRIBUTORS,
     Vector("<f8"),
     Carries.AGGREGATE,
-    "nothing: the number of all rows, as the aggregator told it",
+    "nothing: the weight of all rows, as the aggregator told it",
     max_bytes=1024,
 )
 SECURE_SUM = (KEYS, ROSTER, ROWS, TOTAL, TOLD)
@@ -114,8 +114,11 @@ def join(box: Box, least: int = MIN_CONTRIBUTORS) -> Client:
     return agreed.confirm({member: found.tobytes() for member, found in box.gather(ROSTER).items()})
 
 
-def weigh(box: Box, client: Client, rows: int) -> float:
+def weigh(box: Box, client: Client, rows: float) -> float:
     """This contributor's part of all rows, its weight in a mean.
+
+    Args:
+        rows: their number, or the sum of their weights; above 0, at most 2^40.
 
     Contributors tell each other which total they were told: an aggregator that gives all but one a huge total makes
     their weights vanish, and the sum is that one's values.
@@ -123,20 +126,21 @@ def weigh(box: Box, client: Client, rows: int) -> float:
     Raises:
         ProtocolError: ``FED-757``, the total is no number of rows, or another contributor was told another one.
     """
-    send_sum(box, client, ROWS, np.array([float(rows)]), _counts(box))
+    fixed = _totals(box)
+    send_sum(box, client, ROWS, np.array([float(rows)]), fixed)
     total = box.recv(TOTAL)
-    if total.shape != (1,) or not max(rows, 1) <= total[0] <= MAX_ROWS * len(contributors(box)):
-        raise ProtocolError("FED-757", f"{TOTAL.name!r} is no number of rows, or less than this party's own")
+    if total.shape != (1,) or not fixed.nearest(rows) <= total[0] <= MAX_ROWS * len(contributors(box)):
+        raise ProtocolError("FED-757", f"{TOTAL.name!r} is no sum of weights of rows, or less than this party's own")
     box.send(TOLD, total)
     differing = sorted(str(member) for member, told in box.gather(TOLD).items() if told.tolist() != total.tolist())
     if differing:
-        raise ProtocolError("FED-757", f"{', '.join(differing)} was told another number of all rows")
-    return float(rows / total[0])
+        raise ProtocolError("FED-757", f"{', '.join(differing)} was told another weight of all rows")
+    return min(float(rows / total[0]), 1.0)
 
 
 def take_weights(box: Box) -> float:
-    """The number of all rows, at the aggregator, which tells the contributors."""
-    total = take_sum(box, ROWS, 1, _counts(box))
+    """The weight of all rows, at the aggregator, which tells the contributors."""
+    total = take_sum(box, ROWS, 1, _totals(box))
     box.send(TOTAL, total)
     return float(total[0])
 
@@ -163,9 +167,9 @@ def take_sum(box: Box, topic: Topic[Array], length: int, fixed: FixedPoint, roun
     return total.numbers(fixed)
 
 
-def _counts(box: Box) -> FixedPoint:
-    """Whole numbers below 2^40: sums are exact."""
-    return FixedPoint(0, MAX_ROWS, len(contributors(box)))
+def _totals(box: Box) -> FixedPoint:
+    """Up to 2^40; sums of whole numbers are exact."""
+    return FixedPoint.finest(MAX_ROWS, len(contributors(box)))
 
 
 def _array(body: bytes) -> Array:
