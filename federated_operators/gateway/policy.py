@@ -10,7 +10,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -192,7 +191,7 @@ class Policy(_Model):
     def _check_tables(self, step: StepPlan, catalogue: Catalogue) -> None:
         self._check_allowed(step)
         for table in _tables(step):
-            if not catalogue.path(table).is_file():
+            if not catalogue.has(table):
                 raise DataError("FED-201", f"{step.component}: table {table} does not exist at this party")
 
     def _check_allowed(self, step: StepPlan) -> None:
@@ -202,7 +201,7 @@ class Policy(_Model):
 
     def _check_batches(self, plan: JobPlan, catalogue: Catalogue, before: Sequence[JobPlan]) -> None:
         steps = [step for source in (plan, *before) for step in source.steps.values()]
-        columns = max((_feature_columns(catalogue.path(table)) for step in steps for table in _tables(step)), default=0)
+        columns = max((_columns(catalogue, table) for step in steps for table in _tables(step)), default=0)
         for step in plan.steps.values():
             batch, floor = step.params.get("batch_size"), self.floors.batch_rows_per_column
             if "min_contributors" in step.params:  # gradients stay at home, sums are of whole models
@@ -283,5 +282,6 @@ def _key_lengths(params: Any) -> Iterator[int]:
         yield from _key_lengths(value)
 
 
-def _feature_columns(path: Path) -> int:
-    return len(pq.read_schema(path).names) - 1 if path.is_file() else 0
+def _columns(catalogue: Catalogue, table: TableName) -> int:
+    """As far as the file tells; the component counts once more, with the columns that it gets."""
+    return catalogue.columns(table) or 0 if catalogue.has(table) else 0
