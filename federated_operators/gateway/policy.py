@@ -33,7 +33,7 @@ floors:
   key_length: 1024            # bits of any homomorphic or RSA key
   paillier_bits: 2048         # bits of a Paillier key
   batch_rows_per_column: 10   # rows of a mini-batch per feature column, where batch gradients can be seen
-  contributors: 3             # parties of a secure sum; of two, each learns the other's numbers from it
+  contributors: {contributors}             # parties of a secure sum; of two, each learns the other's numbers from it
 budgets:                      # what one peer may learn over all jobs; more is refused
   psi_ids: {{most: 10000000, days: 30}}         # ids that it tests against a table by Intersection
   equations: {{most: null{lifted}}}                     # weights that it learns of models on the same table
@@ -221,10 +221,14 @@ def default_policy(party: str, peers: Sequence[str], public_data: bool = False) 
     """Text of a new party's ``policy.yaml``: its configured peers may start jobs.
 
     Args:
-        public_data: everybody has the data anyway, so models on the same rows may tell any number of equations.
+        public_data: everybody has the data anyway, so models on the same rows may tell any number of equations, and
+            two parties may sum what they have.
     """
     lifted, initiators = ", lifted: true" if public_data else "", ", ".join(json.dumps(peer) for peer in peers)
-    return _DEFAULT.format(slots=DEFAULT_SLOTS, party=party, initiators=initiators, lifted=lifted)
+    contributors = 2 if public_data else Floors().contributors
+    return _DEFAULT.format(
+        slots=DEFAULT_SLOTS, party=party, initiators=initiators, lifted=lifted, contributors=contributors
+    )
 
 
 def load_policy(path: Path) -> Policy:
