@@ -49,7 +49,7 @@ def example_tables() -> Iterator[tuple[str, TableName, Table]]:
     for namespace, guest, host in (
         ("breast", demo.guest, demo.host),
         ("breast_units", *_columns_apart("breast_cancer", GUEST_COLUMNS)),
-        ("breast_homo", *homo[:2]),
+        ("breast_homo", homo[0], homo[1]),
         ("wine", *_columns_apart("wine", 6)),
         ("diabetes", *_columns_apart("diabetes", 4)),
     ):
