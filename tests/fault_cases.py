@@ -9,17 +9,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from federatedml.component import Component, Inputs, Params
+from federatedml.component import Component, Inputs, ModelBuffers, Params
 from federatedml.components.data_io import DATA_IO, DataIOParams
 from federatedml.components.evaluation import EVALUATION, EvaluateParams
 from federatedml.components.feature_scale import FEATURE_SCALE, ScaleParams
+from federatedml.components.hetero_feature_selection import HETERO_FEATURE_SELECTION
 from federatedml.components.intersection import INTERSECTION
 from federatedml.components.intersection_params import IntersectParams
 from federatedml.components.one_hot import ONE_HOT, OneHotParams
 from federatedml.components.secure_add import SECURE_ADD, SecureAddParams
+from federatedml.components.selection_params import FeatureSelectionParams
 from federatedml.data.table import Kind, Table
 from federatedml.federation.party import Member
 from tests import homo_cases
+from tests.binning_cases import bin_tables, binning_case
 from tests.conformance import Case, Same
 from tests.lr_cases import case as lr_case
 from tests.lr_cases import params as lr_params
@@ -98,9 +101,13 @@ def hetero_lr() -> Mapping[str, Small]:
     }
 
 
-def _predicting(training: Case) -> Case:
+def _models(training: Case) -> Mapping[Member, ModelBuffers | None]:
     with TemporaryDirectory() as folder:
-        models = {member: out.model for member, out in training.run(Path(folder)).outputs.items()}
+        return {member: out.model for member, out in training.run(Path(folder)).outputs.items()}
+
+
+def _predicting(training: Case) -> Case:
+    models = _models(training)
     inputs = {
         member: Inputs({"data": given.data.get("train_data", ())}, models[member])
         for member, given in training.inputs.items()
@@ -137,7 +144,27 @@ def secure_add() -> Mapping[str, Small]:
     }
 
 
+def binning() -> Mapping[str, Small]:
+    short = {"min_bin_rows": 2, "bin_num": 2, "encrypt_param": {"key_length": 1024}}
+    return {
+        "paillier": Small(binning_case(bin_tables(8), **short)),
+        "paillier, 2 hosts": Small(binning_case(bin_tables(8, hosts=2), **short)),
+        "shared": Small(binning_case(bin_tables(8), arbiter=True, **short)),
+        "local": Small(binning_case(bin_tables(8), local_only=True)),
+    }
+
+
+def selection() -> Mapping[str, Small]:
+    tables = bin_tables(8, missing=0)
+    models = _models(binning_case(tables, arbiter=True, min_bin_rows=2, bin_num=2))
+    inputs = {m: Inputs({"data": [table]}, isometric_model=models[m]) for m, table in tables.items()}
+    p = FeatureSelectionParams(filter_methods=["unique_value", "iv_value_thres"])
+    return {"iv": Small(Case(HETERO_FEATURE_SELECTION, dict.fromkeys(inputs, p), inputs, "selection_0"))}
+
+
 MAKERS = {
+    "HeteroFeatureSelection": selection,
+    "HeteroFeatureBinning": binning,
     "DataIO": data_io,
     "FeatureScale": feature_scale,
     "OneHotEncoder": one_hot,
