@@ -8,8 +8,9 @@
     share = weigh(box, client, rows)                            take_weights(box)
     send_sum(box, client, UPDATE, x, fixed, round, share)       mean = take_sum(box, UPDATE, n, fixed, round)
 
-Contributors hand each other their keys over their own channels, which prove certificates; the aggregator sees none of
-it. All of a box's guests and hosts contribute, its arbiter aggregates. A party that goes away ends the attempt.
+Contributors hand each other their keys directly, signed with their parties' certificates: the aggregator sees none of
+it, and whoever relays them cannot replace them. All of a box's guests and hosts contribute, its arbiter aggregates. A
+party that goes away ends the attempt.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ KEYS = Topic(
     "secagg_keys",
     CONTRIBUTORS,
     CONTRIBUTORS,
-    Tensors({"exchange": ("|u1", 1), "verify": ("|u1", 1)}),
+    Tensors({"exchange": ("|u1", 1), "verify": ("|u1", 1), "proof": ("|u1", 1)}),
     Carries.PUBLIC_KEY,
-    "nothing: public keys of this attempt",
-    max_bytes=1024,
+    "nothing: public keys of this attempt, signed with the sender's certificate",
+    max_bytes=16384,
 )
 ROSTER = Topic(
     "secagg_roster",
@@ -106,10 +107,13 @@ def join(box: Box, least: int = MIN_CONTRIBUTORS) -> Client:
 
     Raises:
         ProtocolError: ``FED-762``, ``FED-764``, as ``crypto.secagg.roster`` and ``client`` say.
+        PolicyError: a contributor's party did not sign its keys, as ``federation.party_seal`` says.
     """
     newcomer = Newcomer(box.me, contributors(box), box.attempt, least)
-    box.send(KEYS, {"exchange": _array(newcomer.keys.exchange), "verify": _array(newcomer.keys.verify)})
-    agreed = newcomer.agree({member: _keys(found) for member, found in box.gather(KEYS).items()})
+    mine = newcomer.keys
+    proof = box.seal.sign(mine.statement(box.attempt, box.me))
+    box.send(KEYS, {"exchange": _array(mine.exchange), "verify": _array(mine.verify), "proof": _array(proof)})
+    agreed = newcomer.agree({member: _keys(box, member, found) for member, found in box.gather(KEYS).items()})
     box.send(ROSTER, _array(agreed.digest))
     return agreed.confirm({member: found.tobytes() for member, found in box.gather(ROSTER).items()})
 
@@ -176,5 +180,7 @@ def _array(body: bytes) -> Array:
     return np.frombuffer(body, np.uint8)
 
 
-def _keys(found: dict[str, Any]) -> Keys:
-    return Keys(found["exchange"].tobytes(), found["verify"].tobytes())
+def _keys(box: Box, member: Member, found: dict[str, Any]) -> Keys:
+    keys = Keys(found["exchange"].tobytes(), found["verify"].tobytes())
+    box.seal.verify(member.party, keys.statement(box.attempt, member), found["proof"].tobytes())
+    return keys
