@@ -181,9 +181,9 @@ class Policy(_Model):
                     raise _floor("paillier_bits", step, f"{length} bits", f"{self.floors.paillier_bits}")
 
     def _check_contributors(self, step: StepPlan) -> None:
-        """A step with the parameter ``min_contributors`` sums what its guests and hosts have."""
+        """A step with the parameter ``min_contributors`` sums what its guests and hosts have, unless it predicts."""
         asked = step.params.get("min_contributors")
-        if not isinstance(asked, int):
+        if not isinstance(asked, int) or step.model is not None:
             return
         there = len({member.party for member in step.members if member.role is not Role.ARBITER})
         for found, text in ((asked, f"min_contributors {asked}"), (there, f"{there} contributors")):

@@ -200,7 +200,7 @@ HOMO_LR = Component(
         "each party: 4 n k floating-point operations an epoch for n rows and k columns, as training alone",
         "masks: 1 ns for each weight, round and other contributor; keys: 0.1 ms for each other contributor, once",
         "bytes a round: 8 (k + 2) from each contributor to the arbiter and as many back",
-        "memory: the party's table once more, as a matrix of 8 n k bytes",
+        "memory: beside the table a matrix of 8 n k bytes, twice while it is made",
         "one round trip to the arbiter a round (aggregate_iters epochs); rows never leave a party",
     ),
 )

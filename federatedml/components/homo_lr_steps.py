@@ -21,9 +21,10 @@ from federatedml.errors import DataError
 
 @dataclass(frozen=True)
 class Rows:
-    """A contributor's rows.
+    """A contributor's rows, but for the table in an order that depends on ids alone.
 
     Attributes:
+        table: as it is given, without the column that weighs rows.
         names: of the columns, sorted; the same at all contributors.
         features: (n, k) or, with an intercept, (n, k + 1), the last column ones.
         labels: (n,) values as they are.
@@ -52,10 +53,9 @@ class Rows:
         names, labels = sorted(table.header), numeric_labels(table)
         if len(np.unique(labels)) > 2:
             raise DataError("FED-257", f"the label {table.label!r} has {len(np.unique(labels))} classes", "at most 2")
-        features = checked_columns(table, names, p.init_param.fit_intercept)
-        weights = _weights(p, given, labels)
-        total = float(weights.sum())
-        return cls(table, names, features, labels, weights * (len(given) / total), total)
+        order, weights = batch_order(table.ids), _weights(p, given, labels)
+        features, total = checked_columns(table, names, p.init_param.fit_intercept)[order], float(weights.sum())
+        return cls(table, names, features, labels[order], weights[order] * (len(given) / total), total)
 
     @property
     def classes(self) -> Floats:
@@ -90,11 +90,9 @@ class Trainer:
 
     @classmethod
     def of(cls, p: HomoLogisticParams, rows: Rows, larger: float) -> Trainer:
-        """In an order of rows that depends on ids alone; ``larger`` is the label value that means 1."""
-        order = batch_order(rows.table.ids)
-        labels = (rows.labels[order] == larger).astype(np.float64)
-        features = np.ascontiguousarray(rows.features[order])
-        return cls(p, features, labels, rows.scales[order], Memory.blank(features.shape[1]))
+        """Before the first step; ``larger`` is the label value that means 1."""
+        labels = (rows.labels == larger).astype(np.float64)
+        return cls(p, rows.features, labels, rows.scales, Memory.blank(rows.features.shape[1]))
 
     def epoch(self, weights: Floats, epoch: int) -> tuple[Floats, float]:
         """Weights after one pass over the rows, and the mean loss of each row before the step that it is in.

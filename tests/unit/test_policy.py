@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from federated_operators.gateway.plan import DataRef, JobPlan, StepPlan
+from federated_operators.gateway.plan import DataRef, JobPlan, ModelRef, StepPlan
 from federated_operators.gateway.policy import Policy, default_policy, load_policy
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.errors import DataError, FedError, PolicyError
@@ -239,6 +239,11 @@ def test_public_data_may_tell_any_number_of_equations(tmp_path: Path) -> None:
     assert (found[False].budgets.equations.lifted, found[True].budgets.equations.lifted) == (False, True)
     assert found[False].budgets.psi_ids == found[True].budgets.psi_ids
     assert (found[False].floors.contributors, found[True].floors.contributors) == (3, 2)
+
+
+def test_a_prediction_sums_nothing(catalogue: Catalogue) -> None:
+    step = replace(plan({"min_contributors": 2}).steps["lr_0"], model=ModelRef("lr_0", "lr"))
+    Policy.model_validate({"initiators": ["9999"]}).check(replace(plan(), steps={"lr_0": step}), catalogue)
 
 
 def test_batches_of_a_secure_sum_may_be_small(catalogue: Catalogue) -> None:
