@@ -24,6 +24,7 @@ from federatedml.crypto.secagg.steps import (
     sum_topic,
     weigh,
 )
+from federatedml.errors import ProtocolError
 from federatedml.federation.box import Box
 from federatedml.federation.checkpoint import State
 from federatedml.federation.party import Role
@@ -112,6 +113,9 @@ def _trained(run: Run) -> tuple[Floats, float]:
 def _take(run: Run) -> None:
     """Take a round's average, look at held-out rows, decide."""
     told, history = run.box.recv(AVERAGE, run.round), run.history
+    most = BOUND * len(contributors(run.box))
+    if max(np.abs(numbers).max(initial=0.0) for numbers in (told["weights"], told["loss"])) > most:
+        raise ProtocolError("FED-896", f"an average is larger than contributions can make it, {most:g}")
     run.weights = expect(told["weights"], *run.weights.shape)
     loss, (stopped, converged) = float(expect(told["loss"], 1)[0]), expect(told["stop"], 2).astype(bool).tolist()
     run.round += 1
@@ -126,7 +130,8 @@ def _look(run: Run) -> bool:
     """Whether the guest's held-out rows end the training; every contributor measures its own."""
     found = {}
     if run.held_out is not None:
-        z = run.held_out.features @ run.weights
+        with np.errstate(over="ignore", invalid="ignore"):
+            z = run.held_out.features @ run.weights
         found = measured(run.p.metrics, run.held_out.positive > 0, z)
     for name, value in found.items():
         run.box.metric("validate", name, run.history.epochs, value, round=run.round)
