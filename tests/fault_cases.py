@@ -23,6 +23,7 @@ from federatedml.components.secure_add import SECURE_ADD, SecureAddParams
 from federatedml.components.selection_params import FeatureSelectionParams
 from federatedml.data.table import Kind, Table
 from federatedml.federation.party import Member
+from tests import homo_cases
 from tests.binning_cases import bin_tables, binning_case
 from tests.boost_cases import case as boost_case
 from tests.boost_cases import cut, made
@@ -165,6 +166,19 @@ def hetero_secureboost() -> Mapping[str, Small]:
     }
 
 
+def homo_lr() -> Mapping[str, Small]:
+    two, three = (
+        homo_cases.rows(members, sizes=(5, 4, 3), columns=1) for members in (homo_cases.TWO, homo_cases.THREE)
+    )
+    stopping = {"optimizer": "adam", "aggregate_iters": 2, "max_iter": 3, "early_stopping_rounds": 1}
+    predicted = homo_cases.case(homo_cases.params(max_iter=1), two)
+    return {
+        "two": Small(homo_cases.case(homo_cases.params(max_iter=2), two)),
+        "three, stopping": Small(homo_cases.case(homo_cases.params(**stopping), three, three)),
+        "predict": Small(_predicting(predicted)),
+    }
+
+
 def evaluation() -> Mapping[str, Small]:
     scored = table(["a", "b", "c"], kind=Kind.PREDICTIONS, label=[0, 1, 1], predict_score=[0.2, 0.7, 0.1])
     inputs = {GUEST: Inputs({"data": [scored]})}
@@ -211,6 +225,7 @@ MAKERS = {
     "Intersection": intersection,
     "HeteroLR": hetero_lr,
     "HeteroSecureBoost": hetero_secureboost,
+    "HomoLR": homo_lr,
     "Evaluation": evaluation,
     "SecureAddExample": secure_add,
 }
