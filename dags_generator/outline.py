@@ -37,7 +37,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Outline:
-    """A component as it is written; of several outputs of a kind the first is the one that can be used."""
+    """A component as it is written; of several models the first is the one that can be used."""
 
     name: str
     module: str
@@ -185,7 +185,7 @@ def _stored(value: Any, component: str, where: Where) -> Reference:
 
 def _outputs(outputs: Mapping[str, Any], where: Where, key: str, dialect: Dialect) -> tuple[str, ...]:
     found = aliases(outputs, where, key)
-    if dialect.version == 1 and len(found) > 1:
+    if key == "model" and dialect.version == 1 and len(found) > 1:
         raise where.at(key).error("FED-126", f"{len(found)} outputs", "at most one: FATE v1 stores only the first")
     return found
 

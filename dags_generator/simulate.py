@@ -8,10 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.csv as csv
-import pyarrow.parquet as pq
-
 from dags_generator.parse import parse_paths
 from dags_generator.plan import job_plan
 from dags_generator.spec import PipelineSpec
@@ -21,7 +17,7 @@ from federated_operators.inputs import inputs_of
 from federatedml.component import ModelBuffers, Outputs, component
 from federatedml.compute.choice import compute_engine
 from federatedml.data.catalogue import Catalogue, TableName
-from federatedml.data.table import Kind, Table, read
+from federatedml.data.table import Kind, Table
 from federatedml.errors import DslError, FedError
 from federatedml.federation.box import MetricPoint
 from federatedml.federation.local import LocalNetwork
@@ -85,7 +81,7 @@ def simulate(
     Args:
         dsl: FATE's DSL, or a native file if ``conf`` is None.
         conf: its runtime conf.
-        data: tables as ``PARTY_ID/NAMESPACE/NAME.parquet`` or ``.csv``.
+        data: tables as in the data folders of the parties, ``PARTY_ID/NAMESPACE/NAME.parquet`` for example.
         on_progress: called with component, member, done (0 to 1) and text, from the members' threads.
         timeout: seconds that a member waits for a message.
         models: for a predict job, ``Simulation.models()`` of the training.
@@ -98,7 +94,7 @@ def simulate(
         raise DslError("FED-175", "job_parameters.specified_task_run: a simulation has no earlier job to go on from")
     result = Simulation(spec, models or {})
     with tempfile.TemporaryDirectory(prefix="airfed-") as scratch, compute_engine() as compute:
-        tables = {m: _Tables(data / m.party, Path(scratch) / "tables" / m.party) for m in spec.parties.members}
+        tables = {m: Catalogue(data / m.party) for m in spec.parties.members}
         plans = {member: job_plan(spec, member, JOB_ID, digest="") for member in spec.parties.members}
         for name in spec.graph.components:
             network = LocalNetwork(Path(scratch) / name, timeout=timeout, compute=compute, bodies=False)
@@ -109,7 +105,7 @@ def simulate(
 def _step(
     name: str,
     plans: Mapping[Member, JobPlan],
-    tables: Mapping[Member, _Tables],
+    tables: Mapping[Member, Catalogue],
     network: LocalNetwork,
     result: Simulation,
     on_progress: OnProgress,
@@ -130,7 +126,7 @@ def _step(
 def _run(
     name: str,
     plans: Mapping[Member, JobPlan],
-    tables: Mapping[Member, _Tables],
+    tables: Mapping[Member, Catalogue],
     network: LocalNetwork,
     result: Simulation,
     on_progress: OnProgress,
@@ -148,10 +144,14 @@ def _run(
         lambda member, done, text: on_progress(name, member, done, text),
     )
     result.outputs[name] = {
-        member: replace(outputs, data=outputs.data and replace(outputs.data, origin=name))
+        member: replace(outputs, data=_from(name, outputs.data), rest=[_from(name, table) for table in outputs.rest])
         for member, outputs in stepped.outputs.items()
     }
     result.metrics[name] = stepped.metrics
+
+
+def _from(name: str, table: Table | None) -> Table | None:
+    return table and replace(table, origin=name)
 
 
 def _flow(result: Simulation) -> Flow:
@@ -175,7 +175,7 @@ class _Left:
     """What components left at one member, as ``inputs_of`` asks for it."""
 
     member: Member
-    tables: _Tables
+    tables: Catalogue
     result: Simulation
 
     def __contains__(self, component: object) -> bool:
@@ -185,31 +185,11 @@ class _Left:
         return self.tables.read(name)
 
     def data(self, component: str, alias: str) -> Table | None:
-        return self.result.outputs[component][self.member].data
+        aliases = self.result.spec.graph.components[component].data_aliases
+        return self.result.outputs[component][self.member].named(aliases).get(alias)
 
     def model(self, component: str, alias: str) -> ModelBuffers | None:
         return self.result.outputs[component][self.member].model
 
     def trained(self, ref: ModelRef) -> ModelBuffers | None:
         return self.result.stored.get(ref.component, {}).get(self.member)
-
-
-class _Tables:
-    """Tables of one party; CSV files are read as the Parquet files that they become."""
-
-    def __init__(self, folder: Path, scratch: Path) -> None:
-        self.folder, self.scratch = Catalogue(folder), Catalogue(scratch)
-
-    def read(self, name: TableName) -> Table:
-        text = self.folder.path(name).with_suffix(".csv")
-        if self.folder.path(name).exists() or not text.is_file():
-            return self.folder.read(name)
-        return read(self._converted(name, text))
-
-    def _converted(self, name: TableName, text: Path) -> Path:
-        path = self.scratch.path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with csv.open_csv(text) as reader:
-            first = reader.schema.names[0]
-        pq.write_table(csv.read_csv(text, convert_options=csv.ConvertOptions(column_types={first: pa.string()})), path)
-        return path

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from airfed_proto.v1 import common_pb2, local_pb2
+from federated_operators.airflow_frames import airflow_frame
 from federated_operators.budgets import budget_of, source_tables
 from federated_operators.federate import read_plan
 from federated_operators.gateway.limits import Limits
@@ -172,7 +173,7 @@ class ComponentWork:
         self.on_run: OnRun | None = on_run
         self.component = component(self.step.module, predicting=self.step.model is not None)
         stored = partial(TrainedModels(seat.home).buffers, plan)
-        self.store = JobStore(seat.job_dir, Catalogue(seat.home.data), stored)
+        self.store = JobStore(seat.job_dir, Catalogue(seat.home.data, airflow_frame), stored)
         self._told = 0.0
 
     def compute(self, start: local_pb2.Start) -> bytes:

@@ -86,6 +86,11 @@ class Outputs:
     summary: Mapping[str, float] = field(default_factory=dict)
     rest: Sequence[Table | None] = ()
 
+    def named(self, aliases: Sequence[str]) -> dict[str, Table]:
+        """The tables that are there, by the names that a DSL gives them in their order."""
+        tables = zip(aliases, (self.data, *self.rest), strict=False)
+        return {alias: table for alias, table in tables if table is not None}
+
 
 RoleFunction = Callable[[Any, Box, Inputs], Outputs]
 MemberParams = Mapping[Member, Params]

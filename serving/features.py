@@ -41,7 +41,7 @@ class FeatureTable:
         if self.name is None:
             return
         try:
-            stat = self.catalogue.path(self.name).stat()
+            stat = self.catalogue.source(self.name).file.stat()
             stamp = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
             if self._indexed and self._indexed.stamp == stamp:
                 return

@@ -122,6 +122,7 @@ def _declared_outputs(component: Component, result: StepResult) -> None:
     assert {member.role for member in result.outputs} <= set(component.roles)
     for member, outputs in result.outputs.items():
         assert component.has_data or outputs.data is None, member
+        assert len(outputs.rest) <= max(len(component.data_outputs) - 1, 0), member
         assert component.has_model or outputs.model is None, member
         if outputs.model is not None:
             assert component.model is not None
@@ -139,9 +140,11 @@ def _equal(component: Component, first: StepResult, second: StepResult, same: Sa
 
 
 def _same_outputs(expected: Outputs, found: Outputs, tolerance: float) -> None:
-    assert (expected.data is None) == (found.data is None)
-    if expected.data is not None and found.data is not None:
-        _same_table(expected.data, found.data, tolerance)
+    pairs = zip((expected.data, *expected.rest), (found.data, *found.rest), strict=True)
+    for one, other in pairs:
+        assert (one is None) == (other is None)
+        if one is not None and other is not None:
+            _same_table(one, other, tolerance)
     assert set(expected.model or ()) == set(found.model or ())
     for name, message in (expected.model or {}).items():
         _same_value(_plain(message), _plain((found.model or {})[name]), tolerance)

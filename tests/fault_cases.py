@@ -9,14 +9,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from federatedml.component import Inputs
+from federatedml.component import Component, Inputs, ModelBuffers, Params
 from federatedml.components.data_io import DATA_IO, DataIOParams
 from federatedml.components.evaluation import EVALUATION, EvaluateParams
+from federatedml.components.feature_scale import FEATURE_SCALE, ScaleParams
+from federatedml.components.hetero_feature_selection import HETERO_FEATURE_SELECTION
 from federatedml.components.intersection import INTERSECTION
 from federatedml.components.intersection_params import IntersectParams
+from federatedml.components.one_hot import ONE_HOT, OneHotParams
 from federatedml.components.secure_add import SECURE_ADD, SecureAddParams
-from federatedml.data.table import Kind
+from federatedml.components.selection_params import FeatureSelectionParams
+from federatedml.data.table import Kind, Table
 from federatedml.federation.party import Member
+from tests.binning_cases import bin_tables, binning_case
 from tests.conformance import Case, Same
 from tests.lr_cases import case as lr_case
 from tests.lr_cases import params as lr_params
@@ -39,6 +44,21 @@ def data_io() -> Mapping[str, Small]:
     host = table(["a", "b"], kind=Kind.RAW, z=["4", "5"])
     inputs = {GUEST: Inputs({"data": [guest]}), HOST: Inputs({"data": [host]})}
     return {"fit": Small(Case(DATA_IO, {GUEST: p, HOST: DataIOParams(with_label=False)}, inputs, "dataio_0"))}
+
+
+def feature_scale() -> Mapping[str, Small]:
+    p = ScaleParams(method="standard_scale")
+    return {"fit": Small(_local(FEATURE_SCALE, p, table(["a", "b"], x=[1.0, 2.0]), table(["c"], z=[5.0])))}
+
+
+def one_hot() -> Mapping[str, Small]:
+    return {"fit": Small(_local(ONE_HOT, OneHotParams(), table(["a", "b"], x=[1.0, 2.0]), table(["c"], z=[5.0])))}
+
+
+def _local(component: Component, p: Params, guest: Table, host: Table) -> Case:
+    """A step in which guest and host each work on their own table."""
+    inputs = {GUEST: Inputs({"data": [guest]}), HOST: Inputs({"data": [host]})}
+    return Case(component, {GUEST: p, HOST: p}, inputs)
 
 
 def intersection() -> Mapping[str, Small]:
@@ -80,9 +100,13 @@ def hetero_lr() -> Mapping[str, Small]:
     }
 
 
-def _predicting(training: Case) -> Case:
+def _models(training: Case) -> Mapping[Member, ModelBuffers | None]:
     with TemporaryDirectory() as folder:
-        models = {member: out.model for member, out in training.run(Path(folder)).outputs.items()}
+        return {member: out.model for member, out in training.run(Path(folder)).outputs.items()}
+
+
+def _predicting(training: Case) -> Case:
+    models = _models(training)
     inputs = {
         member: Inputs({"data": given.data.get("train_data", ())}, models[member])
         for member, given in training.inputs.items()
@@ -106,8 +130,30 @@ def secure_add() -> Mapping[str, Small]:
     }
 
 
+def binning() -> Mapping[str, Small]:
+    short = {"min_bin_rows": 2, "bin_num": 2, "encrypt_param": {"key_length": 1024}}
+    return {
+        "paillier": Small(binning_case(bin_tables(8), **short)),
+        "paillier, 2 hosts": Small(binning_case(bin_tables(8, hosts=2), **short)),
+        "shared": Small(binning_case(bin_tables(8), arbiter=True, **short)),
+        "local": Small(binning_case(bin_tables(8), local_only=True)),
+    }
+
+
+def selection() -> Mapping[str, Small]:
+    tables = bin_tables(8, missing=0)
+    models = _models(binning_case(tables, arbiter=True, min_bin_rows=2, bin_num=2))
+    inputs = {m: Inputs({"data": [table]}, isometric_model=models[m]) for m, table in tables.items()}
+    p = FeatureSelectionParams(filter_methods=["unique_value", "iv_value_thres"])
+    return {"iv": Small(Case(HETERO_FEATURE_SELECTION, dict.fromkeys(inputs, p), inputs, "selection_0"))}
+
+
 MAKERS = {
+    "HeteroFeatureSelection": selection,
+    "HeteroFeatureBinning": binning,
     "DataIO": data_io,
+    "FeatureScale": feature_scale,
+    "OneHotEncoder": one_hot,
     "Intersection": intersection,
     "HeteroLR": hetero_lr,
     "Evaluation": evaluation,

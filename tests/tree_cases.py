@@ -13,7 +13,7 @@ import xgboost
 from federatedml.components.tree_grow import Round
 from federatedml.components.tree_hosts import Cut, Node, Taken
 from federatedml.components.tree_nodes import LEAF, Tree
-from federatedml.components.tree_splits import Rules
+from federatedml.components.tree_splits import Rules, preferred
 from federatedml.crypto.candidates import BinTable, Split
 from federatedml.federation.party import Member
 
@@ -30,6 +30,9 @@ class InClear:
     splits: dict[int, list[Split]] = field(default_factory=dict)
     asked: list[int] = field(default_factory=list)
 
+    def go(self, follows: bool, round: int) -> None:
+        pass
+
     def begin(self, round: int, gradients: Floats) -> None:
         self.gradients = gradients
 
@@ -45,9 +48,10 @@ class InClear:
         found = []
         for cut in cuts:
             table, done = self.tables[cut.host], self.splits.setdefault(cut.host, [])
-            split = table.candidates.splits[int(cut.tied.min())]
+            candidate = preferred(table.candidates, cut.tied)
+            split = table.candidates.splits[candidate]
             done.append(split)
-            left = table.goes_left(int(cut.tied.min()))[cut.node.rows]
+            left = table.goes_left(candidate)[cut.node.rows]
             found.append(Taken(left, len(done) - 1, split.feature))
         return found
 

@@ -10,7 +10,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -38,6 +37,7 @@ floors:
 budgets:                      # what one peer may learn over all jobs; more is refused
   psi_ids: {{most: 10000000, days: 30}}         # ids that it tests against a table by Intersection
   equations: {{most: null{lifted}}}                     # weights that it learns of models on the same table
+  bin_sums: {{most: null{lifted}}}                      # bits per bin that it learns of binned columns of a table
   predicted_rows: {{most: 10000000, days: 1}}   # rows whose part of the score it is told
 raw_ids: false                # Intersection by method raw: tells hashes of ids, from which a peer finds ids by trying
 slots: {slots}                      # steps of jobs that run here at once; the others wait in line
@@ -75,6 +75,7 @@ class Budgets(_Model):
 
     psi_ids: Allowance = Allowance(most=10_000_000, days=30.0)
     equations: Allowance = Allowance()
+    bin_sums: Allowance = Allowance()
     predicted_rows: Allowance = Allowance(most=10_000_000, days=1.0)
 
     def of(self, kind: str) -> Allowance:
@@ -192,7 +193,7 @@ class Policy(_Model):
     def _check_tables(self, step: StepPlan, catalogue: Catalogue) -> None:
         self._check_allowed(step)
         for table in _tables(step):
-            if not catalogue.path(table).is_file():
+            if not catalogue.has(table):
                 raise DataError("FED-201", f"{step.component}: table {table} does not exist at this party")
 
     def _check_allowed(self, step: StepPlan) -> None:
@@ -202,7 +203,7 @@ class Policy(_Model):
 
     def _check_batches(self, plan: JobPlan, catalogue: Catalogue, before: Sequence[JobPlan]) -> None:
         steps = [step for source in (plan, *before) for step in source.steps.values()]
-        columns = max((_feature_columns(catalogue.path(table)) for step in steps for table in _tables(step)), default=0)
+        columns = max((_columns(catalogue, table) for step in steps for table in _tables(step)), default=0)
         for step in plan.steps.values():
             batch, floor = step.params.get("batch_size"), self.floors.batch_rows_per_column
             open_gradients = step.params.get("protocol") != "shared" or step.params.get("optimizer") in ADAPTIVE
@@ -281,5 +282,6 @@ def _key_lengths(params: Any) -> Iterator[int]:
         yield from _key_lengths(value)
 
 
-def _feature_columns(path: Path) -> int:
-    return len(pq.read_schema(path).names) - 1 if path.is_file() else 0
+def _columns(catalogue: Catalogue, table: TableName) -> int:
+    """As far as the file tells; the component counts once more, with the columns that it gets."""
+    return catalogue.columns(table) or 0 if catalogue.has(table) else 0

@@ -13,7 +13,7 @@ import numpy as np
 
 from federatedml.components.tree_hosts import Bits, Cut, Hosts, Node
 from federatedml.components.tree_nodes import Tree, TreeNode
-from federatedml.components.tree_splits import Choice, Rules, best, weight
+from federatedml.components.tree_splits import Choice, Rules, best, preferred, weight
 from federatedml.compute.engine import SERIAL, Compute
 from federatedml.crypto.candidates import BinTable
 from federatedml.crypto.ring import Floats
@@ -196,7 +196,7 @@ class _Growth:
             node = self.trees[opened.node.tree][opened.at]
             node.party, node.gain = choice.party, choice.gain
             if choice.party == GUEST:
-                left = self._own(node, opened.node, int(choice.tied[0]))
+                left = self._own(node, opened.node, preferred(self.grower.own.candidates, choice.tied))
             else:
                 answer = next(taken)
                 left, node.split, node.column = answer.left, answer.number, answer.column

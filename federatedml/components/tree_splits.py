@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from federatedml.crypto.candidates import Candidates
 from federatedml.crypto.ring import Floats
 
 LEAST_GAIN = 1e-6  # XGBoost splits for no less, whatever gamma is
@@ -56,7 +57,7 @@ class Choice:
 
     Attributes:
         party: 0 for the guest, then hosts in their order.
-        tied: candidates of that party that are equally good, lowest first.
+        tied: candidates of that party that are equally good; ``preferred`` takes one.
         gain: of the best.
     """
 
@@ -110,6 +111,21 @@ def best(rules: Rules, parties: Sequence[Floats], total: Floats) -> Choice | Non
         return None
     party = next(i for i, part in enumerate(found) if (part >= most * (1 - TIE)).any())
     return Choice(party, np.flatnonzero(found[party] >= most * (1 - TIE)), most)
+
+
+def preferred(candidates: Candidates, tied: NDArray[np.int64]) -> int:
+    """Which of a party's own candidates that are equally good is taken: the one that XGBoost meets first.
+
+    The lowest column; rows without a value to the right before to the left; to the right the lowest bin, to the left
+    the highest.
+    """
+    splits = candidates.splits
+
+    def met(candidate: int) -> tuple[int, bool, int]:
+        split = splits[candidate]
+        return split.feature, split.missing_left, -split.k if split.missing_left else split.k
+
+    return min((int(candidate) for candidate in tied), key=met)
 
 
 def _shrunk(rules: Rules, g: Floats) -> Floats:

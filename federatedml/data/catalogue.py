@@ -1,14 +1,22 @@
-"""The party's tables: (namespace, name) -> Parquet file in its data folder."""
+"""The party's tables: (namespace, name) -> a file in its data folder, or what a descriptor there declares."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from federatedml.data.table import Table, read, write
+import pyarrow as pa
+
+from federatedml.data.descriptor import Csv, Declared, Lines, Parquet, Sql, read_descriptor
+from federatedml.data.rows import column_count, rows_of, with_ids
+from federatedml.data.table import Table, write
 from federatedml.errors import DataError
 
+YAML = ".yaml"
+BY_ENDING: dict[str, Declared] = {".parquet": Parquet(), ".csv": Csv()}
+ENDINGS = (YAML, *BY_ENDING)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 
@@ -30,21 +38,79 @@ class TableName:
         return f"{self.namespace}/{self.name}"
 
 
-class Catalogue:
-    """Tables of one party in ``FOLDER/NAMESPACE/NAME.parquet``."""
+class Frames(Protocol):
+    """What reads data frames over the party's own connections: Airflow's, which this package does not know."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __call__(self, declared: Sql) -> pa.Table:
+        """The rows of a connection; ``DataError`` if it cannot be had."""
+        ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a table is.
+
+    Attributes:
+        declared: how it is read.
+        file: the file with the rows, or of a connection the descriptor: a table whose file is the same has not changed.
+    """
+
+    declared: Declared
+    file: Path
+
+
+class Catalogue:
+    """Tables of one party below ``FOLDER/NAMESPACE``: ``NAME.parquet``, ``NAME.csv``, or as ``NAME.yaml`` declares.
+
+    Args:
+        folder: the party's data folder; no table is read from outside of it.
+        frames: reads over connections; None: tables of connections cannot be read in this process.
+    """
+
+    def __init__(self, folder: Path, frames: Frames | None = None) -> None:
+        self.folder, self.frames = folder, frames
 
     def path(self, name: TableName) -> Path:
-        """Where the table is or would be."""
-        return self.folder / name.namespace / f"{name.name}.parquet"
+        """Where ``write`` puts the table."""
+        return self._beside(name, ".parquet")
+
+    def has(self, name: TableName) -> bool:
+        """Whether there is such a table."""
+        return any(self._beside(name, ending).is_file() for ending in ENDINGS)
+
+    def source(self, name: TableName) -> Source:
+        """Where the table comes from.
+
+        Raises:
+            DataError: ``FED-201``, there is no such table; ``FED-850``, its descriptor is not one; ``FED-851``, the
+                file is not in the data folder; ``FED-852``, two files could be it.
+        """
+        there = [path for ending in ENDINGS if (path := self._beside(name, ending)).is_file()]
+        if not there:
+            raise DataError("FED-201", f"table {name} does not exist at this party")
+        declared = read_descriptor(there[0]) if there[0].suffix == YAML else BY_ENDING[there[0].suffix]
+        file = there[0] if isinstance(declared, Sql) else self._file(name, declared)
+        if others := [path.name for path in there if path != file and path.suffix != YAML]:
+            raise DataError("FED-852", f"table {name} could be {file.name} or {others[0]}", "keep one of them")
+        return Source(declared, file)
 
     def read(self, name: TableName) -> Table:
-        """The table; the error lists what there is."""
-        if not self.path(name).is_file():
-            raise DataError("FED-201", f"table {name} does not exist at this party")
-        return read(self.path(name))
+        """The table, raw unless airfed wrote it.
+
+        Raises:
+            DataError: as ``source``; or the rows cannot be read.
+        """
+        found = self.source(name)
+        if not isinstance(found.declared, Sql):
+            return rows_of(found.file, found.declared)
+        if self.frames is None:
+            raise DataError("FED-855", f"table {name} is of a connection, which only a task of Airflow can read")
+        return with_ids(self.frames(found.declared), str(name), found.declared.id, found.declared.extend_sid)
+
+    def columns(self, name: TableName) -> int | None:
+        """Number of its columns beside the id; None: nobody knows before it is read."""
+        found = self.source(name)
+        return None if isinstance(found.declared, Sql | Lines) else column_count(found.file, found.declared)
 
     def write(self, name: TableName, table: Table) -> None:
         """Store the table under that name."""
@@ -52,4 +118,22 @@ class Catalogue:
 
     def names(self) -> list[TableName]:
         """All tables, sorted."""
-        return sorted(TableName(path.parent.name, path.stem) for path in self.folder.glob("*/*.parquet"))
+        found = {(path.parent.name, path.stem) for ending in ENDINGS for path in self.folder.glob(f"*/*{ending}")}
+        return sorted(TableName(*pair) for pair in found if all(NAME.fullmatch(part) for part in pair))
+
+    def _beside(self, name: TableName, ending: str) -> Path:
+        return self.folder / name.namespace / f"{name.name}{ending}"
+
+    def _file(self, name: TableName, declared: Parquet | Csv | Lines) -> Path:
+        """The file with the rows, links followed: nothing outside of the data folder is read."""
+        folder = self.folder / name.namespace
+        path = folder / (declared.path or f"{name.name}.{declared.kind}")
+        try:
+            found, inside = path.resolve(), self.folder.resolve()
+        except (OSError, ValueError, RuntimeError):
+            raise DataError("FED-851", f"table {name}: path is not a file's") from None
+        if not found.is_relative_to(inside):
+            raise DataError("FED-851", f"table {name}: path leaves the party's data folder")
+        if not found.is_file():
+            raise DataError("FED-851", f"table {name}: there is no file {path.name} for it")
+        return path if declared.path is None else folder / declared.path

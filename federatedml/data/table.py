@@ -107,6 +107,8 @@ def put(table: Table, file: IO[bytes]) -> None:
         "origin": table.origin,
         "weight": table.weight,
     }
+    if table.sid_name in table.columns:
+        raise DataError("FED-206", "a column has the name of the ids", f"{table.sid_name!r}: rename one of them")
     arrow = pa.table({table.sid_name: _strings(table.ids), **{k: pa.array(v) for k, v in table.columns.items()}})
     pq.write_table(arrow.replace_schema_metadata({META: json.dumps(meta).encode()}), file)
 
@@ -115,30 +117,65 @@ def read(path: Path) -> Table:
     """A stored table, or any Parquet file whose first column is the id (then ``Kind.RAW``).
 
     Raises:
-        DataError: no such file, not Parquet, two columns of one name, or ids that are null, repeated or not exact.
+        DataError: as ``read_arrow`` and ``raw``.
     """
+    return _described(read_arrow(path), path.name)
+
+
+def get(file: IO[bytes], where: str) -> Table:
+    """The same of an open file; ``where`` it is from, for errors."""
+    return _described(_arrow(file, where), where)
+
+
+def read_arrow(path: Path) -> pa.Table:
+    """What a Parquet file holds; ``DataError`` if there is none."""
     try:
         with path.open("rb") as file:
-            return get(file, path.name)
+            return _arrow(file, path.name)
     except FileNotFoundError:
         raise DataError("FED-201", f"no table at {path.name}") from None
+    except OSError as error:
+        raise DataError("FED-202", f"{path.name} cannot be read") from error
+
+
+def _arrow(file: IO[bytes], where: str) -> pa.Table:
+    try:
+        with pq.ParquetFile(file) as parquet:
+            return parquet.read()
     except (pa.ArrowException, OSError) as error:
-        raise DataError("FED-202", f"{path.name} is not a Parquet table") from error
+        raise DataError("FED-202", f"{where} is not a Parquet table") from error
 
 
-def get(stored: IO[bytes], name: str) -> Table:
-    """The same of an open file, called ``name`` in errors."""
-    with pq.ParquetFile(stored) as file:
-        arrow = file.read()
+def _described(arrow: pa.Table, where: str) -> Table:
+    stored = (arrow.schema.metadata or {}).get(META)
+    if not stored:
+        return raw(arrow, where)
+    meta = json.loads(stored)
+    found = raw(arrow, where, meta["sid_name"])
+    return replace(
+        found, label=meta["label"], kind=Kind(meta["kind"]), origin=meta["origin"], weight=meta.get("weight")
+    )
+
+
+def raw(arrow: pa.Table, where: str, sid: str | None = None) -> Table:
+    """Rows as a party keeps them.
+
+    Args:
+        where: what the rows are from, for errors.
+        sid: the id column; None: the first.
+
+    Raises:
+        DataError: no column, two columns of one name, no id column, or ids that are null, repeated or not exact.
+    """
     names = arrow.column_names
     if not names or len(set(names)) != len(names):
-        raise DataError("FED-206", f"{name} has {len(names)} columns of {len(set(names))} names")
-    described = (arrow.schema.metadata or {}).get(META)
-    meta = json.loads(described) if described else {"label": None, "kind": "raw", "sid_name": names[0], "origin": ""}
-    sid = meta["sid_name"]
-    ids = _ids(arrow.column(sid), f"{name}: id column {sid!r}")
-    columns = {column: _column(arrow.column(column)) for column in names if column != sid}
-    return Table(ids, columns, meta["label"], Kind(meta["kind"]), sid, meta["origin"], meta.get("weight"))
+        raise DataError("FED-206", f"{where} has {len(names)} columns of {len(set(names))} names")
+    sid = names[0] if sid is None else sid
+    if sid not in names:
+        raise DataError("FED-857", f"{where} has {len(names)} columns, not the one of the ids", f"{sid!r} is asked for")
+    ids = _ids(arrow.column(sid), where, sid)
+    columns = {name: _column(arrow.column(name)) for name in names if name != sid}
+    return Table(ids, columns, kind=Kind.RAW, sid_name=sid)
 
 
 def _strings(ids: Ids) -> pa.ChunkedArray:
@@ -146,14 +183,17 @@ def _strings(ids: Ids) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(ids[at : at + IDS_AT_ONCE].tolist(), pa.string()) for at in starts], pa.string())
 
 
-def _ids(values: pa.ChunkedArray, where: str) -> Ids:
+def _ids(values: pa.ChunkedArray, where: str, sid: str) -> Ids:
     kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)):
-        raise DataError("FED-204", f"{where} is of type {kind}", "ids are text or whole numbers")
+    exact = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)
+    if not exact and len(values):  # of no rows the type is not known
+        allowed = "ids are text or whole numbers; cast others to text"
+        raise DataError("FED-204", f"{where}: ids are of type {kind}", f"column {sid!r}; {allowed}")
     text = values.cast(kind).cast(pa.large_string())
     repeated = len(text) - text.null_count - pc.count_distinct(text).as_py()
     if text.null_count or repeated:
-        raise DataError("FED-204", f"{where} holds {text.null_count} nulls and {repeated} repeated ids")
+        found = f"{where}: {text.null_count} ids are null, {repeated} are repeated"
+        raise DataError("FED-204", found, f"column {sid!r}; docs/data.md says how repeated ids are matched")
     ids = np.empty(len(text), np.dtypes.StringDType())
     for at in range(0, len(text), IDS_AT_ONCE):
         ids[at : at + IDS_AT_ONCE] = text[at : at + IDS_AT_ONCE].to_pylist()

@@ -179,13 +179,13 @@ def test_data_keys_of_v2_are_the_inputs_of_the_modules() -> None:
         value["hetero_lr_1"] = {
             "module": "HeteroLR",
             "input": {"data": {"test_data": ["intersection_0.train"]}, "model": ["hetero_lr_0.hetero_lr"]},
-            "output": {"data": ["scores", "more"]},
+            "output": {"data": ["scores"]},
         }
 
     found = v2.spec(dsl).graph.components
     assert sorted(found["hetero_lr_0"].data) == ["eval_data", "train_data"]
     assert found["hetero_lr_1"].data == {"eval_data": (DataRef("intersection_0", "train"),)}
-    assert found["hetero_lr_1"].data_alias == "scores"
+    assert found["hetero_lr_1"].data_aliases == ("scores",)
 
 
 def test_what_only_fate_s_engines_need_is_noted() -> None:

@@ -98,13 +98,10 @@ DSL_ERRORS = {
     "cache": (at("intersection_0", "input", cache=["a.b"]), "FED-150", "input.cache: is not supported yet"),
     "output of a cache": (at("intersection_0", "output", cache=["c"]), "FED-150", "output.cache: is not supported yet"),
     "provider": (at(LR, provider="fate@1.8.0"), "FED-150", "hetero_lr_0.provider: is not supported yet (a choice of"),
-    "second data output in use": (
-        both(
-            at("intersection_0", output={"data": ["train", "test"]}),
-            at(LR, input={"data": {"train_data": ["intersection_0.test"]}}),
-        ),
-        "FED-150",
-        "hetero_lr_0.input.data.train_data: data output 'test' of intersection_0 is not its first (the first is train",
+    "more data outputs than the module has": (
+        at("intersection_0", output={"data": ["train", "test"]}),
+        "FED-126",
+        "intersection_0.output.data: 2 outputs (at most one)",
     ),
     "one output twice": (
         at("intersection_0", output={"data": ["train", "train"]}),

@@ -13,7 +13,7 @@ from airfed_proto.v1 import common_pb2 as pb
 from federated_operators.gateway import mailbox
 from federated_operators.gateway.frames import Piece
 from federatedml.component import registry
-from federatedml.components import hetero_lr_paillier
+from federatedml.components import binning_paillier, hetero_lr_paillier
 from federatedml.crypto.paillier.keys import PrivateKey, generate
 from federatedml.errors import ProtocolError
 from federatedml.federation.local import LocalNetwork, StepResult
@@ -31,7 +31,8 @@ Undisturbed = Callable[[str, str], StepResult]
 @pytest.fixture(autouse=True)
 def _ready_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hundreds of runs: making a key for each would take most of the time."""
-    monkeypatch.setattr(hetero_lr_paillier, "generate", ready_key)
+    for module in (binning_paillier, hetero_lr_paillier):
+        monkeypatch.setattr(module, "generate", ready_key)
 
 
 @cache

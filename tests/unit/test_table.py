@@ -70,8 +70,8 @@ def test_a_foreign_file_is_a_raw_table_with_its_first_column_as_id(tmp_path: Pat
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
-        ([("id", ["a", None]), ("x", [1, 2])], "FED-204.*1 nulls"),
-        ([("id", ["a", "a"]), ("x", [1, 2])], "FED-204.*1 repeated"),
+        ([("id", ["a", None]), ("x", [1, 2])], "FED-204.*1 ids are null"),
+        ([("id", ["a", "a"]), ("x", [1, 2])], "FED-204.*1 are repeated"),
         ([("id", [1.0, 2.0]), ("x", [1, 2])], "FED-204.*type double.*whole numbers"),
         ([("id", ["a", "b"]), ("x", [1, 2]), ("x", [3, 4])], "FED-206.*3 columns of 2 names"),
         ([], "FED-206.*0 columns"),
