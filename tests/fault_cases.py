@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -106,12 +106,8 @@ def _models(training: Case) -> Mapping[Member, ModelBuffers | None]:
 
 
 def _predicting(training: Case) -> Case:
-    models = _models(training)
-    inputs = {
-        member: Inputs({"data": given.data.get("train_data", ())}, models[member])
-        for member, given in training.inputs.items()
-    }
-    return replace(training, inputs=inputs)
+    with TemporaryDirectory() as folder:
+        return training.predicting(training.run(Path(folder)).outputs)
 
 
 def evaluation() -> Mapping[str, Small]:
