@@ -18,6 +18,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from federatedml.component import Params
+from federatedml.components.cross_validation import CvParam
+from federatedml.components.one_vs_rest import OneVsRestParam
 from federatedml.crypto.choice import for_linear
 
 
@@ -110,25 +112,6 @@ class PredictParam(Params):
     threshold: float = Field(default=0.5, ge=0, le=1, description="probability above which the result is 1")
 
 
-class CvParam(Params):
-    """Cross validation."""
-
-    n_splits: int = Field(default=5, ge=2, le=100, description="parts")
-    mode: Literal["hetero", "homo"] = Field(default="hetero", description="how samples are spread over parties")
-    role: Literal["guest", "host"] = Field(default="guest", description="this party")
-    shuffle: bool = Field(default=True, description="mix rows before splitting")
-    random_seed: int = Field(default=1, ge=0, description="seed of the split")
-    evaluate_param: dict[str, Any] = Field(default_factory=dict, description="parameters of the evaluation")
-    need_cv: Annotated[bool, Built((False,))] = Field(default=False, description="run cross validation")
-
-
-class OneVsRestParam(Params):
-    """More than two classes."""
-
-    need_one_vs_rest: Annotated[bool, Built((False,))] = Field(default=False, description="one model per class")
-    has_arbiter: bool = Field(default=True, description="whether an arbiter takes part")
-
-
 class LogisticTraining(Params):
     """What FATE's LogisticParam says of HeteroLR and HomoLR alike."""
 
@@ -199,6 +182,11 @@ class LogisticTraining(Params):
     def weighs_rows(self) -> bool:
         """Whether rows have weights."""
         return self.class_weight is not None or self.sample_weight_name is not None
+
+    @property
+    def in_fold(self) -> bool:
+        """Whether a training is a fold of a cross validation: it opens scores of ``eval_data``, and no weights."""
+        return self.cv_param.need_cv
 
     @property
     def validates(self) -> int:

@@ -86,6 +86,12 @@ def summary_of(weights: Array, history: History, rows: int, told: int = 0) -> di
     )
 
 
+def fold_summary(history: History) -> dict[str, float]:
+    """What is shown of a fold of a cross validation, whose weights stay closed."""
+    best = {"best_epoch": history.best} if history.best else {}
+    return {"epochs": history.epochs, "is_converged": float(history.converged)} | best
+
+
 def told_by_gradients(sizes: Sequence[int], weights: int, epochs: int) -> dict[str, float]:
     """What the summary says of equations where a party reads its gradient of every batch.
 

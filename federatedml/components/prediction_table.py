@@ -37,7 +37,7 @@ def multiclass(table: Table, scores: Floats, classes: Sequence[float], kind: str
     values = np.asarray(classes, np.float64)
     labels = None if table.label is None else _known(table, classes)
     best = np.argmax(scores, axis=1)
-    names = [f"{value:g}" for value in values]
+    names = [class_name(value) for value in values]
     detail = [json.dumps(dict(zip(names, row, strict=True))) for row in scores.tolist()]
     return _table(table, labels, values[best], scores[np.arange(len(scores)), best], detail, kind, origin)
 
@@ -67,6 +67,11 @@ def _table(
     }
     label = None if labels is None else "label"
     return Table(table.ids, columns, label, Kind.PREDICTIONS, table.sid_name, origin)
+
+
+def class_name(value: float) -> str:
+    """A label's value as text."""
+    return str(int(value)) if float(value).is_integer() else repr(float(value))
 
 
 def numeric_labels(table: Table) -> Floats:
