@@ -12,6 +12,7 @@ NAMES = (
     "job",
     "overhead",
     "lr",
+    "binning",
     "dsl",
     "pickup",
     "chain",
