@@ -24,6 +24,7 @@ NAMES = (
     "secagg",
     "engines",
     "transport",
+    "airflows",
 )
 
 

@@ -56,14 +56,14 @@ class Trained:
         return np.array([at[i] for i in ids])
 
 
-def train(tables: Mapping[Member, Table], p: LogisticParams, compute: Compute = SERIAL) -> Trained:
-    """One training, all parties in this process."""
+def train(tables: Mapping[Member, Table], p: LogisticParams, compute: Compute = SERIAL, bodies: bool = True) -> Trained:
+    """One training, all parties in this process; without ``bodies`` only the sizes of messages are kept."""
     module = component("HeteroLR")
     settled = module.settle(dict.fromkeys((GUEST, HOST, ARBITER), p))
     inputs = {member: Inputs({"train_data": [table]}) for member, table in tables.items()} | {ARBITER: Inputs()}
     with tempfile.TemporaryDirectory() as folder:
         cpu, wall = _cpu(), time.perf_counter()
-        step = LocalNetwork(Path(folder), compute=compute).run(module, settled, inputs)
+        step = LocalNetwork(Path(folder), timeout=300.0, compute=compute, bodies=bodies).run(module, settled, inputs)
         cpu, wall = _cpu() - cpu, time.perf_counter() - wall
     score = step.outputs[GUEST].data
     assert score is not None

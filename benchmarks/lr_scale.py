@@ -1,4 +1,4 @@
-"""How HeteroLR, protocol ``shared``, grows with the rows: 23 columns, batches of 320, one epoch, all parties together.
+"""How HeteroLR grows with the rows: 23 columns, batches of 320, one epoch, all parties together.
 
 Each size runs in a process of its own, so that its peak of memory is its own.
 """
@@ -7,65 +7,70 @@ from __future__ import annotations
 
 import json
 import math
-import resource
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from benchmarks.figure import Figure
-from benchmarks.lr_runs import ARBITER, GUEST, HOST
-from federatedml.component import Inputs, component
+from benchmarks.lr_runs import halves, train
 from federatedml.components.lr_params import InitParam, LogisticParams
-from federatedml.data.table import Table
-from federatedml.federation.local import LocalNetwork
+from federatedml.compute.choice import compute_engine
 
-SIZES = (30_000, 300_000, 3_000_000)
+SIZES = {"shared": (30_000, 300_000, 3_000_000), "paillier": (30_000, 300_000)}
 GUEST_COLUMNS, HOST_COLUMNS = 13, 10
 
 
+@dataclass(frozen=True)
+class Grown:
+    """What a training took: CPU seconds, MiB of the process and its workers at their peaks, MB that were sent."""
+
+    cpu: float
+    peak: float
+    sent: float
+
+
 def figures() -> Iterator[Figure]:
-    """CPU and peak memory per size, and the exponent between the smallest and the largest."""
-    found = {rows: _measured(rows) for rows in SIZES}
-    for rows, (cpu, peak) in found.items():
-        yield Figure(f"{rows:,} rows, 1 epoch: CPU of all parties", cpu, "s", "")
-        data = rows * (GUEST_COLUMNS + HOST_COLUMNS) * 8 / 2**20
-        yield Figure(f"{rows:,} rows, 1 epoch: peak memory of all parties", peak, "MiB", f"the tables are {data:.0f}")
-    first, last = SIZES[0], SIZES[-1]
-    exponent = math.log(found[last][0] / found[first][0]) / math.log(last / first)
-    yield Figure(f"exponent of CPU over rows, {first:,} to {last:,}", exponent, "", "limit 1.05")
+    """Per protocol: CPU, memory and bytes per size, and the exponents between the smallest and the largest."""
+    for protocol, sizes in SIZES.items():
+        found = {rows: _measured(protocol, rows) for rows in sizes}
+        for rows, grown in found.items():
+            name, data = f"{protocol}, {rows:,} rows, 1 epoch", rows * (GUEST_COLUMNS + HOST_COLUMNS) * 8 / 2**20
+            yield Figure(f"{name}: CPU of all parties", grown.cpu, "s", "")
+            yield Figure(f"{name}: peak memory of all parties", grown.peak, "MiB", f"the tables are {data:.0f}")
+            yield Figure(f"{name}: sent by all parties", grown.sent, "MB", "")
+        first, last = sizes[0], sizes[-1]
+        for what in ("cpu", "sent"):
+            growth = getattr(found[last], what) / getattr(found[first], what)
+            exponent = math.log(growth) / math.log(last / first)
+            yield Figure(f"{protocol}: exponent of {what} over rows, {first:,} to {last:,}", exponent, "", "limit 1.05")
 
 
-def _measured(rows: int) -> tuple[float, float]:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.lr_scale", str(rows)], check=True, capture_output=True, text=True
-    )
-    cpu, peak = json.loads(done.stdout)
-    return cpu, peak
+def _measured(protocol: str, rows: int) -> Grown:
+    command = [sys.executable, "-m", "benchmarks.lr_scale", protocol, str(rows)]
+    return Grown(**json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
 
-def _train(rows: int) -> tuple[float, float]:
-    """CPU seconds of a training, and MiB of the process at its peak."""
+def _train(protocol: str, rows: int) -> Grown:
     random = np.random.default_rng(1)
-    ids = np.array([f"row{i}" for i in range(rows)], dtype=object)
-    guest = {f"x{i}": random.standard_normal(rows) for i in range(GUEST_COLUMNS - 1)}
-    host = {f"x{i}": random.standard_normal(rows) for i in range(HOST_COLUMNS)}
-    labels = (guest["x0"] + host["x0"] + random.standard_normal(rows) > 0).astype(np.float64)
-    tables = {GUEST: Table(ids, {"y": labels, **guest}, "y"), HOST: Table(ids, host)}
-    p = LogisticParams(penalty="NONE", learning_rate=0.15, max_iter=1, init_param=InitParam(init_method="zeros"))
-    inputs = {member: Inputs({"train_data": [table]}) for member, table in tables.items()} | {ARBITER: Inputs()}
-    with tempfile.TemporaryDirectory() as folder:
-        network = LocalNetwork(Path(folder), timeout=300.0, bodies=False)
-        start = time.process_time()
-        network.run(component("HeteroLR"), dict.fromkeys(inputs, p), inputs)
-        cpu = time.process_time() - start
-    return cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    ids = [f"row{i}" for i in range(rows)]
+    guest, host = (random.standard_normal((rows, columns)) for columns in (GUEST_COLUMNS - 1, HOST_COLUMNS))
+    labels = (guest[:, 0] + host[:, 0] + random.standard_normal(rows) > 0).astype(np.int64)
+    p = LogisticParams(
+        protocol=protocol,  # type: ignore[arg-type]
+        penalty="NONE",
+        learning_rate=0.05,
+        max_iter=1,
+        eps=1e-12,
+        init_param=InitParam(init_method="zeros"),
+    )
+    with compute_engine() as engine:
+        found = train(halves(ids, guest, host, labels), p, engine, bodies=False)
+        return Grown(found.cpu, found.peak / 2**20, sum(message.size for message in found.sent) / 1e6)
 
 
 if __name__ == "__main__":
-    _train(1000)  # imports and compiled code are not what grows
-    json.dump(_train(int(sys.argv[1])), sys.stdout)
+    _train(sys.argv[1], 1000)  # imports and compiled code are not what grows
+    json.dump(asdict(_train(sys.argv[1], int(sys.argv[2]))), sys.stdout)

@@ -9,13 +9,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from federatedml.component import Inputs
+from federatedml.component import Component, Inputs, Params
 from federatedml.components.data_io import DATA_IO, DataIOParams
 from federatedml.components.evaluation import EVALUATION, EvaluateParams
+from federatedml.components.feature_scale import FEATURE_SCALE, ScaleParams
 from federatedml.components.intersection import INTERSECTION
 from federatedml.components.intersection_params import IntersectParams
+from federatedml.components.one_hot import ONE_HOT, OneHotParams
 from federatedml.components.secure_add import SECURE_ADD, SecureAddParams
-from federatedml.data.table import Kind
+from federatedml.data.table import Kind, Table
 from federatedml.federation.party import Member
 from tests.conformance import Case, Same
 from tests.lr_cases import case as lr_case
@@ -39,6 +41,21 @@ def data_io() -> Mapping[str, Small]:
     host = table(["a", "b"], kind=Kind.RAW, z=["4", "5"])
     inputs = {GUEST: Inputs({"data": [guest]}), HOST: Inputs({"data": [host]})}
     return {"fit": Small(Case(DATA_IO, {GUEST: p, HOST: DataIOParams(with_label=False)}, inputs, "dataio_0"))}
+
+
+def feature_scale() -> Mapping[str, Small]:
+    p = ScaleParams(method="standard_scale")
+    return {"fit": Small(_local(FEATURE_SCALE, p, table(["a", "b"], x=[1.0, 2.0]), table(["c"], z=[5.0])))}
+
+
+def one_hot() -> Mapping[str, Small]:
+    return {"fit": Small(_local(ONE_HOT, OneHotParams(), table(["a", "b"], x=[1.0, 2.0]), table(["c"], z=[5.0])))}
+
+
+def _local(component: Component, p: Params, guest: Table, host: Table) -> Case:
+    """A step in which guest and host each work on their own table."""
+    inputs = {GUEST: Inputs({"data": [guest]}), HOST: Inputs({"data": [host]})}
+    return Case(component, {GUEST: p, HOST: p}, inputs)
 
 
 def intersection() -> Mapping[str, Small]:
@@ -108,6 +125,8 @@ def secure_add() -> Mapping[str, Small]:
 
 MAKERS = {
     "DataIO": data_io,
+    "FeatureScale": feature_scale,
+    "OneHotEncoder": one_hot,
     "Intersection": intersection,
     "HeteroLR": hetero_lr,
     "Evaluation": evaluation,

@@ -11,7 +11,7 @@ from airfed.cli_component import component
 from airfed.cli_history import history
 from airfed.cli_job import job, plan, predict, simulate
 from airfed.cli_party import party
-from airfed.console import readable_errors
+from airfed.console import readable_errors, say
 
 app = typer.Typer(
     name="airfed",
@@ -40,6 +40,15 @@ def demo(
 
     with readable_errors():
         raise typer.Exit(run_demo(home or Path.home() / ".airfed" / "demo", base_port, once))
+
+
+@app.command("example-data")
+def example_data(folder: Annotated[Path, typer.Argument(help="Gets PARTY_ID/NAMESPACE/NAME.parquet.")]) -> None:
+    """The tables that the pipelines of examples/ name, for ``airfed simulate --data``."""
+    from airfed.example_data import write_example_data
+
+    with readable_errors():
+        say(f"{len(write_example_data(folder))} tables in {folder}")
 
 
 if __name__ == "__main__":

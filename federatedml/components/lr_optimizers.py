@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from federatedml.components.lr_params import LogisticParams
+from federatedml.components.lr_params import LogisticTraining
 from federatedml.crypto.lr_shapes import Pace
 from federatedml.crypto.ring import Floats
 
@@ -57,13 +57,13 @@ class Memory:
         return cls(np.asarray(state["mean"], float), np.asarray(state["square"], float), int(str(state["steps"])))
 
 
-def rate(p: LogisticParams, epoch: int) -> float:
+def rate(p: LogisticTraining, epoch: int) -> float:
     """The rate of an epoch, counted from 0."""
     return Pace(p.learning_rate, p.decay, p.decay_sqrt).at(epoch)
 
 
 def stepped(
-    p: LogisticParams, weights: Floats, gradient: Floats, epoch: int, memory: Memory, intercept: bool
+    p: LogisticTraining, weights: Floats, gradient: Floats, epoch: int, memory: Memory, intercept: bool
 ) -> tuple[Floats, Memory]:
     """Weights after a step, and what the optimiser keeps.
 
@@ -84,7 +84,7 @@ def stepped(
     return moved, memory
 
 
-def penalty_loss(p: LogisticParams, weights: Floats, intercept: bool) -> float:
+def penalty_loss(p: LogisticTraining, weights: Floats, intercept: bool) -> float:
     """What the penalty of these weights adds to the mean loss, as FATE reports it."""
     free = weights[:-1] if intercept else weights
     if p.penalty == "L2":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -129,12 +129,11 @@ class OneVsRestParam(Params):
     has_arbiter: bool = Field(default=True, description="whether an arbiter takes part")
 
 
-class LogisticParams(Params):
-    """FATE's LogisticParam and the choice of the protocol."""
+class LogisticTraining(Params):
+    """What FATE's LogisticParam says of HeteroLR and HomoLR alike."""
 
-    protocol: Literal["auto", "shared", "paillier"] = Field(
-        default="auto", description="auto: 'paillier' exactly if encrypt_param.method is set, else 'shared'"
-    )
+    aliases: ClassVar[Mapping[str, str]] = {"tol": "eps", "early_stop": "converge_func"}
+
     penalty: Annotated[Literal["L2", "L1", "NONE"], BeforeValidator(_penalty)] = Field(
         default="L2",
         description="regularisation: a step also takes off learning_rate * alpha * weight (intercept free)",
@@ -144,25 +143,9 @@ class LogisticParams(Params):
     optimizer: Annotated[
         Literal["sgd", "rmsprop", "adam", "adagrad", "nesterov_momentum_sgd"], BeforeValidator(_optimizer)
     ] = Field(default="sgd", description="optimiser")
-    party_weight: Annotated[float, Built((1,))] = Field(default=1, description="weight of the party's model (HomoLR)")
+    party_weight: float = Field(default=1, gt=0, le=1e6, description="weight of the party's model (HomoLR)")
     batch_size: Annotated[int, AfterValidator(_batch_size)] = Field(
         default=320, ge=-1, description="rows per batch, -1 for all", json_schema_extra={"unit": "rows"}
-    )
-    batch_rows_per_column: float = Field(
-        default=10.0,
-        ge=0,
-        le=1000,
-        description="protocol 'paillier' or optimizer rmsprop, adam, adagrad: rows that each batch has at least per "
-        "column of a party, and rows of each batch that a column tells of; with fewer a party can solve its gradients "
-        "for the others' rows",
-        json_schema_extra={"unit": "rows per column"},
-    )
-    feature_bits: int = Field(
-        default=16,
-        ge=8,
-        le=24,
-        description="protocol 'paillier': bits that gradients are computed with of each feature; fewer are faster",
-        json_schema_extra={"unit": "bit"},
     )
     learning_rate: float = Field(default=0.01, gt=0, le=10, description="step size")
     init_param: InitParam = Field(default=InitParam(), description="first weights")
@@ -193,39 +176,14 @@ class LogisticParams(Params):
         default=["auc", "ks"], min_length=1, description="what is looked at on eval_data"
     )
     use_first_metric_only: bool = Field(default=False, description="only the first of metrics may stop the training")
-    encrypt_param: EncryptParam = Field(default=EncryptParam(), description="homomorphic encryption")
     re_encrypt_batches: int = Field(default=2, ge=1, description="HomoLR: batches between re-encryptions")
-    encrypted_mode_calculator_param: EncryptedModeParam = Field(
-        default=EncryptedModeParam(), description="reuse of ciphertexts"
-    )
     need_run: bool = Field(default=True, description="false passes the data through")
     predict_param: PredictParam = Field(default=PredictParam(), description="prediction")
     cv_param: CvParam = Field(default=CvParam(), description="cross validation")
     one_vs_rest_param: OneVsRestParam = Field(default=OneVsRestParam(), description="more than two classes")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _resolve_protocol(cls, given: Any) -> Any:
-        """Fix ``auto``, so that effective parameters name the protocol that runs."""
-        if not isinstance(given, Mapping) or given.get("protocol", "auto") != "auto":
-            return given
-        encrypt = given.get("encrypt_param")
-        chosen = isinstance(encrypt, Mapping) and "method" in encrypt
-        return {**given, "protocol": for_linear(method_is_set=chosen).value}
-
     @model_validator(mode="after")
-    def _known_to_the_protocol(self) -> LogisticParams:
-        if self.protocol == "shared" and self.penalty == "L1" and self.optimizer not in ADAPTIVE:
-            raise ValueError(
-                "penalty 'L1' needs weights in clear at their owner: under protocol 'shared' only with optimizer "
-                + ", ".join(ADAPTIVE)
-            )
-        if self.protocol == "paillier" and self.validates:
-            raise ValueError("validation_freqs and early_stopping_rounds are not available under protocol 'paillier'")
-        return self
-
-    @model_validator(mode="after")
-    def _contracting(self) -> LogisticParams:
+    def _contracting(self) -> Self:
         if self.penalty == "L2" and self.learning_rate * self.alpha > 1:
             raise ValueError("learning_rate * alpha is above 1: every step would turn the weights' sign")
         return self
@@ -244,3 +202,53 @@ class LogisticParams(Params):
     def validates(self) -> int:
         """Every how many epochs ``eval_data`` is looked at during training; 0 is never."""
         return self.validation_freqs or int(self.early_stopping_rounds is not None)
+
+
+class LogisticParams(LogisticTraining):
+    """FATE's LogisticParam for HeteroLR, and the choice of the protocol."""
+
+    protocol: Literal["auto", "shared", "paillier"] = Field(
+        default="auto", description="auto: 'paillier' exactly if encrypt_param.method is set, else 'shared'"
+    )
+    party_weight: Annotated[float, Built((1,))] = Field(default=1, description="weight of the party's model (HomoLR)")
+    batch_rows_per_column: float = Field(
+        default=10.0,
+        ge=0,
+        le=1000,
+        description="protocol 'paillier' or optimizer rmsprop, adam, adagrad: rows that each batch has at least per "
+        "column of a party, and rows of each batch that a column tells of; with fewer a party can solve its gradients "
+        "for the others' rows",
+        json_schema_extra={"unit": "rows per column"},
+    )
+    feature_bits: int = Field(
+        default=16,
+        ge=8,
+        le=24,
+        description="protocol 'paillier': bits that gradients are computed with of each feature; fewer are faster",
+        json_schema_extra={"unit": "bit"},
+    )
+    encrypt_param: EncryptParam = Field(default=EncryptParam(), description="homomorphic encryption")
+    encrypted_mode_calculator_param: EncryptedModeParam = Field(
+        default=EncryptedModeParam(), description="reuse of ciphertexts"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve_protocol(cls, given: Any) -> Any:
+        """Fix ``auto``, so that effective parameters name the protocol that runs."""
+        if not isinstance(given, Mapping) or given.get("protocol", "auto") != "auto":
+            return given
+        encrypt = given.get("encrypt_param")
+        chosen = isinstance(encrypt, Mapping) and "method" in encrypt
+        return {**given, "protocol": for_linear(method_is_set=chosen).value}
+
+    @model_validator(mode="after")
+    def _known_to_the_protocol(self) -> Self:
+        if self.protocol == "shared" and self.penalty == "L1" and self.optimizer not in ADAPTIVE:
+            raise ValueError(
+                "penalty 'L1' needs weights in clear at their owner: under protocol 'shared' only with optimizer "
+                + ", ".join(ADAPTIVE)
+            )
+        if self.protocol == "paillier" and self.validates:
+            raise ValueError("validation_freqs and early_stopping_rounds are not available under protocol 'paillier'")
+        return self

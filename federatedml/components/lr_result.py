@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from airfed_proto.v1 import model_pb2
 from federatedml.component import ModelBuffers
-from federatedml.components.lr_params import LogisticParams
+from federatedml.components.lr_params import LogisticParams, LogisticTraining
 from federatedml.federation.wire import Array
 from federatedml.views import Curve, Series
 
@@ -29,7 +29,14 @@ def fitted(
     p: LogisticParams, names: list[str], weights: Array, history: History, classes: Sequence[float] = ()
 ) -> ModelBuffers:
     """One party's part of the model: its own weights, the intercept last if there is one more than names."""
-    meta = model_pb2.LRModelMeta(
+    meta = training_meta(p)
+    meta.protocol = p.protocol
+    return {META: meta, PARAM: weights_param(names, weights, history, classes)}
+
+
+def training_meta(p: LogisticTraining) -> model_pb2.LRModelMeta:
+    """FATE's description of a training."""
+    return model_pb2.LRModelMeta(
         penalty=p.penalty,
         eps=p.eps,
         alpha=p.alpha,
@@ -42,9 +49,14 @@ def fitted(
         re_encrypt_batches=p.re_encrypt_batches,
         need_run=p.need_run,
         threshold=p.predict_param.threshold,
-        protocol=p.protocol,
     )
-    param = model_pb2.LRModelParam(
+
+
+def weights_param(
+    names: Sequence[str], weights: Array, history: History, classes: Sequence[float]
+) -> model_pb2.LRModelParam:
+    """FATE's buffer of weights, the intercept last if there is one more than names."""
+    return model_pb2.LRModelParam(
         iters=history.epochs,
         loss_history=history.losses,
         is_converged=history.converged,
@@ -53,7 +65,6 @@ def fitted(
         header=names,
         classes=classes,
     )
-    return {META: meta, PARAM: param}
 
 
 def summary_of(weights: Array, history: History, rows: int, told: int = 0) -> dict[str, float]:

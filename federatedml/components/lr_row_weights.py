@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from federatedml.components.lr_params import LogisticParams
+from federatedml.components.lr_params import LogisticTraining
 from federatedml.crypto.encoding import MAX_SCALE, MEAN_SCALE
 from federatedml.crypto.ring import Floats
 from federatedml.data.table import Table
@@ -21,7 +21,7 @@ def without_weights(table: Table, name: str | None) -> Table:
     return replace(table, columns={key: column for key, column in table.columns.items() if key != name})
 
 
-def row_weights(p: LogisticParams, table: Table, labels: Floats) -> Floats:
+def row_weights(p: LogisticTraining, table: Table, labels: Floats) -> Floats:
     """(n,) weights, all one without ``class_weight`` and ``sample_weight_name``.
 
     Args:
@@ -30,12 +30,17 @@ def row_weights(p: LogisticParams, table: Table, labels: Floats) -> Floats:
     Raises:
         DataError: the column is missing, a class has no weight, or weights are not between 0 and 64, 4 on average.
     """
-    weights = _of_column(p.sample_weight_name, table) * _of_classes(p.class_weight, table, labels)
+    weights = given_weights(p, table, labels, p.sample_weight_name)
     if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.max(initial=0) <= MAX_SCALE):
         raise DataError("FED-721", "weights of rows are not what HeteroLR takes", f"0 to {MAX_SCALE}")
     if not 0 < weights.mean() <= MEAN_SCALE:
         raise DataError("FED-721", "the mean weight of a row is too large, or nothing", f"at most {MEAN_SCALE}")
     return weights
+
+
+def given_weights(p: LogisticTraining, table: Table, labels: Floats, name: str | None) -> Floats:
+    """(n,) weights as the column ``name`` and ``class_weight`` say, unchecked; ``DataError`` if one is missing."""
+    return _of_column(name, table) * _of_classes(p.class_weight, table, labels)
 
 
 def _of_column(name: str | None, table: Table) -> Floats:
@@ -53,7 +58,7 @@ def _of_classes(given: str | Mapping[str, float] | None, table: Table, labels: F
     if given is None:
         return np.ones(len(labels))
     if isinstance(given, str):  # balanced
-        counts = np.bincount(labels.astype(np.int64), minlength=2)
+        counts = np.maximum(np.bincount(labels.astype(np.int64), minlength=2), 1)
         shares: Floats = len(labels) / (2.0 * counts)
         return shares[labels.astype(np.int64)]
     values = table.labels().astype(np.float64)

@@ -9,7 +9,7 @@ import numpy as np
 
 from federatedml.components.linear_model import binary_labels, checked_columns
 from federatedml.components.lr_agreement import expect
-from federatedml.components.lr_params import LogisticParams
+from federatedml.components.lr_params import LogisticParams, LogisticTraining
 from federatedml.components.lr_release import count_rows
 from federatedml.components.lr_shared_moves import Exchange, Moves, total
 from federatedml.components.lr_shared_topics import (
@@ -121,7 +121,7 @@ class Patience:
         since: looks since each was best.
     """
 
-    p: LogisticParams
+    p: LogisticTraining
     best: dict[str, float] = field(default_factory=dict)
     since: dict[str, int] = field(default_factory=dict)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -94,6 +95,12 @@ class Table:
 
 def write(table: Table, path: Path) -> None:
     """Store as Parquet, durably and whole."""
+    with written(path) as file:
+        put(table, file)
+
+
+def put(table: Table, file: IO[bytes]) -> None:
+    """As Parquet into an open file."""
     meta = {
         "label": table.label,
         "kind": str(table.kind),
@@ -104,37 +111,37 @@ def write(table: Table, path: Path) -> None:
     if table.sid_name in table.columns:
         raise DataError("FED-206", "a column has the name of the ids", f"{table.sid_name!r}: rename one of them")
     arrow = pa.table({table.sid_name: _strings(table.ids), **{k: pa.array(v) for k, v in table.columns.items()}})
-    arrow = arrow.replace_schema_metadata({META: json.dumps(meta).encode()})
-    with written(path) as file:
-        pq.write_table(arrow, file)
+    pq.write_table(arrow.replace_schema_metadata({META: json.dumps(meta).encode()}), file)
 
 
 def read(path: Path) -> Table:
     """A stored table, or any Parquet file whose first column is the id (then ``Kind.RAW``).
 
     Raises:
-        DataError: as ``read_arrow`` and ``raw``.
+        DataError: no such file, not Parquet, two columns of one name, or ids that are null, repeated or not exact.
     """
-    arrow = read_arrow(path)
-    stored = (arrow.schema.metadata or {}).get(META)
-    if not stored:
-        return raw(arrow, path.name)
-    meta = json.loads(stored)
-    found = raw(arrow, path.name, meta["sid_name"])
-    return replace(
-        found, label=meta["label"], kind=Kind(meta["kind"]), origin=meta["origin"], weight=meta.get("weight")
-    )
+    with _opened(path) as file:
+        return get(file, path.name)
 
 
 def read_arrow(path: Path) -> pa.Table:
-    """What a Parquet file holds; ``DataError`` if there is none."""
-    try:
-        with pq.ParquetFile(path) as file:
-            return file.read()
-    except FileNotFoundError:
-        raise DataError("FED-201", f"no table at {path.name}") from None
-    except (pa.ArrowException, OSError) as error:
-        raise DataError("FED-202", f"{path.name} is not a Parquet table") from error
+    """What any Parquet file holds; ``DataError`` if it is none."""
+    with _opened(path) as file, pq.ParquetFile(file) as parquet:
+        return parquet.read()
+
+
+def get(stored: IO[bytes], name: str) -> Table:
+    """The table in an open file, called ``name`` in errors."""
+    with pq.ParquetFile(stored) as file:
+        arrow = file.read()
+    described = (arrow.schema.metadata or {}).get(META)
+    if not described:
+        return raw(arrow, name)
+    meta = json.loads(described)
+    found = raw(arrow, name, meta["sid_name"])
+    return replace(
+        found, label=meta["label"], kind=Kind(meta["kind"]), origin=meta["origin"], weight=meta.get("weight")
+    )
 
 
 def raw(arrow: pa.Table, where: str, sid: str | None = None) -> Table:
@@ -156,6 +163,17 @@ def raw(arrow: pa.Table, where: str, sid: str | None = None) -> Table:
     ids = _ids(arrow.column(sid), where, sid)
     columns = {name: _column(arrow.column(name)) for name in names if name != sid}
     return Table(ids, columns, kind=Kind.RAW, sid_name=sid)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    try:
+        with path.open("rb") as file:
+            yield file
+    except FileNotFoundError:
+        raise DataError("FED-201", f"no table at {path.name}") from None
+    except (pa.ArrowException, OSError) as error:
+        raise DataError("FED-202", f"{path.name} is not a Parquet table") from error
 
 
 def _strings(ids: Ids) -> pa.ChunkedArray:

@@ -19,17 +19,23 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class AttemptKey:
-    """Names one try of one component of one job; part of every message's key and of every derived secret."""
+    """Names one try of one component of one job; part of every message's key and of every derived secret.
+
+    Attributes:
+        scope: names of the part of the component that has this key, and of the parts around it.
+    """
 
     initiator: str
     job_id: str
     component: str
     generation: int
     attempt: int
+    scope: tuple[str, ...] = ()
 
     def context(self) -> bytes:
         """Unambiguous bytes for key derivation."""
-        parts = (self.initiator, self.job_id, self.component, str(self.generation), str(self.attempt))
+        numbers = (str(self.generation), str(self.attempt))
+        parts = (self.initiator, self.job_id, self.component, *numbers, *self.scope)
         return b"".join(len(p.encode()).to_bytes(4, "big") + p.encode() for p in parts)
 
 
@@ -87,6 +93,7 @@ class Box:
     on_metric: Callable[[MetricPoint], None] = lambda _: None
     on_progress: Callable[[float, str], None] = lambda *_: None
     on_checkpoint: Callable[[Checkpoint], None] = lambda _: None
+    rounds: int = 2**62  # how many this box has; those of the wire have 63 bits
     _sent: set[MessageKey] = field(default_factory=set)
 
     def peers(self, topic: Topic[T]) -> list[Member]:

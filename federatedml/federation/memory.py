@@ -6,9 +6,9 @@ Messages are asked for by key: their order is nothing that a component could see
 
 from __future__ import annotations
 
-import hashlib
 import random
 import threading
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -74,9 +74,9 @@ class Weather:
                 arrived.append(body)
             return arrived
 
-    def intact(self, body: bytes, digest: bytes) -> bool:
+    def intact(self, body: bytes, digest: int) -> bool:
         """Whether a body is what was sent."""
-        if hashlib.sha256(body).digest() == digest:
+        if hash(body) == digest:
             return True
         self.refused += 1
         return False
@@ -91,9 +91,10 @@ class MemoryExchange:
 
     def __init__(self, weather: Weather, timeout: float) -> None:
         self._weather, self._timeout = weather, timeout
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed: dict[Member, threading.Condition] = defaultdict(self._condition)  # of each receiver
         self._mail: dict[MessageKey, bytes] = {}  # until it is received
-        self._came: dict[MessageKey, bytes] = {}  # digest of everything that came
+        self._came: dict[MessageKey, int] = {}  # digest of everything that came; nobody here forges one
         self._ended: str | None = None
 
     def transport(self, me: Member) -> Transport:
@@ -102,33 +103,37 @@ class MemoryExchange:
 
     def send(self, key: MessageKey, body: bytes) -> None:
         """Deliver."""
-        digest = hashlib.sha256(body).digest()
+        digest = hash(body)
         arrived = [found for found in self._weather.deliveries(body) if self._weather.intact(found, digest)]
-        with self._changed:
+        with self._lock:
             if self._ended is not None:
                 raise AttemptEnded(self._ended)
             if key not in self._came:
                 self._mail[key] = arrived[0]
             if self._came.setdefault(key, digest) != digest:
                 raise ProtocolError("FED-305", f"{key.topic!r} of round {key.round} came twice with different bodies")
-            self._changed.notify_all()
+            self._changed[key.destination].notify_all()
 
     def recv(self, key: MessageKey) -> bytes:
         """Wait for the message of that key."""
-        with self._changed:
+        with self._lock:
             while key not in self._mail:
                 if self._ended is not None:
                     raise AttemptEnded(self._ended)
-                if not self._changed.wait(self._timeout):
+                if not self._changed[key.destination].wait(self._timeout):
                     raise PeerError("FED-410", f"{key.topic!r} of round {key.round} from {key.source} did not come")
             return self._mail.pop(key)
 
     def end(self, reason: str) -> None:
         """Waiting members wake up."""
-        with self._changed:
+        with self._lock:
             self._ended = self._ended or reason
-            self._changed.notify_all()
+            for changed in self._changed.values():
+                changed.notify_all()
 
     def unread(self) -> list[MessageKey]:
         """Messages that nobody received."""
         return list(self._mail)
+
+    def _condition(self) -> threading.Condition:
+        return threading.Condition(self._lock)
