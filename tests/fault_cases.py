@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from federatedml.component import Component, Inputs, Params
-from federatedml.components.data_io import DATA_IO, DataIOParams
+from federatedml.components.data_io import DATA_IO, DATA_TRANSFORM, DataIOParams, DataTransformParams
 from federatedml.components.evaluation import EVALUATION, EvaluateParams
 from federatedml.components.feature_scale import FEATURE_SCALE, ScaleParams
 from federatedml.components.intersection import INTERSECTION
@@ -41,6 +41,12 @@ def data_io() -> Mapping[str, Small]:
     host = table(["a", "b"], kind=Kind.RAW, z=["4", "5"])
     inputs = {GUEST: Inputs({"data": [guest]}), HOST: Inputs({"data": [host]})}
     return {"fit": Small(Case(DATA_IO, {GUEST: p, HOST: DataIOParams(with_label=False)}, inputs, "dataio_0"))}
+
+
+def data_transform() -> Mapping[str, Small]:
+    p = DataTransformParams(input_format="sparse", delimitor=" ", with_label=True)
+    guest = table(["a", "b", "c"], kind=Kind.RAW, line=["0 1:2", "1", "1 3:0.5"])
+    return {"fit": Small(_local(DATA_TRANSFORM, p, guest, table(["c"], kind=Kind.RAW, line=["1 0:5"])))}
 
 
 def feature_scale() -> Mapping[str, Small]:
@@ -125,6 +131,7 @@ def secure_add() -> Mapping[str, Small]:
 
 MAKERS = {
     "DataIO": data_io,
+    "DataTransform": data_transform,
     "FeatureScale": feature_scale,
     "OneHotEncoder": one_hot,
     "Intersection": intersection,
