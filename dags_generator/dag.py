@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from airflow.sdk import DAG, Asset, BaseOperator, Param, TriggerRule
+from airflow.sdk import DAG, Asset, BaseOperator, Param, TriggerRule, get_parsing_context
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.encoders import ensure_serialized_asset
 
@@ -29,11 +29,20 @@ RETRIES = 20  # only bring a lost process back: final errors do not retry
 
 
 def dags_of(stub: str) -> dict[str, DAG]:
-    """The DAGs of the pipeline whose stub this is, by DAG id; ``DslError`` if the pipeline is not valid."""
-    body = Path(stub).with_suffix(".json").read_bytes()
-    if body.startswith(b"{"):
-        raise DslError(**json.loads(body)["error"])
-    return {plan.dag_id: build_dag(plan) for plan in load_role_plans(body)}
+    """The DAGs of the pipelines whose stub this is, by DAG id; ``DslError`` if the pipeline is not valid.
+
+    Where a task asks, of several pipelines only its own is read.
+    """
+    path = Path(stub).with_suffix(".json")
+    body = path.read_bytes()
+    if not body.startswith(b"{"):
+        return {plan.dag_id: build_dag(plan) for plan in load_role_plans(body)}
+    found = json.loads(body)
+    if "error" in found:
+        raise DslError(**found["error"])
+    asked = get_parsing_context().dag_id
+    keys = [key for key in found["pipelines"] if asked is None or asked.startswith(f"{key}.")]
+    return {dag_id: dag for key in keys for dag_id, dag in dags_of(str(path.with_name(f"{key}.py"))).items()}
 
 
 def build_dag(plan: RolePlan) -> DAG:

@@ -2,6 +2,9 @@
 
 ``current/`` is what the DAG processor reads; only files that changed are replaced there, so only those are parsed
 again. A run asks for its own version: that is built from the version's manifest, so a run keeps what it started with.
+
+A pipeline has a stub of its own. Where many come at once some share one, for the DAG processor takes a process and a
+transaction per file: a pipeline that changes gets its own stub then, and the shared one forgets it.
 """
 
 from __future__ import annotations
@@ -11,8 +14,8 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -24,6 +27,8 @@ from dags_generator.dag import dags_of
 globals().update(dags_of(__file__))
 '''
 STUB_DIGEST = hashlib.sha256(STUB).hexdigest()
+SHARED = "_shared_"  # no pipeline's name begins like that
+MANY, TOGETHER = 32, 16  # from how many on new pipelines share stubs, and how many share one
 VERSION = re.compile(r"[0-9a-f]{32}")
 PARSING = 30.0  # seconds that the DAG processor may still be parsing what was placed before
 AHEAD = 2.0
@@ -31,15 +36,29 @@ AHEAD = 2.0
 
 @dataclass(frozen=True)
 class Manifest:
-    """One version: file name -> hex SHA-256 of its content; pipeline -> digest of its specification ("": broken)."""
+    """One version.
+
+    Attributes:
+        files: file name -> hex SHA-256 of its content.
+        specs: pipeline -> digest of its specification ("": broken).
+        shared: stub that several pipelines share, without its ending -> those.
+    """
 
     files: Mapping[str, str]
     specs: Mapping[str, str]
+    shared: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @cached_property
     def body(self) -> bytes:
         """Canonical JSON: names and digests are ASCII, so sorted keys are all that it takes."""
-        return json.dumps({"files": self.files, "specs": self.specs}, sort_keys=True, separators=(",", ":")).encode()
+        found = {"files": self.files, "specs": self.specs} | ({"shared": self.shared} if self.shared else {})
+        return json.dumps(found, sort_keys=True, separators=(",", ":")).encode()
+
+    @cached_property
+    def stubs(self) -> Mapping[str, Sequence[str]]:
+        """Stub, without its ending -> the JSON files that its DAGs are built from."""
+        alone = {key: [f"{key}.json"] for key in self.specs if f"{key}.py" in self.files}
+        return alone | {name: [*(f"{key}.json" for key in keys), f"{name}.json"] for name, keys in self.shared.items()}
 
     @cached_property
     def version(self) -> str:
@@ -100,8 +119,12 @@ class BundleStore:
         """Make ``pipelines`` the current version; nothing is written if they are that already."""
         self.current.mkdir(parents=True, exist_ok=True, mode=0o700)
         files = {f"{key}.json": self._object(pipeline.body, pipeline.digest) for key, pipeline in pipelines.items()}
-        files |= dict.fromkeys((f"{key}.py" for key in pipelines), self._object(STUB, STUB_DIGEST))
-        manifest = Manifest(files, {key: pipeline.spec_digest for key, pipeline in pipelines.items()})
+        before = self._shown if self._shown.version == self.version() else self.manifest()
+        shared = _shared(before, pipelines)
+        files |= {f"{name}.json": self._object(_list(keys)) for name, keys in shared.items()}
+        alone = pipelines.keys() - {key for keys in shared.values() for key in keys}
+        files |= dict.fromkeys((f"{name}.py" for name in (*alone, *shared)), self._object(STUB, STUB_DIGEST))
+        manifest = Manifest(files, {key: pipeline.spec_digest for key, pipeline in pipelines.items()}, shared)
         if manifest.version != self.version() or self._shown != manifest:
             write_file(self.root / "manifests" / f"{manifest.version}.json", manifest.body)
             self._show(manifest)
@@ -118,7 +141,8 @@ class BundleStore:
             (building / name).write_bytes((self.root / "objects" / digest).read_bytes())
         building.rename(folder)
 
-    def _object(self, body: bytes, digest: str) -> str:
+    def _object(self, body: bytes, digest: str = "") -> str:
+        digest = digest or hashlib.sha256(body).hexdigest()
         if digest not in self._stored:
             if not (self.root / "objects" / digest).exists():
                 write_file(self.root / "objects" / digest, body)
@@ -134,22 +158,45 @@ class BundleStore:
             (self.current / name).unlink()
         alone = self.version() == self._shown.version  # nobody else has published since
         shown = self._shown.files if alone else {}
-        for key in manifest.specs:
-            if shown.get(f"{key}.json") == manifest.files[f"{key}.json"]:
+        for name, parts in manifest.stubs.items():
+            if f"{name}.py" in shown and all(shown.get(part) == manifest.files[part] for part in parts):
                 continue
-            body = (self.root / "objects" / manifest.files[f"{key}.json"]).read_bytes()
-            if not _same(self.current / f"{key}.json", body) or not _same(self.current / f"{key}.py", STUB):
-                _place(self.current / f"{key}.json", body)
-                _place(self.current / f"{key}.py", STUB)
-                self._date(key)
+            changed = [part for part in parts if self._put(part, manifest.files[part])]
+            if changed or not _same(self.current / f"{name}.py", STUB):
+                _place(self.current / f"{name}.py", STUB)
+                self._date(name)
         self._shown = manifest
 
-    def _date(self, key: str) -> None:
+    def _put(self, name: str, digest: str) -> bool:
+        """Make a file of ``current/`` what the digest says; whether it was another one."""
+        body = (self.root / "objects" / digest).read_bytes()
+        if _same(self.current / name, body):
+            return False
+        _place(self.current / name, body)
+        return True
+
+    def _date(self, name: str) -> None:
         """Airflow overlooks a change during a parse: the second of two quick changes is dated ahead of its end."""
-        now, before = time.time(), self._placed.get(key, 0.0)
-        self._placed[key] = now
+        now, before = time.time(), self._placed.get(name, 0.0)
+        self._placed[name] = now
         if now - before < PARSING:
-            os.utime(self.current / f"{key}.py", (now + AHEAD, now + AHEAD))
+            os.utime(self.current / f"{name}.py", (now + AHEAD, now + AHEAD))
+
+
+def _shared(before: Manifest, pipelines: Mapping[str, Compiled]) -> dict[str, list[str]]:
+    """Which pipelines share a stub: those that did and are the same, and those of many that are new."""
+    kept = {
+        name: [key for key in keys if key in pipelines and before.files[f"{key}.json"] == pipelines[key].digest]
+        for name, keys in before.shared.items()
+    }
+    new = sorted(key for key, pipeline in pipelines.items() if pipeline.valid and key not in before.specs)
+    together = [new[at : at + TOGETHER] for at in range(0, len(new), TOGETHER)] if len(new) >= MANY else []
+    fresh = {f"{SHARED}{hashlib.sha256(_list(keys)).hexdigest()[:16]}": keys for keys in together}
+    return {name: keys for name, keys in kept.items() if keys} | fresh
+
+
+def _list(keys: Sequence[str]) -> bytes:
+    return json.dumps({"pipelines": keys}).encode()
 
 
 def _starts(body: bytes) -> list[object]:

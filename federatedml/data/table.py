@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -118,27 +117,41 @@ def read(path: Path) -> Table:
     """A stored table, or any Parquet file whose first column is the id (then ``Kind.RAW``).
 
     Raises:
-        DataError: no such file, not Parquet, two columns of one name, or ids that are null, repeated or not exact.
+        DataError: as ``read_arrow`` and ``raw``.
     """
-    with _opened(path) as file:
-        return get(file, path.name)
+    return _described(read_arrow(path), path.name)
+
+
+def get(file: IO[bytes], where: str) -> Table:
+    """The same of an open file; ``where`` it is from, for errors."""
+    return _described(_arrow(file, where), where)
 
 
 def read_arrow(path: Path) -> pa.Table:
-    """What any Parquet file holds; ``DataError`` if it is none."""
-    with _opened(path) as file, pq.ParquetFile(file) as parquet:
-        return parquet.read()
+    """What a Parquet file holds; ``DataError`` if there is none."""
+    try:
+        with path.open("rb") as file:
+            return _arrow(file, path.name)
+    except FileNotFoundError:
+        raise DataError("FED-201", f"no table at {path.name}") from None
+    except OSError as error:
+        raise DataError("FED-202", f"{path.name} cannot be read") from error
 
 
-def get(stored: IO[bytes], name: str) -> Table:
-    """The table in an open file, called ``name`` in errors."""
-    with pq.ParquetFile(stored) as file:
-        arrow = file.read()
-    described = (arrow.schema.metadata or {}).get(META)
-    if not described:
-        return raw(arrow, name)
-    meta = json.loads(described)
-    found = raw(arrow, name, meta["sid_name"])
+def _arrow(file: IO[bytes], where: str) -> pa.Table:
+    try:
+        with pq.ParquetFile(file) as parquet:
+            return parquet.read()
+    except (pa.ArrowException, OSError) as error:
+        raise DataError("FED-202", f"{where} is not a Parquet table") from error
+
+
+def _described(arrow: pa.Table, where: str) -> Table:
+    stored = (arrow.schema.metadata or {}).get(META)
+    if not stored:
+        return raw(arrow, where)
+    meta = json.loads(stored)
+    found = raw(arrow, where, meta["sid_name"])
     return replace(
         found, label=meta["label"], kind=Kind(meta["kind"]), origin=meta["origin"], weight=meta.get("weight")
     )
@@ -163,17 +176,6 @@ def raw(arrow: pa.Table, where: str, sid: str | None = None) -> Table:
     ids = _ids(arrow.column(sid), where, sid)
     columns = {name: _column(arrow.column(name)) for name in names if name != sid}
     return Table(ids, columns, kind=Kind.RAW, sid_name=sid)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    try:
-        with path.open("rb") as file:
-            yield file
-    except FileNotFoundError:
-        raise DataError("FED-201", f"no table at {path.name}") from None
-    except (pa.ArrowException, OSError) as error:
-        raise DataError("FED-202", f"{path.name} is not a Parquet table") from error
 
 
 def _strings(ids: Ids) -> pa.ChunkedArray:

@@ -22,6 +22,8 @@ import yaml
 from airfed.airflow_config import configure
 from airfed.databases import AIRFLOW, prepared
 from dags_generator.acceptor import DslAcceptor
+from dags_generator.dag import dags_of
+from dags_generator.store import MANY, BundleStore
 from federated_operators.gateway.plan import ProposedJob
 from federatedml.canonical import canonical_json
 from federatedml.federation.home import PartyHome
@@ -42,6 +44,8 @@ def eventually(found: Callable[[], Any], seconds: float = 60.0) -> Any:
 
 class Party:
     """A home whose DAG processor runs."""
+
+    processor: subprocess.Popen[bytes]
 
     def __init__(self, root: Path) -> None:
         names = ("airflow", "worker_log", "trigger_log", "mlflow", "gateway", "serving_http", "serving_grpc")
@@ -91,13 +95,13 @@ class Party:
 def party(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Party]:
     party = Party(tmp_path_factory.mktemp("guest"))
     party.drop("first")
-    processor = party.airflow("dag-processor")
+    party.processor = party.airflow("dag-processor")
     try:
         eventually(lambda: party.dag("first.guest_9999"))
         yield party
     finally:
-        os.killpg(processor.pid, signal.SIGKILL)
-        processor.wait()
+        os.killpg(party.processor.pid, signal.SIGKILL)
+        party.processor.wait()
 
 
 def test_a_dropped_pair_becomes_a_dag_and_a_run_keeps_the_version_that_it_started_with(party: Party) -> None:
@@ -158,6 +162,34 @@ def test_what_another_party_proposes_is_installed_as_a_dag_that_waits_for_it(par
         "select group_concat(name, ' ') from (select name from dag_tag where dag_id = ? order by 1)", plan.dag_id
     )
     assert tags == ("fed party:9999 pipeline:hetero_lr role:host",)
+
+
+def test_many_pipelines_at_once_share_files_until_they_change(party: Party, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"many{number}" for number in range(MANY)]
+    os.killpg(party.processor.pid, signal.SIGSTOP)  # so that it finds all of them at one look
+    for name in names:
+        party.drop(name)
+    os.killpg(party.processor.pid, signal.SIGCONT)
+    eventually(lambda: all(party.dag(f"{name}.guest_9999") for name in names))
+    assert party.errors() == {}
+    shared = {
+        str(stub) for (stub,) in party.rows("select distinct relative_fileloc from dag where dag_id like 'many%'")
+    }
+    assert len(shared) < MANY
+    first = party.dag("many1.guest_9999")
+    stub = BundleStore(party.home.bundle).current / next(name for name in shared if name.startswith("_shared_"))
+    assert len(dags_of(str(stub))) > 1
+    (asked, *_) = dags_of(str(stub))
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", asked)
+    assert list(dags_of(str(stub))) == [asked], "a task's process reads its own pipeline only"
+
+    party.drop("many1", edit=lambda conf: conf["algorithm_parameters"]["hetero_lr_0"].update(max_iter=7))
+    eventually(lambda: party.dag("many1.guest_9999") != first)
+    assert party.rows("select relative_fileloc from dag where dag_id = 'many1.guest_9999'") == [("many1.py",)]
+    for name in names:
+        for file in party.home.dropin.glob(f"{name}_*"):
+            file.unlink()
+    eventually(lambda: not any(party.dag(f"{name}.guest_9999") for name in names), 120.0)
 
 
 def max_iter(party: Party, version: str) -> int:

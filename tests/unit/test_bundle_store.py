@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dags_generator.dropin import Compiled
-from dags_generator.store import STUB, BundleStore
+from dags_generator.store import MANY, STUB, TOGETHER, BundleStore
 
 A, B, CHANGED = Compiled(b"[1]", "aa"), Compiled(b"[2]", "bb"), Compiled(b"[3]", "cc")
 
@@ -121,3 +121,62 @@ def test_a_version_holds_what_was_published_with_it(store: BundleStore) -> None:
     assert not store.holds(old, "broken", broken)
     assert not store.holds("", "a", pipeline("aa", 2))
     assert not store.holds("../../x", "a", pipeline("aa", 2))
+
+
+def many(count: int, first: int = 0) -> dict[str, Compiled]:
+    return {f"p{number:03}": Compiled(f"[{number}]".encode(), f"{number:02x}") for number in range(first, count)}
+
+
+def stubs(store: BundleStore) -> set[str]:
+    return {path.stem for path in store.current.glob("*.py")}
+
+
+def test_many_new_pipelines_share_stubs(store: BundleStore) -> None:
+    store.publish({"a": A})
+    store.publish({"a": A, **many(MANY)})
+    shared = store.manifest().shared
+    assert [len(keys) for keys in shared.values()] == [TOGETHER, MANY - TOGETHER]
+    assert stubs(store) == {"a", *shared}
+    for name, keys in shared.items():
+        assert json.loads((store.current / f"{name}.json").read_bytes()) == {"pipelines": keys}
+    assert store.pipelines() == {"a": A, **many(MANY)}
+
+
+def test_fewer_new_pipelines_have_a_stub_each(store: BundleStore) -> None:
+    store.publish(many(MANY - 1))
+    store.publish(many(2 * MANY - 2))
+    assert stubs(store) == set(many(2 * MANY - 2))
+
+
+def test_a_pipeline_that_is_not_valid_shares_no_stub(store: BundleStore) -> None:
+    broken = Compiled(b'{"error": {}}', "")
+    store.publish({**many(MANY), "p000": broken, "q": A})
+    assert "p000" in stubs(store)
+    assert "p001" not in stubs(store)
+
+
+def test_a_pipeline_that_changes_leaves_the_stub_that_it_shared(store: BundleStore) -> None:
+    store.publish(many(MANY))
+    before, (first, second) = state(store), sorted(store.manifest().shared, key=store.manifest().shared.__getitem__)
+    version = store.publish({**many(MANY), "p001": CHANGED})
+    assert stubs(store) == {"p001", first, second}
+    assert "p001" not in store.manifest().shared[first]
+    changed = {name for name, found in state(store).items() if found != before.get(name)}
+    assert changed == {"p001.py", "p001.json", f"{first}.py", f"{first}.json"}
+    assert BundleStore(store.root).publish(store.pipelines()) == version
+
+
+def test_a_shared_stub_goes_with_its_last_pipeline(store: BundleStore) -> None:
+    store.publish(many(MANY))
+    store.publish(many(MANY, first=TOGETHER))
+    assert len(store.manifest().shared) == 1
+    store.publish({"a": A})
+    assert {path.name for path in store.current.iterdir()} == {"a.py", "a.json"}
+
+
+def test_shared_stubs_are_built_again_with_their_version(store: BundleStore, tmp_path: Path) -> None:
+    version = store.publish(many(MANY))
+    shown = {path.name for path in store.current.iterdir()}
+    store.publish({"a": A})
+    store.materialise(version, tmp_path / "versions" / version)
+    assert {path.name for path in (tmp_path / "versions" / version).iterdir()} == shown
