@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV   ?= .venv
 STAMP  := $(VENV)/.installed
 
-.PHONY: install demo test check proto clean
+.PHONY: install demo test check proto docs clean
 
 install: $(STAMP)
 
@@ -29,6 +29,9 @@ test: check
 
 proto: install
 	$(VENV)/bin/python -m tests.regenerate_proto
+
+docs: install
+	$(VENV)/bin/python -m federatedml.conformance tests/unit/test_conformance_*.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

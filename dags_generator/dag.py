@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG, Asset, BaseOperator, Param, TriggerRule, get_parsing_context
+from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.encoders import ensure_serialized_asset
 
@@ -54,7 +55,6 @@ def build_dag(plan: RolePlan) -> DAG:
         schedule=_timetable(schedule),
         start_date=_first_day(schedule),
         catchup=isinstance(schedule, Cron) and schedule.catchup,
-        params={field.name: _param(field) for field in plan.start.form} if plan.start else {},
         doc_md=plan.doc_md,
         tags=["fed", f"party:{plan.member.party}", f"pipeline:{plan.pipeline}", f"role:{plan.member.role}"],
         max_active_runs=NEVER_QUEUE,
@@ -67,6 +67,8 @@ def build_dag(plan: RolePlan) -> DAG:
         last = _last(plan)
         tasks = {task.component: _task(plan, task) for task in plan.tasks}
     _connect(plan, first, tasks, last)
+    form = plan.start.form if plan.start else ()
+    dag.params = ParamsDict({field.name: _param(field) for field in form})  # last, or each task has a copy to check
     return dag
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dags_generator.dialect import READER, Dialect, dialect
+from dags_generator.dialect import Dialect, dialect
 from dags_generator.fate_modules import FATE_MODULES
 from dags_generator.outline import Outline, Reference, outlines
 from dags_generator.predict import check_predicting, predict_dsl
@@ -34,6 +34,8 @@ def graph(pipeline: str, dsl: Mapping[str, Any], parties: Parties, where: Where)
     found = outlines(dsl, written, where)
     modules = {name: _module(outline) for name, outline in found.items()}
     for outline in found.values():
+        _check_outputs(outline, modules[outline.name])
+    for outline in found.values():
         _check_inputs(outline, modules, written)
         for reference in outline.references:
             _check_target(reference, found, modules, written)
@@ -57,11 +59,18 @@ def _module(outline: Outline) -> Component:
     where, installed = outline.where.at("module"), f"installed: {names(registry())}"
     if outline.module == "Pipeline":
         raise where.error("FED-150", "module Pipeline is not supported yet", LATER)
-    if outline.module == READER:
-        raise where.error("FED-121", "module Reader is of DSL v2", "say so in the conf: dsl_version 2")
     if outline.module in FATE_MODULES:
         raise where.error("FED-151", f"module {outline.module} is not built yet", installed)
     raise where.error("FED-121", f"module {clip(outline.module)} is not installed", installed)
+
+
+def _check_outputs(outline: Outline, module: Component) -> None:
+    """Data outputs are named by position: what a module has no output for would never be there."""
+    most = module.data_outputs or ("data",)
+    if len(outline.data_aliases) > len(most):
+        allowed = f"at most {len(most)}, in this order: {', '.join(most)}" if module.data_outputs else "at most one"
+        problem = f"{len(outline.data_aliases)} outputs"
+        raise outline.where.at("output", "data").error("FED-126", problem, allowed)
 
 
 def _check_inputs(outline: Outline, modules: Mapping[str, Component], dialect: Dialect) -> None:
@@ -81,24 +90,26 @@ def _check_target(
     target = components.get(reference.component or "")
     if target is None:
         problem = f"there is no component {clip(reference.component)}"
-        raise where.error("FED-120", problem, f"components: {names([*components, *dialect.readers])}")
-    kind = "model" if where.path[-1] in ("model", "isometric_model") else "data"
-    declared = _outputs(target, modules[target.name])[kind]
-    further = target.data_aliases[1:] if kind == "data" else target.model_aliases[1:]
-    if declared and reference.alias in further:
+        raise where.error("FED-120", problem, f"components: {names(components)}")
+    module = modules[target.name]
+    is_model = where.path[-1] in ("model", "isometric_model")
+    kind, declared = ("model", _models(target, module)) if is_model else ("data", _data(target, module))
+    if declared and is_model and reference.alias in target.model_aliases[1:]:
         problem = f"{kind} output {reference.alias!r} of {target.name} is not its first"
-        raise where.error("FED-150", problem, f"the first is {declared}; several outputs of a component {LATER}")
-    if reference.alias != declared:
+        raise where.error("FED-150", problem, f"the first is {declared[0]}; several models of a component {LATER}")
+    if reference.alias not in declared:
         problem = f"{target.name} has no {kind} output {reference.alias!r}"
-        raise where.error("FED-122", problem, f"it has: {declared or 'none'}")
+        raise where.error("FED-122", problem, f"it has: {', '.join(declared) or 'none'}")
 
 
-def _outputs(outline: Outline, module: Component) -> dict[str, str | None]:
-    """Names of the outputs. FATE's examples declare one for Evaluation, which has none: that name is dropped."""
-    return {
-        "data": next(iter(outline.data_aliases), None) if module.has_data else None,
-        "model": next(iter(outline.model_aliases), None) if module.has_model else None,
-    }
+def _data(outline: Outline, module: Component) -> Sequence[str]:
+    """Names of the data outputs. FATE's examples declare one for Evaluation, which has none: that name is dropped."""
+    return outline.data_aliases if module.has_data else ()
+
+
+def _models(outline: Outline, module: Component) -> Sequence[str]:
+    """The name of the model, if there is one."""
+    return outline.model_aliases[:1] if module.has_model else ()
 
 
 def _check_models(outline: Outline, components: Mapping[str, Outline]) -> None:
@@ -138,7 +149,6 @@ def _component(outline: Outline, module: Component, parties: Parties, dialect: D
     data = {
         dialect.inputs[key]: tuple(DataRef(r.component, r.alias) for r in group) for key, group in outline.data.items()
     }
-    outputs = _outputs(outline, module)
     return ComponentSpec(
         outline.name,
         outline.module,
@@ -146,8 +156,8 @@ def _component(outline: Outline, module: Component, parties: Parties, dialect: D
         data,
         _model_ref(outline.model),
         _model_ref(outline.isometric_model),
-        outputs["data"],
-        outputs["model"],
+        _data(outline, module),
+        next(iter(_models(outline, module)), None),
         module.need_deploy if outline.need_deploy is None else outline.need_deploy,
         sorted(outline.needs),
         _members(outline, module, parties),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from dags_generator.spec import PipelineSpec
@@ -41,14 +42,19 @@ def form(spec: PipelineSpec) -> list[Field]:
 
 
 def _schema(name: str, module: str) -> dict[str, Any]:
-    params = component(module).params
-    schema = params.model_json_schema()
+    section = f"{name} ({module})"  # folded away until it is asked for: Airflow opens one section at a time
+    return {**_schema_of(module), "section": section}
+
+
+@cache
+def _schema_of(module: str) -> Mapping[str, Any]:
+    found = component(module)
+    schema = found.params.model_json_schema()
     return {
         "$schema": DRAFT,
         **{key: schema[key] for key in ("type", "properties", "additionalProperties", "$defs") if key in schema},
-        "section": f"{name} ({module})",  # folded away until it is asked for: Airflow opens one section at a time
         "title": "conf",
-        "description_md": f"{component(module).title}\n\n{parameter_table(schema)}",
+        "description_md": f"{found.title}\n\n{parameter_table(schema)}",
     }
 
 

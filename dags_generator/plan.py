@@ -11,7 +11,7 @@ from dags_generator.spec import ComponentSpec, Graph, PipelineSpec, dag_id
 from federated_operators.gateway.plan import DataRef, JobPlan, ModelRef, StepPlan
 from federatedml.component import Component, component
 from federatedml.data.catalogue import TableName
-from federatedml.federation.party import Member
+from federatedml.federation.party import Member, Role
 
 
 def disclosure(spec: PipelineSpec) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def _step(spec: PipelineSpec, step: ComponentSpec, member: Member) -> StepPlan:
         data=data,
         model=_own_model(step.model, spec.graph, member),
         isometric_model=_own_model(step.isometric_model, spec.graph, member),
-        data_alias=step.data_alias,
+        data_aliases=step.data_aliases,
         model_alias=step.model_alias,
         upstream=[before for before in spec.graph.upstream_of(step, member) if before in spec.running],
         need_deploy=step.need_deploy,
@@ -85,7 +85,7 @@ def _step(spec: PipelineSpec, step: ComponentSpec, member: Member) -> StepPlan:
 def _own(refs: Sequence[DataRef], graph: Graph, member: Member, tables: Mapping[str, TableName]) -> tuple[DataRef, ...]:
     """What the member itself has of these references: an arbiter has neither tables nor the outputs of others."""
     own = []
-    for ref in refs:
+    for ref in refs if member.role is not Role.ARBITER else ():
         if ref.component is not None and member in graph.components[ref.component].members:
             own.append(ref)
         elif ref.component is None and ref.alias in tables:

@@ -34,7 +34,7 @@ def predict_dsl(components: Mapping[str, ComponentSpec], where: Where) -> dict[s
     Raises:
         DslError: ``FED-190``, a deployed component reads one that is not and that has no input to stand in for it.
     """
-    stand_ins: dict[str, list[str]] = {}
+    stand_ins: dict[str, list[str]] = {}  # of components that are not deployed
     deployed: dict[str, Any] = {}
     for name, spec in components.items():
         key = next((key for key in KEYS if key in spec.data), None)
@@ -43,8 +43,8 @@ def predict_dsl(components: Mapping[str, ComponentSpec], where: Where) -> dict[s
             if key and not fed:
                 raise _unfed(spec, key, stand_ins, where)
             deployed[name] = _deployed(spec, key, fed)
-            fed = [f"{name}.{spec.data_alias}"]
-        stand_ins[name] = fed
+        else:
+            stand_ins[name] = fed
     return {"components": deployed} if deployed else {}
 
 
@@ -78,10 +78,16 @@ def check_predicting(module: Component, with_model: bool, predict_job: bool, whe
         raise where.error("FED-192", "it takes no model, as others do: it would be fitted to the new data", allowed)
 
 
-def _resolved(refs: Sequence[DataRef], stand_ins: Mapping[str, Sequence[str]]) -> list[str]:
+def _resolved(refs: Sequence[DataRef], stand_ins: Mapping[str, list[str]]) -> list[str]:
     """References of the predict DSL, each once, in order; none if one of ``refs`` has nothing to stand in for it."""
-    found = [[NEW_DATA] if ref.component is None else stand_ins[ref.component] for ref in dict.fromkeys(refs)]
+    found = [_resolved_one(ref, stand_ins) for ref in dict.fromkeys(refs)]
     return list(dict.fromkeys(text for texts in found for text in texts)) if all(found) else []
+
+
+def _resolved_one(ref: DataRef, stand_ins: Mapping[str, list[str]]) -> list[str]:
+    if ref.component is None:
+        return [NEW_DATA]
+    return stand_ins.get(ref.component, [f"{ref.component}.{ref.alias}"])
 
 
 def _deployed(spec: ComponentSpec, key: str | None, fed: list[str]) -> dict[str, Any]:
@@ -90,14 +96,14 @@ def _deployed(spec: ComponentSpec, key: str | None, fed: list[str]) -> dict[str,
         inputs["data"] = {KEYS[key]: fed if key == "data" else fed[:1]}
     if spec.model_alias:
         inputs["model"] = [f"pipeline.{spec.name}.{spec.model_alias}"]
-    outputs = {"data": [spec.data_alias]} if spec.data_alias else {}
+    outputs = {"data": list(spec.data_aliases)} if spec.data_aliases else {}
     waits = spec.trigger_rule != ALL_SUCCESS and any(text != NEW_DATA for text in fed)
     parts = {"module": spec.module, "input": inputs, "output": outputs, "trigger_rule": waits and spec.trigger_rule}
     return {part: value for part, value in parts.items() if value}
 
 
-def _unfed(spec: ComponentSpec, key: str, stand_ins: Mapping[str, Sequence[str]], where: Where) -> DslError:
-    source = next(ref.component for ref in spec.data[key] if ref.component and not stand_ins[ref.component])
+def _unfed(spec: ComponentSpec, key: str, stand_ins: Mapping[str, list[str]], where: Where) -> DslError:
+    source = next(ref.component for ref in spec.data[key] if not _resolved_one(ref, stand_ins))
     problem = f"{source} is not deployed, and no data could stand in for its output in a predict job"
     allowed = f"need_deploy: true for {source}, or false for {spec.name}"
     return where.at("components", spec.name, "input", "data", key).error("FED-190", problem, allowed)

@@ -144,10 +144,14 @@ def _run(
         lambda member, done, text: on_progress(name, member, done, text),
     )
     result.outputs[name] = {
-        member: replace(outputs, data=outputs.data and replace(outputs.data, origin=name))
+        member: replace(outputs, data=_from(name, outputs.data), rest=[_from(name, table) for table in outputs.rest])
         for member, outputs in stepped.outputs.items()
     }
     result.metrics[name] = stepped.metrics
+
+
+def _from(name: str, table: Table | None) -> Table | None:
+    return table and replace(table, origin=name)
 
 
 def _flow(result: Simulation) -> Flow:
@@ -181,7 +185,8 @@ class _Left:
         return self.tables.read(name)
 
     def data(self, component: str, alias: str) -> Table | None:
-        return self.result.outputs[component][self.member].data
+        aliases = self.result.spec.graph.components[component].data_aliases
+        return self.result.outputs[component][self.member].named(aliases).get(alias)
 
     def model(self, component: str, alias: str) -> ModelBuffers | None:
         return self.result.outputs[component][self.member].model

@@ -56,7 +56,8 @@ class ComponentSpec:
 
     Attributes:
         data: DSL v1's key (``data``, ``train_data``, ``eval_data``) -> references; tables not yet resolved.
-        data_alias, model_alias: names of the outputs, if declared.
+        data_aliases: names of the data outputs, in the order of the module's ``data_outputs``; it may be fewer.
+        model_alias: name of the model, if declared.
         upstream: components that it refers to.
         members: who runs it, sorted.
         trigger_rule: when it may start, by what became of ``upstream``.
@@ -68,7 +69,7 @@ class ComponentSpec:
     data: Mapping[str, Sequence[DataRef]]
     model: ModelRef | None
     isometric_model: ModelRef | None
-    data_alias: str | None
+    data_aliases: Sequence[str]
     model_alias: str | None
     need_deploy: bool
     upstream: Sequence[str]
@@ -89,7 +90,7 @@ class Graph:
         dsl: as it was given, plain JSON; a DSL v2 says that it is one.
         components: in topological order.
         inference_dsl: the predict DSL that follows from ``dsl``; empty if nothing is deployed, or ``dsl`` is one.
-        readers: Readers of a DSL v2: keys of the tables.
+        readers: names of the Readers: each is the key of its table.
     """
 
     pipeline: str

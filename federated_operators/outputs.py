@@ -114,10 +114,10 @@ class JobStore:
         """Write what the step's DSL declares of ``outputs`` below ``attempt_dir``, durably."""
         data: dict[str, StoredTable] = {}
         model: dict[str, ModelFiles] = {}
-        if step.data_alias is not None and outputs.data is not None:
-            path = attempt_dir / "data" / f"{_safe(step.data_alias)}.parquet"
-            tables.write(replace(outputs.data, origin=step.component), path)
-            data[step.data_alias] = StoredTable(self._relative(path), len(outputs.data), _digest(path.read_bytes()))
+        for alias, table in outputs.named(step.data_aliases).items():
+            path = attempt_dir / "data" / f"{_safe(alias)}.parquet"
+            tables.write(replace(table, origin=step.component), path)
+            data[alias] = StoredTable(self._relative(path), len(table), _digest(path.read_bytes()))
         if step.model_alias is not None and outputs.model is not None:
             files = self._write_model(outputs.model, attempt_dir / "model" / _safe(step.model_alias))
             model[step.model_alias] = ModelFiles(step.module, files)

@@ -86,6 +86,11 @@ class Outputs:
     summary: Mapping[str, float] = field(default_factory=dict)
     rest: Sequence[Table | None] = ()
 
+    def named(self, aliases: Sequence[str]) -> dict[str, Table]:
+        """The tables that are there, by the names that a DSL gives them in their order."""
+        tables = zip(aliases, (self.data, *self.rest), strict=False)
+        return {alias: table for alias, table in tables if table is not None}
+
 
 RoleFunction = Callable[[Any, Box, Inputs], Outputs]
 MemberParams = Mapping[Member, Params]
@@ -210,6 +215,13 @@ class Component:
         """Parameters with every default."""
         return self.params()
 
+    def predicting(self) -> Component:
+        """As it runs with a fitted model, with the messages of its prediction only."""
+        if self.prediction is None:
+            raise DslError("FED-141", f"module {self.module} cannot run with a fitted model")
+        predicts = self.prediction
+        return replace(self, topics=predicts.topics, learns=predicts.learns, spends=predicts.spends)
+
 
 @cache
 def registry() -> Mapping[str, Component]:
@@ -233,12 +245,7 @@ def component(module: str, predicting: bool = False) -> Component:
         found = registry()[module]
     except KeyError:
         raise DslError("FED-121", f"module {module!r} is not installed", f"installed: {_names(registry())}") from None
-    if not predicting:
-        return found
-    if found.prediction is None:
-        raise DslError("FED-141", f"module {module} cannot run with a fitted model")
-    prediction = found.prediction
-    return replace(found, topics=prediction.topics, learns=prediction.learns, spends=prediction.spends)
+    return found.predicting() if predicting else found
 
 
 def _names(names: Iterable[str]) -> str:

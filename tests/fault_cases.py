@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from federatedml.component import Component, Inputs, Params
+from federatedml.component import Component, Inputs, ModelBuffers, Params
 from federatedml.components.data_io import DATA_IO, DATA_TRANSFORM, DataIOParams, DataTransformParams
 from federatedml.components.evaluation import EVALUATION, EvaluateParams
 from federatedml.components.feature_scale import FEATURE_SCALE, ScaleParams
+from federatedml.components.hetero_feature_selection import HETERO_FEATURE_SELECTION
 from federatedml.components.intersection import INTERSECTION
 from federatedml.components.intersection_params import IntersectParams
 from federatedml.components.one_hot import ONE_HOT, OneHotParams
+from federatedml.components.reader import READER, ReaderParams
 from federatedml.components.secure_add import SECURE_ADD, SecureAddParams
+from federatedml.components.selection_params import FeatureSelectionParams
 from federatedml.data.table import Kind, Table
 from federatedml.federation.party import Member
+from tests.binning_cases import bin_tables, binning_case
 from tests.conformance import Case, Same
 from tests.lr_cases import case as lr_case
 from tests.lr_cases import params as lr_params
@@ -41,6 +45,11 @@ def data_io() -> Mapping[str, Small]:
     host = table(["a", "b"], kind=Kind.RAW, z=["4", "5"])
     inputs = {GUEST: Inputs({"data": [guest]}), HOST: Inputs({"data": [host]})}
     return {"fit": Small(Case(DATA_IO, {GUEST: p, HOST: DataIOParams(with_label=False)}, inputs, "dataio_0"))}
+
+
+def reader() -> Mapping[str, Small]:
+    guest, host = (table([name], kind=Kind.RAW, x=["text"]) for name in ("a", "b"))
+    return {"hand over": Small(_local(READER, ReaderParams(), guest, host))}
 
 
 def data_transform() -> Mapping[str, Small]:
@@ -103,14 +112,14 @@ def hetero_lr() -> Mapping[str, Small]:
     }
 
 
+def _models(training: Case) -> Mapping[Member, ModelBuffers | None]:
+    with TemporaryDirectory() as folder:
+        return {member: out.model for member, out in training.run(Path(folder)).outputs.items()}
+
+
 def _predicting(training: Case) -> Case:
     with TemporaryDirectory() as folder:
-        models = {member: out.model for member, out in training.run(Path(folder)).outputs.items()}
-    inputs = {
-        member: Inputs({"data": given.data.get("train_data", ())}, models[member])
-        for member, given in training.inputs.items()
-    }
-    return replace(training, inputs=inputs)
+        return training.predicting(training.run(Path(folder)).outputs)
 
 
 def evaluation() -> Mapping[str, Small]:
@@ -129,7 +138,28 @@ def secure_add() -> Mapping[str, Small]:
     }
 
 
+def binning() -> Mapping[str, Small]:
+    short = {"min_bin_rows": 2, "bin_num": 2, "encrypt_param": {"key_length": 1024}}
+    return {
+        "paillier": Small(binning_case(bin_tables(8), **short)),
+        "paillier, 2 hosts": Small(binning_case(bin_tables(8, hosts=2), **short)),
+        "shared": Small(binning_case(bin_tables(8), arbiter=True, **short)),
+        "local": Small(binning_case(bin_tables(8), local_only=True)),
+    }
+
+
+def selection() -> Mapping[str, Small]:
+    tables = bin_tables(8, missing=0)
+    models = _models(binning_case(tables, arbiter=True, min_bin_rows=2, bin_num=2))
+    inputs = {m: Inputs({"data": [table]}, isometric_model=models[m]) for m, table in tables.items()}
+    p = FeatureSelectionParams(filter_methods=["unique_value", "iv_value_thres"])
+    return {"iv": Small(Case(HETERO_FEATURE_SELECTION, dict.fromkeys(inputs, p), inputs, "selection_0"))}
+
+
 MAKERS = {
+    "HeteroFeatureSelection": selection,
+    "HeteroFeatureBinning": binning,
+    "Reader": reader,
     "DataIO": data_io,
     "DataTransform": data_transform,
     "FeatureScale": feature_scale,

@@ -30,6 +30,9 @@ class InClear:
     splits: dict[int, list[Split]] = field(default_factory=dict)
     asked: list[int] = field(default_factory=list)
 
+    def go(self, follows: bool, round: int) -> None:
+        pass
+
     def begin(self, round: int, gradients: Floats) -> None:
         self.gradients = gradients
 

@@ -72,6 +72,7 @@ def _brief(found: Component) -> dict[str, Any]:
         "roles": [str(role) for role in found.roles],
         "inputs": list(found.inputs),
         "has_data": found.has_data,
+        "data_outputs": list(found.data_outputs),
         "has_model": found.has_model,
         "need_deploy": found.need_deploy,
         "reproducible": found.reproducible,

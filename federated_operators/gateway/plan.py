@@ -57,7 +57,7 @@ class StepPlan:
     data: Mapping[str, Sequence[DataRef]]  # DSL key -> references
     model: ModelRef | None = None
     isometric_model: ModelRef | None = None
-    data_alias: str | None = None  # name of the data output, if declared
+    data_aliases: Sequence[str] = ()  # names of the data outputs that are declared, in the module's order
     model_alias: str | None = None
     upstream: Sequence[str] = ()  # components of this member that come before
     need_deploy: bool = True

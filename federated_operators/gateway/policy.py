@@ -37,6 +37,7 @@ floors:
 budgets:                      # what one peer may learn over all jobs; more is refused
   psi_ids: {{most: 10000000, days: 30}}         # ids that it tests against a table by Intersection
   equations: {{most: null{lifted}}}                     # weights that it learns of models on the same table
+  bin_sums: {{most: null{lifted}}}                      # bits per bin that it learns of binned columns of a table
   predicted_rows: {{most: 10000000, days: 1}}   # rows whose part of the score it is told
 raw_ids: false                # Intersection by method raw: tells hashes of ids, from which a peer finds ids by trying
 slots: {slots}                      # steps of jobs that run here at once; the others wait in line
@@ -74,6 +75,7 @@ class Budgets(_Model):
 
     psi_ids: Allowance = Allowance(most=10_000_000, days=30.0)
     equations: Allowance = Allowance()
+    bin_sums: Allowance = Allowance()
     predicted_rows: Allowance = Allowance(most=10_000_000, days=1.0)
 
     def of(self, kind: str) -> Allowance:

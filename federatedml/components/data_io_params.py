@@ -78,6 +78,12 @@ class DataIOParams(Params):
 
     @model_validator(mode="after")
     def _fit(self) -> Self:
+        types = {self.data_type, *(self.exclusive_data_type or {}).values()}
+        for values in (self.default_value, self.outlier_replace_value):
+            if "str" not in types and any(
+                isinstance(each, str) for each in (values if isinstance(values, list) else [values])
+            ):
+                raise ValueError("default_value and outlier_replace_value are text only where a data_type is str")
         if self.tag_with_value and self.delimitor == self.tag_value_delimitor:
             raise ValueError("delimitor and tag_value_delimitor are the same")
         if self.input_format != "dense" and (self.data_type == "str" or self.exclusive_data_type):

@@ -1,58 +1,33 @@
-"""Evaluation: AUC, KS and curves of the prediction tables of one or more components.
+"""Evaluation: metrics, curves and confusion matrices of the prediction tables of one or more components.
 
-Local at the party that has the predictions. Names follow FATE 1.0: the namespace is the rows' ``type`` (``train``,
+Local at the party that has the predictions. Names follow FATE: the namespace is the rows' ``type`` (``train``,
 ``validate``, ``predict``; ``eval`` where a table has no type), CPN is the component that wrote the table.
 
-- Points ``CPN_auc`` and ``CPN_ks``. FATE keeps both under one name ``CPN``; our trackers know one number per name.
+- Points ``CPN_METRIC``. FATE keeps all of a table under one name ``CPN``; our trackers know one number per name.
+  ``binary``: auc, ks, psi (against the ``train`` rows of the same table); ``multi``: accuracy, and precision and recall
+  as means over the classes; ``regression``: FATE's seven.
 - Curves ``CPN_roc``, ``CPN_ks`` (series ``CPN_ks_tpr`` and ``CPN_ks_fpr``), ``CPN_lift``, ``CPN_gain``,
-  ``CPN_accuracy``, ``CPN_precision``, ``CPN_recall`` with FATE's metric types, at most 100 thresholds (the ROC's origin
-  aside) and 6 digits. AUC and KS are exact.
-- The grid ``CPN`` (EVALUATION_SUMMARY) and the summary: ``auc`` and ``ks`` of the first rows that were evaluated;
-  those of others as ``CPN_TYPE_auc``, ``CPN_TYPE_ks``.
+  ``CPN_accuracy``, ``CPN_precision``, ``CPN_recall``, ``CPN_f1_score``, ``CPN_confusion_mat``, ``CPN_quantile_pr`` with
+  FATE's metric types, at most 100 thresholds (the ROC's origin aside) and 6 digits. AUC and KS are exact. ``multi``:
+  precision and recall over classes, the grid ``CPN_confusion_mat``, and with unfold_multi_result the binary curves of
+  each class against the rest, ``CPN_class_C_roc`` and so on.
+- The grid ``CPN`` (EVALUATION_SUMMARY), for several tables or types the grid ``evaluation`` with a column each, and the
+  summary: metrics of the first rows that were evaluated; those of others as ``CPN_TYPE_METRIC``.
+
+Cost: a sort of the scores, n log n; memory some copies of the scores. Nothing is sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
 
-import numpy as np
-from pydantic import Field, field_validator
-
-from federatedml.component import Component, Inputs, Outputs, Params
-from federatedml.data.table import Kind, Table
-from federatedml.errors import DataError
+from federatedml.component import Component, Inputs, Outputs
+from federatedml.components.evaluation_params import EvaluateParams
+from federatedml.components.evaluation_report import DIGITS, Found, Group, groups, measured
 from federatedml.federation.box import Box
 from federatedml.federation.party import Role
-from federatedml.metrics.binary import Counts, Floats
-from federatedml.views import Curve, Grid, Series, View
-
-DIGITS = 6
-
-
-class EvaluateParams(Params):
-    """FATE's parameters."""
-
-    eval_type: Literal["binary"] = Field("binary", description="multi and regression are not offered yet")
-    pos_label: int | float | str = Field(1, description="label of the positive class")
-    need_run: bool = Field(True, description="false: do nothing")
-
-    @field_validator("eval_type", mode="before")
-    @classmethod
-    def _supported(cls, value: Any) -> Any:
-        if value in ("multi", "regression", "clustering"):
-            raise ValueError(f"{value!r} is not offered yet, only binary is")
-        return value
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Rows of one upstream component and one type."""
-
-    component: str
-    type: str
-    counts: Counts
+from federatedml.views import Grid, View
 
 
 @dataclass
@@ -61,99 +36,52 @@ class _Report:
 
     views: list[View] = field(default_factory=list)
     summary: dict[str, float] = field(default_factory=dict)
+    columns: dict[str, Found] = field(default_factory=dict)
+
+    def add(self, group: Group, found: Found) -> None:
+        """Note what was found in the rows of a group."""
+        first = not self.columns
+        for name, value in found.values.items():
+            self.summary[name if first else f"{group.name}_{group.type}_{name}"] = value
+        self.columns[f"{group.name} {group.type}"] = found
+        self.views += found.views
 
 
 def party(p: EvaluateParams, box: Box, inputs: Inputs) -> Outputs:
     """Evaluate every table under ``data``, separately for every type of rows."""
     report = _Report()
     for table in inputs.data.get("data", ()) if p.need_run else ():
-        for group in _groups(p, table):
-            _evaluate(group, box, report)
-    return Outputs(views=report.views, summary=report.summary)
+        found = list(groups(table))
+        training = next((group for group in found if group.type == "train"), None)
+        for group in found:
+            result = measured(p, group, training)
+            report.add(group, result)
+            for name, value in result.values.items():
+                box.metric(group.type, f"{group.name}_{name}", 0, value)
+    views = [*([beside(report.columns)] if len(report.columns) > 1 else []), *report.views]
+    return Outputs(views=views, summary=report.summary)
 
 
-def _groups(p: EvaluateParams, table: Table) -> Iterator[_Group]:
-    name = table.origin or "predictions"
-    absent = {"label", "predict_score"} - set(table.columns)
-    if table.kind is not Kind.PREDICTIONS or absent:
-        raise DataError(
-            "FED-230",
-            f"the table of {name} is of kind {table.kind} without {', '.join(sorted(absent)) or 'predictions'}",
-            "Evaluation takes the predictions of a trained component, with labels",
-        )
-    labels, scores = table.columns["label"], table.columns["predict_score"].astype(np.float64)
-    types = table.columns.get("type", np.full(len(table), "eval", dtype=object))
-    for kind in dict.fromkeys(types):
-        rows = types == kind
-        try:
-            yield _Group(name, str(kind), Counts.of(labels[rows] == p.pos_label, scores[rows]))
-        except DataError as error:
-            raise DataError(error.code, f"predictions of {name}, {kind} rows: {error.message}") from None
+def beside(columns: dict[str, Found]) -> Grid:
+    """What was found in several groups of rows, a column each, a metric per row."""
+    names = dict.fromkeys(name for found in columns.values() for name in found.values)
+    rows = [[name, *_cells(name, list(columns.values()))] for name in names]
+    return Grid("evaluation", "All that was evaluated", ["metric", *columns], rows, "eval", "EVALUATION_SUMMARY")
 
 
-def _evaluate(group: _Group, box: Box, report: _Report) -> None:
-    first = not report.summary
-    found = {"auc": group.counts.auc(), "ks": group.counts.ks()}
-    for name, value in found.items():
-        box.metric(group.type, f"{group.component}_{name}", 0, value)
-        report.summary[name if first else f"{group.component}_{group.type}_{name}"] = value
-    rounded = [round(value, DIGITS) for value in found.values()]
-    title = f"{group.component}, {group.type} rows"
-    summary = Grid(group.component, title, list(found), [rounded], group.type, "EVALUATION_SUMMARY")
-    report.views += [summary, *_curves(group)]
-
-
-def _curves(group: _Group) -> list[Curve]:
-    counts, name = group.counts, group.component
-    thresholds, tpr, fpr, recall = counts.thresholds, counts.tpr(), counts.fpr(), "True positive rate"
-    ks = {f"{name}_ks_tpr": tpr, f"{name}_ks_fpr": fpr}
-    depth, cut = ("Part of the rows", counts.depth()), ("Threshold", thresholds)
-    return [
-        _curve(group, "roc", "ROC", ("False positive rate", fpr), recall, {name: tpr}),
-        _curve(group, "ks", "KS", cut, "Rate", ks),
-        _curve(group, "lift", "LIFT", depth, "Lift", {name: counts.lift()}),
-        _curve(group, "gain", "GAIN", depth, "Gain", {name: tpr}),
-        _curve(group, "accuracy", "ACCURACY", cut, "Accuracy", {name: counts.accuracy()}),
-        _curve(group, "precision", "PRECISION_BINARY", cut, "Precision", {name: counts.precision()}),
-        _curve(group, "recall", "RECALL_BINARY", cut, "Recall", {name: tpr}),
-    ]
-
-
-def _curve(
-    group: _Group, metric: str, kind: str, x: tuple[str, Floats], y_label: str, lines: dict[str, Floats]
-) -> Curve:
-    """One of FATE's evaluation curves at the drawn thresholds; a ROC curve starts at the origin."""
-    x_label, across = x
-    at = group.counts.drawn()
-    origin = [0.0] if metric == "roc" else []
-    series = [Series(name, origin + _rounded(across[at]), origin + _rounded(y[at])) for name, y in lines.items()]
-    return Curve(
-        f"{group.component}_{metric}",
-        f"{group.component}: {metric.upper() if metric in ('roc', 'ks') else metric}, {group.type} rows",
-        x_label,
-        y_label,
-        series,
-        group.type,
-        f"{kind}_EVALUATION",
-        {
-            "unit_name": x_label,
-            "ordinate_name": y_label,
-            "curve_name": group.component,
-            "thresholds": _rounded(group.counts.thresholds[at]),
-        },
-    )
-
-
-def _rounded(values: Floats) -> list[float]:
-    return [float(value) for value in values.round(DIGITS)]
+def _cells(name: str, columns: Sequence[Found]) -> Iterator[float | None]:
+    for found in columns:
+        value = found.values.get(name)
+        yield None if value is None else round(value, DIGITS)
 
 
 EVALUATION = Component(
     module="Evaluation",
-    title="AUC, KS and curves of predictions",
+    title="Metrics and curves of predictions",
     params=EvaluateParams,
     roles={Role.GUEST: party},
     inputs=("data",),
     has_data=False,
     need_deploy=False,
+    cost=("time: sorting the scores of n rows, n log n", "memory: a few numbers per row", "bytes: none"),
 )

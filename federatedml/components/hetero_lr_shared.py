@@ -77,7 +77,7 @@ from federatedml.crypto.shared_linear import (
 )
 from federatedml.crypto.stream import Stream, new_seed
 from federatedml.data.table import Table
-from federatedml.errors import DataError
+from federatedml.errors import DataError, ProtocolError
 from federatedml.federation.box import Box
 from federatedml.federation.checkpoint import State
 from federatedml.federation.party import Role
@@ -314,7 +314,10 @@ def _squared(run: _Run, change: Words) -> Words:
 def _change(run: _Run, loss: float, sums: Words) -> float:
     """What converge_func looks at, at the guest."""
     if run.p.converge_func == "weight_diff":
-        return float(np.sqrt(squared_norm(sums[2:])))
+        square = squared_norm(sums[2:])
+        if square < -LOSS_TOLERANCE:
+            raise ProtocolError("FED-931", "the squared change of the weights opens as a negative number")
+        return float(np.sqrt(max(square, 0.0)))
     before = run.history.losses[-1] if run.history.losses else np.inf
     return abs(loss) if run.p.converge_func == "abs" else abs(before - loss)
 

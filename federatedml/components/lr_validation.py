@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
 from federatedml.components.linear_model import binary_labels, checked_columns
 from federatedml.components.lr_agreement import expect
-from federatedml.components.lr_params import LogisticParams, LogisticTraining
+from federatedml.components.lr_params import LogisticParams
 from federatedml.components.lr_release import count_rows
 from federatedml.components.lr_shared_moves import Exchange, Moves, total
 from federatedml.components.lr_shared_topics import (
@@ -29,7 +30,7 @@ from federatedml.federation.box import Box
 from federatedml.federation.wire import Array
 from federatedml.metrics.binary import Counts
 
-LESS_IS_BETTER = "loss"
+LESS_IS_BETTER = ("loss", "root_mean_squared_error", "mean_absolute_error")
 
 
 def agree_held_out(box: Box, table: Table) -> int:
@@ -112,6 +113,17 @@ def measured(metrics: Sequence[str], positive: Array, z: Floats) -> dict[str, fl
     return {name: known[name] for name in metrics}
 
 
+class Watched(Protocol):
+    """What is looked at, and for how long it may get no better."""
+
+    @property
+    def metrics(self) -> Sequence[str]: ...  # noqa: D102 - FATE's parameters
+    @property
+    def early_stopping_rounds(self) -> int | None: ...  # noqa: D102
+    @property
+    def use_first_metric_only(self) -> bool: ...  # noqa: D102
+
+
 @dataclass
 class Patience:
     """When looks at held-out rows stop a training, as in FATE: no metric got better for so many looks.
@@ -121,16 +133,15 @@ class Patience:
         since: looks since each was best.
     """
 
-    p: LogisticTraining
+    p: Watched
     best: dict[str, float] = field(default_factory=dict)
     since: dict[str, int] = field(default_factory=dict)
 
     def better(self, found: Mapping[str, float]) -> bool:
         """Take a look; whether the first metric that counts is better than ever."""
         for name, value in found.items():
-            gain = (
-                value - self.best.get(name, -np.inf) if name != LESS_IS_BETTER else self.best.get(name, np.inf) - value
-            )
+            less = name in LESS_IS_BETTER
+            gain = self.best.get(name, np.inf) - value if less else value - self.best.get(name, -np.inf)
             self.since[name] = 0 if gain > 0 else self.since.get(name, 0) + 1
             if gain > 0:
                 self.best[name] = value

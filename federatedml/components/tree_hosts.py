@@ -13,14 +13,17 @@ A told candidate is a number that means nothing to the guest: each host keeps th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from federatedml.components.tree_params import SecureBoostParams
+from federatedml.crypto.candidates import BinTable, Split
 from federatedml.crypto.ring import Floats
+from federatedml.federation.box import Box
 from federatedml.federation.party import Member
 
 Rows = NDArray[np.int64]
@@ -69,6 +72,25 @@ class Taken:
     column: int
 
 
+@dataclass(frozen=True)
+class Start:
+    """What both sides of a protocol know when an attempt begins.
+
+    Attributes:
+        rows: of the table.
+        classes: trees of a round.
+        round: the first one of this attempt.
+        made: at the guest the splits that each host has in the model so far.
+        bound: at the guest: no derivative of a row passes it, weights included; infinite if there is no such number.
+    """
+
+    rows: int
+    classes: int
+    round: int
+    made: Sequence[int] = ()
+    bound: float = np.inf
+
+
 class Hosts(Protocol):
     """All hosts of a training."""
 
@@ -77,8 +99,12 @@ class Hosts(Protocol):
         """In the order of parties, which decides between candidates of two hosts that are equally good."""
         ...
 
+    def go(self, follows: bool, round: int) -> None:
+        """Whether round ``round`` follows: told before each round, and if a training ends before the planned ones."""
+        ...
+
     def begin(self, round: int, gradients: Floats) -> None:
-        """The trees of a round start.
+        """The trees of a round start; not called in the first ``complete_secure`` rounds.
 
         Args:
             gradients: (n, 2 k) g and h of each row for each of the k trees; zeros for rows that are not drawn. With
@@ -104,10 +130,21 @@ class Hosts(Protocol):
         ...
 
 
+class Answers(Protocol):
+    """A host's side of a training."""
+
+    def round(self, number: int) -> Sequence[Split]:
+        """Answer the guest until the trees of a round are done; the splits that were made, in their order."""
+        ...
+
+
 class NoHosts:
     """For trees of the guest alone: nothing is sent."""
 
     members: Sequence[Member] = ()
+
+    def go(self, follows: bool, round: int) -> None:
+        """See ``Hosts``."""
 
     def begin(self, round: int, gradients: Floats) -> None:
         """See ``Hosts``."""
@@ -122,3 +159,7 @@ class NoHosts:
 
     def end(self) -> None:
         """See ``Hosts``."""
+
+
+OpenHosts = Callable[[SecureBoostParams, Box, Start], Hosts]
+OpenAnswers = Callable[[SecureBoostParams, Box, Start, BinTable], Answers]

@@ -135,6 +135,13 @@ class SecureBoostParams(Params):
     tol: float = Field(default=1e-4, gt=0, description="change of the loss that stops the training")
     bin_num: int = Field(default=50, ge=2, le=1024, description="bins of a column, by quantiles")
     binning_error: float = Field(default=1e-4, ge=0, lt=1, description="FATE's error of quantiles; ours are exact")
+    min_cell_rows: int = Field(
+        default=20,
+        ge=1,
+        description="hosts merge bins until each has so many rows, and are asked about nodes of at least twice as many "
+        "only: sums of fewer rows name them",
+        json_schema_extra={"unit": "rows", "fate": "absent"},
+    )
     use_missing: bool = Field(default=False, description="splits send rows without a value where that is better")
     zero_as_missing: bool = Field(default=False, description="a zero is no value; needs use_missing")
     complete_secure: Annotated[int, BeforeValidator(_as_count)] = Field(

@@ -2,7 +2,8 @@
 
 Definitions: a row is predicted positive at threshold t if its score is at least t; tpr = TP / P, fpr = FP / N;
 AUC is the trapezoid area under (fpr, tpr), which counts a tied pair as one half; KS = max(tpr - fpr), at least 0;
-depth = (TP + FP) / rows; lift = precision / (P / rows); gain = tpr (Hand & Till 2001; FATE 1.0 for lift and gain).
+depth = (TP + FP) / rows; lift = precision / (P / rows); gain = tpr (Hand & Till 2001; FATE 1.0 for lift and gain);
+F1 = 2 TP / (2 TP + FP + FN).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from federatedml.errors import DataError
 
 Floats = NDArray[np.float64]
+STABILITY_BINS = 20  # FATE's number
 POINTS = 100  # thresholds that a drawn curve has at most, FATE's number
 
 
@@ -82,6 +84,15 @@ class Counts:
         """(k,) precision over that of a random choice."""
         return self.precision() * (self.positives + self.negatives) / self.positives
 
+    def f1(self) -> Floats:
+        """(k,) harmonic mean of precision and recall."""
+        return 2 * self.tp / (self.tp + self.fp + self.positives)
+
+    def cells(self) -> dict[str, Floats]:
+        """(k,) rows of each cell of the confusion matrix."""
+        cells = {"tp": self.tp, "fp": self.fp, "tn": self.negatives - self.fp, "fn": self.positives - self.tp}
+        return {name: counts.astype(np.float64) for name, counts in cells.items()}
+
     def auc(self) -> float:
         """Area under the ROC curve, from whole numbers (exact to 10^9 rows) and one division."""
         tp, fp = _with_origin(self.tp), _with_origin(self.fp)
@@ -99,3 +110,17 @@ class Counts:
 
 def _with_origin(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.concatenate([np.zeros(1, np.int64), counts])
+
+
+def stability(expected: Floats, found: Floats) -> float:
+    """Population stability index of (n,) scores against those of the training: sum of (f - e) ln(f / e) over bins.
+
+    The bins are 20 quantiles of the training's scores; an empty one counts as half a row.
+    """
+    edges = np.unique(np.quantile(expected, np.arange(1, STABILITY_BINS) / STABILITY_BINS))
+    parts = []
+    for scores in (expected, found):
+        counts = np.bincount(np.searchsorted(edges, scores), minlength=len(edges) + 1)
+        parts.append(np.maximum(counts, 0.5) / len(scores))
+    e, f = parts
+    return float(((f - e) * np.log(f / e)).sum())

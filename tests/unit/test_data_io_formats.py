@@ -199,7 +199,10 @@ def test_a_replacement_for_each_column() -> None:
     with pytest.raises(DataError, match=r"FED-214.*3 replacements for 2 columns"):
         run(params(missing_fill=True, default_value=[1, 2, 3]), raw(a=[1], b=[2], y=[0]))
     with pytest.raises(DataError, match=r"FED-214.*replacement that is text"):
-        run(params(missing_fill=True, default_value="none"), raw(a=[None], y=[0]))
+        run(
+            params(missing_fill=True, default_value="none", exclusive_data_type={"b": "str"}),
+            raw(a=[None], b=["x"], y=[0]),
+        )
 
 
 def test_a_type_of_a_column_that_is_not_there() -> None:
@@ -212,6 +215,8 @@ def test_a_type_of_a_column_that_is_not_there() -> None:
     [
         ({"input_format": "tag", "tag_with_value": True, "delimitor": ":"}, "are the same"),
         ({"input_format": "sparse", "delimitor": ":"}, "between index and value"),
+        ({"default_value": "none"}, "only where a data_type is str"),
+        ({"outlier_replace_value": [0, "none"]}, "only where a data_type is str"),
         ({"input_format": "sparse", "data_type": "str"}, "for input_format dense"),
         ({"input_format": "tag", "exclusive_data_type": {"a": "int"}}, "for input_format dense"),
     ],

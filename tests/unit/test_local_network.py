@@ -164,7 +164,7 @@ def test_conformance_notices_rounds_that_are_done_again(tmp_path: Path) -> None:
 
         return function
 
-    with pytest.raises(AssertionError, match="finished round again"):
+    with pytest.raises(AssertionError, match="finished round was computed again"):
         conforms(case(guest=forgets(guest), host=forgets(host)), tmp_path, same=total_only)
 
 

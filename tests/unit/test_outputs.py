@@ -16,7 +16,7 @@ TABLE = Table(
     np.array(["b", "a"], dtype=object), {"x": np.array([1.5, 2.5]), "y": np.array([0.0, 1.0])}, "y", Kind.INSTANCES
 )
 MODEL = {"DataIOMeta": model_pb2.DataIOMeta(with_label=True), "DataIOParam": model_pb2.DataIOParam(header=["x"])}
-STEP = StepPlan("data_io_0", "DataIO", "1", (), {}, {}, data_alias="train", model_alias="io")
+STEP = StepPlan("data_io_0", "DataIO", "1", (), {}, {}, data_aliases=("train",), model_alias="io")
 NEXT = StepPlan("next_0", "DataIO", "1", (), {}, {"data": [DataRef("data_io_0", "train")]}, ModelRef("data_io_0", "io"))
 
 
@@ -50,7 +50,7 @@ def test_a_model_has_a_twin_that_people_can_read(store: JobStore) -> None:
 
 
 def test_only_what_the_dsl_declares_is_stored(store: JobStore) -> None:
-    found = stored(store, replace(STEP, data_alias=None, model_alias=None))
+    found = stored(store, replace(STEP, data_aliases=(), model_alias=None))
     assert (found.data, found.model) == ({}, {})
     assert not list(store.folder.rglob("*.parquet")) + list(store.folder.rglob("*.pb"))
 
@@ -80,7 +80,7 @@ def test_a_path_cannot_leave_the_jobs_folder(store: JobStore, tmp_path: Path) ->
 
 def test_an_alias_cannot_name_a_path(store: JobStore) -> None:
     with pytest.raises(DataError, match="FED-227"):
-        stored(store, replace(STEP, data_alias="../../train"))
+        stored(store, replace(STEP, data_aliases=["../../train"]))
 
 
 @pytest.mark.parametrize(

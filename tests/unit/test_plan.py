@@ -100,7 +100,7 @@ def test_need_deploy_is_the_dsl_s_or_the_module_s() -> None:
 
 def test_an_output_that_the_module_does_not_have_is_dropped_as_in_fates_examples() -> None:
     found = spec(lambda components: components["evaluation_0"].update(output={"data": ["evaluate"]}))
-    assert found.graph.components["evaluation_0"].data_alias is None
+    assert found.graph.components["evaluation_0"].data_aliases == ()
 
 
 def test_party_ids_are_strings_whichever_way_they_are_written() -> None:

@@ -52,7 +52,7 @@ def _spec(outline: Outline) -> ComponentSpec:
         {key: [DataRef(ref.component, ref.alias) for ref in refs] for key, refs in outline.data.items()},
         model(outline.model),
         model(outline.isometric_model),
-        next(iter(outline.data_aliases), None),
+        outline.data_aliases,
         next(iter(outline.model_aliases), None),
         outline.module not in NOT_BY_DEFAULT if outline.need_deploy is None else outline.need_deploy,
         sorted(outline.needs),

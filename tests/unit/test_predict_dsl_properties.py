@@ -130,10 +130,10 @@ def respecified(found: Graph) -> dict[str, ComponentSpec]:
     specs = {}
     for name, body in found.inference_dsl.get("components", {}).items():
         data = {key: [_ref(text) for text in texts] for key, texts in body["input"]["data"].items()}
-        (data_alias,) = body.get("output", {}).get("data", [None])
+        aliases = body.get("output", {}).get("data", ())
         (model,) = body["input"].get("model", [None])
         alias = model.rpartition(".")[2] if model else None
-        specs[name] = ComponentSpec(name, body["module"], "1", data, None, None, data_alias, alias, True, (), ())
+        specs[name] = ComponentSpec(name, body["module"], "1", data, None, None, aliases, alias, True, (), ())
     return specs
 
 

@@ -107,6 +107,14 @@ class Sums:
         return Encrypted(public, self.rows.vector.noise, joined, packing.codec.scale_bits, bound).reveal()
 
 
+def joined(parts: Sequence[Sums]) -> Sums:
+    """The sums of several nodes one after the other, at least one, to be revealed together."""
+    first = parts[0]
+    if any(part.rows is not first.rows or part.cumulated != first.cumulated for part in parts):
+        raise ProtocolError("FED-707", "sums of other rows cannot be told together")
+    return replace(first, cells=[cell for part in parts for cell in part.cells])
+
+
 class Rows:
     """Packed rows at the workers: each has all ciphertexts (about 600 bytes a row at 2048 bit) and some features.
 
@@ -249,7 +257,7 @@ def _sums(part: Part, members: Integers | None) -> bytes:
         found |= dict(zip(group, tables, strict=True))
         if total is None:
             total = _total(m, tables[0])
-    return m.leave(np.concatenate([found[feature] for feature in range(len(part.counts))]))
+    return m.leave(np.concatenate([numbers[:0], *(found[feature] for feature in range(len(part.counts)))]))
 
 
 def group_sums(
