@@ -20,8 +20,8 @@ KINDS = {
 FATE = {
     "TransformMeta": "1 transform_cols int64*, 2 transform_type string",
     "FeatureBinningMeta": "1 need_run bool, 2 compress_thres int64, 3 head_size int64, 4 error double, "
-    "5 bin_num int64, 6 cols string*, 7 adjustment_factor double, 8 local_only bool, 9 transform_param message, 10 method string, "
-    "11 skip_static bool",
+    "5 bin_num int64, 6 cols string*, 7 adjustment_factor double, 8 local_only bool, 9 transform_param message, "
+    "10 method string, 11 skip_static bool",
     "IVParam": "1 woe_array double*, 2 iv_array double*, 3 event_count_array int64*, 4 non_event_count_array int64*, "
     "5 event_rate_array double*, 6 non_event_rate_array double*, 7 split_points double*, 8 iv double, "
     "9 is_woe_monotonic bool, 10 bin_nums int32, 11 bin_anonymous string",
