@@ -12,6 +12,7 @@ NAMES = (
     "job",
     "overhead",
     "lr",
+    "homolr",
     "binning",
     "dsl",
     "pickup",

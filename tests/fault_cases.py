@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from federatedml.component import Component, Inputs, ModelBuffers, Params
-from federatedml.components.data_io import DATA_IO, DataIOParams
+from federatedml.components.data_io import DATA_IO, DATA_TRANSFORM, DataIOParams, DataTransformParams
 from federatedml.components.data_split import HETERO_DATA_SPLIT, HOMO_DATA_SPLIT, DataSplitParams
 from federatedml.components.evaluation import EVALUATION, EvaluateParams
 from federatedml.components.feature_scale import FEATURE_SCALE, ScaleParams
@@ -19,10 +19,12 @@ from federatedml.components.hetero_feature_selection import HETERO_FEATURE_SELEC
 from federatedml.components.intersection import INTERSECTION
 from federatedml.components.intersection_params import IntersectParams
 from federatedml.components.one_hot import ONE_HOT, OneHotParams
+from federatedml.components.reader import READER, ReaderParams
 from federatedml.components.secure_add import SECURE_ADD, SecureAddParams
 from federatedml.components.selection_params import FeatureSelectionParams
 from federatedml.data.table import Kind, Table
 from federatedml.federation.party import Member
+from tests import homo_cases
 from tests.binning_cases import bin_tables, binning_case
 from tests.boost_cases import case as boost_case
 from tests.boost_cases import cut, made
@@ -49,6 +51,17 @@ def data_io() -> Mapping[str, Small]:
     host = table(["a", "b"], kind=Kind.RAW, z=["4", "5"])
     inputs = {GUEST: Inputs({"data": [guest]}), HOST: Inputs({"data": [host]})}
     return {"fit": Small(Case(DATA_IO, {GUEST: p, HOST: DataIOParams(with_label=False)}, inputs, "dataio_0"))}
+
+
+def reader() -> Mapping[str, Small]:
+    guest, host = (table([name], kind=Kind.RAW, x=["text"]) for name in ("a", "b"))
+    return {"hand over": Small(_local(READER, ReaderParams(), guest, host))}
+
+
+def data_transform() -> Mapping[str, Small]:
+    p = DataTransformParams(input_format="sparse", delimitor=" ", with_label=True)
+    guest = table(["a", "b", "c"], kind=Kind.RAW, line=["0 1:2", "1", "1 3:0.5"])
+    return {"fit": Small(_local(DATA_TRANSFORM, p, guest, table(["c"], kind=Kind.RAW, line=["1 0:5"])))}
 
 
 def feature_scale() -> Mapping[str, Small]:
@@ -165,6 +178,19 @@ def hetero_secureboost() -> Mapping[str, Small]:
     }
 
 
+def homo_lr() -> Mapping[str, Small]:
+    two, three = (
+        homo_cases.rows(members, sizes=(5, 4, 3), columns=1) for members in (homo_cases.TWO, homo_cases.THREE)
+    )
+    stopping = {"optimizer": "adam", "aggregate_iters": 2, "max_iter": 3, "early_stopping_rounds": 1}
+    predicted = homo_cases.case(homo_cases.params(max_iter=1), two)
+    return {
+        "two": Small(homo_cases.case(homo_cases.params(max_iter=2), two)),
+        "three, stopping": Small(homo_cases.case(homo_cases.params(**stopping), three, three)),
+        "predict": Small(_predicting(predicted)),
+    }
+
+
 def evaluation() -> Mapping[str, Small]:
     scored = table(["a", "b", "c"], kind=Kind.PREDICTIONS, label=[0, 1, 1], predict_score=[0.2, 0.7, 0.1])
     inputs = {GUEST: Inputs({"data": [scored]})}
@@ -202,7 +228,9 @@ def selection() -> Mapping[str, Small]:
 MAKERS = {
     "HeteroFeatureSelection": selection,
     "HeteroFeatureBinning": binning,
+    "Reader": reader,
     "DataIO": data_io,
+    "DataTransform": data_transform,
     "FeatureScale": feature_scale,
     "OneHotEncoder": one_hot,
     "FederatedSample": federated_sample,
@@ -211,6 +239,7 @@ MAKERS = {
     "Intersection": intersection,
     "HeteroLR": hetero_lr,
     "HeteroSecureBoost": hetero_secureboost,
+    "HomoLR": homo_lr,
     "Evaluation": evaluation,
     "SecureAddExample": secure_add,
 }

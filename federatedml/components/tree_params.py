@@ -8,7 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from federatedml.component import Params
-from federatedml.components.lr_params import Built, CvParam, EncryptedModeParam, EncryptParam, PredictParam
+from federatedml.components.cross_validation import CvParam
+from federatedml.components.lr_params import Built, EncryptedModeParam, EncryptParam, PredictParam
 
 MOST_LEAVES_DEPTH = 15  # a level of 2^14 nodes
 
