@@ -112,7 +112,7 @@ _GUEST = (
 )
 _HOST = "nothing of the labels: neither events nor WOE nor IV of its own columns"
 LEARNS: Mapping[str, Mapping[Role, Sequence[str]]] = {
-    "paillier": {Role.GUEST: (_GUEST,), Role.HOST: (_HOST,), Role.ARBITER: ("nothing: it takes no part",)},
+    "paillier": {Role.GUEST: (_GUEST,), Role.HOST: (_HOST,)},
     "shared": {
         Role.GUEST: (_GUEST, "together with the arbiter it could read every row's bins: the two must not collude"),
         Role.HOST: (_HOST, "together with the arbiter it could read the labels: the two must not collude"),
