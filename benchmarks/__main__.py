@@ -19,6 +19,7 @@ NAMES = (
     "chaos",
     "crypto",
     "maps",
+    "quality",
     "psi",
     "ids",
     "secagg",
