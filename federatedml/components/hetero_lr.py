@@ -25,6 +25,7 @@ from federatedml.component import (
 from federatedml.components import hetero_lr_paillier, hetero_lr_shared, lr_paillier_topics, lr_shared_topics
 from federatedml.components.cross_validation import LEARNS as OF_FOLDS
 from federatedml.components.cross_validation import cross_validated
+from federatedml.components.encryption_notes import encryption_notes
 from federatedml.components.linear_model import logistic
 from federatedml.components.lr_agreement import params_digest
 from federatedml.components.lr_classes import joined, split
@@ -153,11 +154,7 @@ def _notes(p: LogisticParams) -> Iterator[str]:
             if getattr(p, name) != LogisticParams.model_fields[name].default:
                 yield f"{name} has no effect under protocol {p.protocol!r}"
         return
-    mode = p.encrypted_mode_calculator_param.mode
-    if mode != "strict":
-        yield f"encrypted_mode_calculator_param.mode {mode!r} runs as 'strict': no ciphertext is used again"
-    if p.encrypt_param.key_length < DEFAULT_BITS:
-        yield f"encrypt_param.key_length {p.encrypt_param.key_length} is short: {DEFAULT_BITS} is the least to rely on"
+    yield from encryption_notes(p.encrypt_param, p.encrypted_mode_calculator_param)
 
 
 HETERO_LR = Component(
@@ -190,6 +187,14 @@ HETERO_LR = Component(
     ),
     reproducible=2.0**-10,
     spends=(EQUATIONS, ROWS),
+    cost=(
+        "'shared', per batch of n rows: three exchanges, five with momentum, L2 or weight_diff, of some 24 n bytes "
+        "each way in all; 8 n (2 terms + 5) bytes from the arbiter to the first host, with 16 or 32 terms.",
+        "'paillier', per row and epoch: two encryptions and a product per column; two ciphertexts (512 bytes each for "
+        "a key of 2048 bits) between the guest and each host. Per batch and column a decryption at the arbiter.",
+        "Memory: the tables, and as much again for masked features ('shared'), or a ciphertext per row of a batch.",
+        "Prediction: 8 bytes per row from each host.",
+    ),
     settle=_settle,
     variant=_variant,
     notes=lambda p: list(_notes(p)),

@@ -58,7 +58,7 @@ def _optimizer(value: Any) -> Any:
     return value
 
 
-def _method(value: Any) -> Any:
+def encryption(value: Any) -> Any:
     """FATE's name of Paillier in any case; what is no encryption is refused by name."""
     known = value.lower() if isinstance(value, str) else ""
     if "affine" in known:
@@ -88,7 +88,7 @@ class InitParam(Params):
 class EncryptParam(Params):
     """Homomorphic encryption, for protocol 'paillier'."""
 
-    method: Annotated[Literal["Paillier"], BeforeValidator(_method)] = Field(
+    method: Annotated[Literal["Paillier"], BeforeValidator(encryption)] = Field(
         default="Paillier", description="to set it selects protocol 'paillier'"
     )
     key_length: Literal[1024, 2048, 3072, 4096] = Field(
@@ -145,7 +145,9 @@ class LogisticTraining(Params):
         description="weight of the rows of each label value, or 'balanced': rows / (2 * rows of that value)",
     )
     sample_weight_name: str | None = Field(
-        default=None, max_length=256, description="column of the guest with the weights of rows; it is no feature"
+        default=None,
+        max_length=256,
+        description="column with the weights of rows (HeteroLR: of the guest); it is no feature",
     )
     validation_freqs: int | None = Field(
         default=None, ge=1, description="look at eval_data every so many epochs", json_schema_extra={"unit": "epochs"}

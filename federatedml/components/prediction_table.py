@@ -22,7 +22,7 @@ def binary(table: Table, scores: Floats, classes: Sequence[float], threshold: fl
     Raises:
         DataError: the label has a value that is none of them.
     """
-    labels = None if table.label is None else _positive(table, classes)
+    labels = None if table.label is None else positive(table, classes)
     detail = [f'{{"0": {1 - p!r}, "1": {p!r}}}' for p in scores.tolist()]
     return _table(table, labels, (scores > threshold).astype(np.int64), scores, detail, kind, origin)
 
@@ -93,10 +93,10 @@ def _known(table: Table, classes: Sequence[float]) -> Floats:
     return labels
 
 
-def _positive(table: Table, classes: Sequence[float]) -> Column:
+def positive(table: Table, classes: Sequence[float]) -> Column:
     """(n,) labels as 0 and 1, by the training's values: a table may hold one class only."""
-    positive: Column = (_known(table, classes) == classes[-1]).astype(np.int64)
-    return positive
+    found: Column = (_known(table, classes) == classes[-1]).astype(np.int64)
+    return found
 
 
 def stacked(tables: Sequence[Table]) -> Table:
