@@ -98,16 +98,22 @@ MemberParams = Mapping[Member, Params]
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """The buffers of a model, by FATE's names: ``{"DataIOMeta": DataIOMeta, "DataIOParam": DataIOParam}``."""
+    """The buffers of a model, by FATE's names: ``{"DataIOMeta": DataIOMeta, "DataIOParam": DataIOParam}``.
+
+    Attributes:
+        parts: where parties have different buffers, the names of each such part; a party has one of the parts.
+    """
 
     buffers: Mapping[str, type[Message]]
+    parts: Sequence[Sequence[str]] = ()
 
     def parse(self, stored: Mapping[str, bytes]) -> ModelBuffers:
         """Messages of stored bytes; a missing buffer is an error, an empty one is an empty message."""
-        missing = sorted(set(self.buffers) - set(stored))
+        part = next((part for part in self.parts if set(part) <= set(stored)), tuple(self.buffers))
+        missing = sorted(set(part) - set(stored))
         if missing:
             raise ModelError("FED-601", f"the model lacks {', '.join(missing)}", f"it has {', '.join(sorted(stored))}")
-        return {name: kind.FromString(stored[name]) for name, kind in self.buffers.items()}
+        return {name: self.buffers[name].FromString(stored[name]) for name in part}
 
 
 @dataclass(frozen=True)
