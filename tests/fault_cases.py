@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from federatedml.component import Component, Inputs, ModelBuffers, Params
-from federatedml.components.data_io import DATA_IO, DataIOParams
+from federatedml.components.data_io import DATA_IO, DATA_TRANSFORM, DataIOParams, DataTransformParams
 from federatedml.components.data_split import HETERO_DATA_SPLIT, HOMO_DATA_SPLIT, DataSplitParams
 from federatedml.components.data_statistics import DATA_STATISTICS, StatisticsParams
 from federatedml.components.evaluation import EVALUATION, EvaluateParams
@@ -20,12 +20,17 @@ from federatedml.components.hetero_feature_selection import HETERO_FEATURE_SELEC
 from federatedml.components.intersection import INTERSECTION
 from federatedml.components.intersection_params import IntersectParams
 from federatedml.components.one_hot import ONE_HOT, OneHotParams
+from federatedml.components.reader import READER, ReaderParams
 from federatedml.components.secure_add import SECURE_ADD, SecureAddParams
 from federatedml.components.selection_params import FeatureSelectionParams
 from federatedml.components.union import UNION, UnionParams
 from federatedml.data.table import Kind, Table
 from federatedml.federation.party import Member
+from tests import homo_cases
 from tests.binning_cases import bin_tables, binning_case
+from tests.boost_cases import case as boost_case
+from tests.boost_cases import cut, made
+from tests.boost_cases import params as boost_params
 from tests.conformance import Case, Same
 from tests.lr_cases import case as lr_case
 from tests.lr_cases import params as lr_params
@@ -48,6 +53,17 @@ def data_io() -> Mapping[str, Small]:
     host = table(["a", "b"], kind=Kind.RAW, z=["4", "5"])
     inputs = {GUEST: Inputs({"data": [guest]}), HOST: Inputs({"data": [host]})}
     return {"fit": Small(Case(DATA_IO, {GUEST: p, HOST: DataIOParams(with_label=False)}, inputs, "dataio_0"))}
+
+
+def reader() -> Mapping[str, Small]:
+    guest, host = (table([name], kind=Kind.RAW, x=["text"]) for name in ("a", "b"))
+    return {"hand over": Small(_local(READER, ReaderParams(), guest, host))}
+
+
+def data_transform() -> Mapping[str, Small]:
+    p = DataTransformParams(input_format="sparse", delimitor=" ", with_label=True)
+    guest = table(["a", "b", "c"], kind=Kind.RAW, line=["0 1:2", "1", "1 3:0.5"])
+    return {"fit": Small(_local(DATA_TRANSFORM, p, guest, table(["c"], kind=Kind.RAW, line=["1 0:5"])))}
 
 
 def feature_scale() -> Mapping[str, Small]:
@@ -157,6 +173,35 @@ def _predicting(training: Case) -> Case:
         return training.predicting(training.run(Path(folder)).outputs)
 
 
+def hetero_secureboost() -> Mapping[str, Small]:
+    short: dict[str, Any] = {"num_trees": 2, "bin_num": 4, "tree_param": {"max_depth": 2}, "use_missing": True}
+    x, y = made(60, 5, missing=True)
+    several, classes = made(60, 6, "multi")
+    numbers, values = made(50, 4, "regression")
+    held_out = cut(x[:40], y[:40], [2, 3], "late")
+    looks = {"early_stopping_rounds": 1, "metrics": ["loss"]}
+    plain = boost_case(boost_params(**short, **looks), cut(x, y, [2, 3]), held_out)
+    training = boost_case(boost_params(**short, task_type="regression"), cut(numbers, values, [2, 2]))
+    return {
+        "validated": Small(plain),
+        "classes, 2 hosts": Small(boost_case(boost_params(**short), cut(several, classes, [2, 2, 2]))),
+        "predict": Small(_predicting(training)),
+    }
+
+
+def homo_lr() -> Mapping[str, Small]:
+    two, three = (
+        homo_cases.rows(members, sizes=(5, 4, 3), columns=1) for members in (homo_cases.TWO, homo_cases.THREE)
+    )
+    stopping = {"optimizer": "adam", "aggregate_iters": 2, "max_iter": 3, "early_stopping_rounds": 1}
+    predicted = homo_cases.case(homo_cases.params(max_iter=1), two)
+    return {
+        "two": Small(homo_cases.case(homo_cases.params(max_iter=2), two)),
+        "three, stopping": Small(homo_cases.case(homo_cases.params(**stopping), three, three)),
+        "predict": Small(_predicting(predicted)),
+    }
+
+
 def evaluation() -> Mapping[str, Small]:
     scored = table(["a", "b", "c"], kind=Kind.PREDICTIONS, label=[0, 1, 1], predict_score=[0.2, 0.7, 0.1])
     inputs = {GUEST: Inputs({"data": [scored]})}
@@ -194,7 +239,9 @@ def selection() -> Mapping[str, Small]:
 MAKERS = {
     "HeteroFeatureSelection": selection,
     "HeteroFeatureBinning": binning,
+    "Reader": reader,
     "DataIO": data_io,
+    "DataTransform": data_transform,
     "FeatureScale": feature_scale,
     "OneHotEncoder": one_hot,
     "FederatedSample": federated_sample,
@@ -204,6 +251,8 @@ MAKERS = {
     "DataStatistics": data_statistics,
     "Intersection": intersection,
     "HeteroLR": hetero_lr,
+    "HeteroSecureBoost": hetero_secureboost,
+    "HomoLR": homo_lr,
     "Evaluation": evaluation,
     "SecureAddExample": secure_add,
 }
