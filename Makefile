@@ -32,6 +32,7 @@ proto: install
 
 docs: install
 	$(VENV)/bin/python -m federatedml.conformance tests/unit/test_conformance_*.py
+	$(VENV)/bin/airfed component docs docs/components --charts tests/golden
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

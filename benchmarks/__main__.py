@@ -12,6 +12,8 @@ NAMES = (
     "job",
     "overhead",
     "lr",
+    "homolr",
+    "binning",
     "dsl",
     "pickup",
     "chain",

@@ -15,12 +15,11 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from airfed.demo_data import breast
+from airfed.example_data import write_example_data
 from benchmarks.figure import HERE, Figure
-from federatedml.component import Inputs, component
-from federatedml.components.lr_params import LogisticParams
+from federatedml.component import Inputs, ModelBuffers, component
+from federatedml.components.lr_params import LogisticTraining
 from federatedml.compute.engine import SERIAL, Compute
-from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.data.table import Table
 from federatedml.federation.local import LocalNetwork, Sent
 from federatedml.federation.party import Member, Role
@@ -43,6 +42,7 @@ class Trained:
     peak: float
     score: Table
     summary: Mapping[str, float]
+    model: ModelBuffers
     sent: Sequence[Sent]
 
     def megabytes(self, *between: Role) -> float:
@@ -56,18 +56,25 @@ class Trained:
         return np.array([at[i] for i in ids])
 
 
-def train(tables: Mapping[Member, Table], p: LogisticParams, compute: Compute = SERIAL, bodies: bool = True) -> Trained:
+def train(
+    tables: Mapping[Member, Table],
+    p: LogisticTraining,
+    compute: Compute = SERIAL,
+    bodies: bool = True,
+    name: str = "HeteroLR",
+) -> Trained:
     """One training, all parties in this process; without ``bodies`` only the sizes of messages are kept."""
-    module = component("HeteroLR")
-    settled = module.settle(dict.fromkeys((GUEST, HOST, ARBITER), p))
+    module = component(name)
+    settled = module.settle(dict.fromkeys((*tables, ARBITER), p))
     inputs = {member: Inputs({"train_data": [table]}) for member, table in tables.items()} | {ARBITER: Inputs()}
     with tempfile.TemporaryDirectory() as folder:
-        cpu, wall = _cpu(), time.perf_counter()
+        cpu, wall = cpu_seconds(), time.perf_counter()
         step = LocalNetwork(Path(folder), timeout=300.0, compute=compute, bodies=bodies).run(module, settled, inputs)
-        cpu, wall = _cpu() - cpu, time.perf_counter() - wall
-    score = step.outputs[GUEST].data
+        cpu, wall = cpu_seconds() - cpu, time.perf_counter() - wall
+    outputs = step.outputs[GUEST]
+    score = outputs.data
     assert score is not None
-    return Trained(cpu, wall, _peak(), score, step.outputs[GUEST].summary, step.sent)
+    return Trained(cpu, wall, peak_bytes(), score, outputs.summary, outputs.model or {}, step.sent)
 
 
 def _processes() -> list[psutil.Process]:
@@ -75,12 +82,13 @@ def _processes() -> list[psutil.Process]:
     return [me, *me.children(recursive=True)]
 
 
-def _cpu() -> float:
+def cpu_seconds() -> float:
     """Seconds of this process and its workers, who live on."""
     return sum(sum(process.cpu_times()[:2]) for process in _processes())
 
 
-def _peak() -> float:
+def peak_bytes() -> float:
+    """Largest resident memory of this process and its workers so far, summed."""
     lines = [line for p in _processes() for line in Path(f"/proc/{p.pid}/status").read_text().splitlines()]
     return sum(1024.0 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
@@ -108,11 +116,9 @@ def credit(folder: Path) -> tuple[Floats, NDArray[np.int64], list[str]]:
 
 
 def simulated(name: str, example: str, limit: str, runs: int) -> Figure:
-    """Wall time of ``airfed simulate`` of an example on the demo's data."""
+    """Wall time of ``airfed simulate`` of an example on the examples' tables."""
     with tempfile.TemporaryDirectory() as folder:
-        data = breast()
-        for party, side, table in ((GUEST.party, "guest", data.guest), (HOST.party, "host", data.host)):
-            Catalogue(Path(folder) / party).write(TableName("breast", side), table)
+        write_example_data(Path(folder))
         pair = [str(HERE.parent / "examples" / example / f"{example}_{part}.json") for part in ("dsl", "conf")]
         walls = []
         for _ in range(runs):

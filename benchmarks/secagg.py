@@ -90,7 +90,7 @@ def _scaling(length: int, parties: int, aes: float) -> Figure:
 
 def _plain(length: int, parties: int) -> Spent:
     spent = Spent()
-    clients = _clients(parties, spent)
+    clients = agreed_clients(parties, spent)
     fixed, values = FixedPoint.finest(BOUND, parties), np.random.default_rng(0).normal(size=length)
     total = Sum(list(clients), length)
     for member, client in clients.items():
@@ -102,7 +102,7 @@ def _plain(length: int, parties: int) -> Spent:
 
 def _double(length: int, parties: int, gone: int) -> Spent:
     spent = Spent()
-    clients, threshold = _clients(parties, spent), default_threshold(parties)
+    clients, threshold = agreed_clients(parties, spent), default_threshold(parties)
     fixed, values = FixedPoint.finest(BOUND, parties), np.random.default_rng(0).normal(size=length)
     rounds = {
         member: spent.add("contributor", lambda c=client: DoubleRound(c, "t", 0, threshold), parties)
@@ -122,10 +122,10 @@ def _double(length: int, parties: int, gone: int) -> Spent:
     return spent
 
 
-def _clients(parties: int, spent: Spent) -> dict[Member, Client]:
+def agreed_clients(parties: int, spent: Spent) -> dict[Member, Client]:
     members = [Member(Role.HOST, str(10_000 + index)) for index in range(parties)]
     start = time.process_time()
-    newcomers = {member: Newcomer(member, members, ATTEMPT) for member in members}
+    newcomers = {member: Newcomer(member, members, ATTEMPT, least=2) for member in members}
     agreed = {me: one.agree({m: n.keys for m, n in newcomers.items() if m != me}) for me, one in newcomers.items()}
     clients = {me: one.confirm({m: a.digest for m, a in agreed.items() if m != me}) for me, one in agreed.items()}
     spent.keys = (time.process_time() - start) / parties
@@ -151,7 +151,7 @@ def _aes() -> float:
 
 
 def _wall(length: int) -> Figure:
-    client = next(iter(_clients(10, Spent()).values()))
+    client = next(iter(agreed_clients(10, Spent()).values()))
     fixed, values, walls = FixedPoint.finest(BOUND, 10), np.random.default_rng(0).normal(size=length), []
     with compute_engine(EngineName.THREADS) as engine:
         for round in range(RUNS + 1):
@@ -174,7 +174,7 @@ def _memory(length: int, double: bool) -> Figure:
 def peak_of_a_contributor(part: tuple[int, bool]) -> int:
     """Bytes that one contributor needs, its values included; a kernel, so that it runs in a young process."""
     length, double = part
-    clients, fixed = _clients(10, Spent()), FixedPoint.finest(BOUND, 10)
+    clients, fixed = agreed_clients(10, Spent()), FixedPoint.finest(BOUND, 10)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     values = np.ones(length)
     if double:

@@ -36,6 +36,7 @@ from federatedml.federation.box import AttemptKey, Box
 from federatedml.federation.checkpoint import Checkpoint, CheckpointStore
 from federatedml.federation.home import PartyHome
 from federatedml.federation.party import Member
+from federatedml.federation.party_seal import PartySeal
 from federatedml.federation.topic import Topic
 from federatedml.federation.vault import FolderVault
 
@@ -217,6 +218,7 @@ class ComponentWork:
             compute=self.engine,
             budget=budget_of(self.seat.home, self.seat.member, attempt),
             vault=FolderVault(self.seat.home.vault),
+            seal=PartySeal(self.seat.home),
             tables=source_tables(self.plan, self.seat.component),
             on_metric=self.tracker.point,
             on_progress=self._progress,

@@ -98,16 +98,22 @@ MemberParams = Mapping[Member, Params]
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """The buffers of a model, by FATE's names: ``{"DataIOMeta": DataIOMeta, "DataIOParam": DataIOParam}``."""
+    """The buffers of a model, by FATE's names: ``{"DataIOMeta": DataIOMeta, "DataIOParam": DataIOParam}``.
+
+    Attributes:
+        parts: where parties have different buffers, the names of each such part; a party has one of the parts.
+    """
 
     buffers: Mapping[str, type[Message]]
+    parts: Sequence[Sequence[str]] = ()
 
     def parse(self, stored: Mapping[str, bytes]) -> ModelBuffers:
         """Messages of stored bytes; a missing buffer is an error, an empty one is an empty message."""
-        missing = sorted(set(self.buffers) - set(stored))
+        part = next((part for part in self.parts if set(part) <= set(stored)), tuple(self.buffers))
+        missing = sorted(set(part) - set(stored))
         if missing:
             raise ModelError("FED-601", f"the model lacks {', '.join(missing)}", f"it has {', '.join(sorted(stored))}")
-        return {name: kind.FromString(stored[name]) for name, kind in self.buffers.items()}
+        return {name: self.buffers[name].FromString(stored[name]) for name in part}
 
 
 @dataclass(frozen=True)
@@ -171,6 +177,7 @@ class Component:
         variant: (component, settled parameters of any member) -> the component as it runs with them: with the messages
             and the lessons of the chosen method only. Pure, and the same for every member of a job.
         notes: settled parameters of any member -> what people should know about them before it runs.
+        chooser: the parameter that chooses among protocols, if it has one.
         cost: sentences about time, memory and bytes, as a function of rows, columns and so on; for the docs.
     """
 
@@ -196,6 +203,7 @@ class Component:
     settle: Callable[[MemberParams], MemberParams] = lambda submitted: submitted
     variant: Callable[[Component, Any], Component] = lambda component, params: component
     notes: Callable[[Any], Sequence[str]] = lambda params: ()
+    chooser: str = "protocol"
     cost: Sequence[str] = ()
 
     def topic_table(self) -> dict[str, Topic[Any]]:
@@ -210,6 +218,11 @@ class Component:
             "topics": [topic.disclosure() for topic in self.topics],
             "outputs": {str(role): list(texts) for role, texts in sorted(self.learns.items())},
         }
+
+    def protocols(self) -> list[str]:
+        """Values of ``chooser``; none if there is one protocol, or no message at all."""
+        found = self.params.model_json_schema()["properties"].get(self.chooser, {}) if self.topics else {}
+        return [value for value in found.get("enum", []) if value != "auto"]
 
     def defaults(self) -> Params:
         """Parameters with every default."""

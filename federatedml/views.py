@@ -57,3 +57,11 @@ class Grid:
 
 
 View = Curve | Grid
+
+
+def parsed(stored: Mapping[str, Any]) -> View:
+    """The view whose JSON is ``stored``."""
+    fields = {name: value for name, value in stored.items() if name != "kind"}
+    if stored["kind"] == "grid":
+        return Grid(**fields)
+    return Curve(**{**fields, "series": [Series(**series) for series in stored["series"]]})

@@ -11,8 +11,10 @@ from typing import Any
 
 from federatedml.component import Component, Inputs, ModelBuffers, Params
 from federatedml.components.data_io import DATA_IO, DATA_TRANSFORM, DataIOParams, DataTransformParams
+from federatedml.components.data_split import HETERO_DATA_SPLIT, HOMO_DATA_SPLIT, DataSplitParams
 from federatedml.components.evaluation import EVALUATION, EvaluateParams
 from federatedml.components.feature_scale import FEATURE_SCALE, ScaleParams
+from federatedml.components.federated_sample import FEDERATED_SAMPLE, SampleParams
 from federatedml.components.hetero_feature_selection import HETERO_FEATURE_SELECTION
 from federatedml.components.intersection import INTERSECTION
 from federatedml.components.intersection_params import IntersectParams
@@ -22,7 +24,11 @@ from federatedml.components.secure_add import SECURE_ADD, SecureAddParams
 from federatedml.components.selection_params import FeatureSelectionParams
 from federatedml.data.table import Kind, Table
 from federatedml.federation.party import Member
+from tests import homo_cases
 from tests.binning_cases import bin_tables, binning_case
+from tests.boost_cases import case as boost_case
+from tests.boost_cases import cut, made
+from tests.boost_cases import params as boost_params
 from tests.conformance import Case, Same
 from tests.lr_cases import case as lr_case
 from tests.lr_cases import params as lr_params
@@ -65,6 +71,40 @@ def feature_scale() -> Mapping[str, Small]:
 
 def one_hot() -> Mapping[str, Small]:
     return {"fit": Small(_local(ONE_HOT, OneHotParams(), table(["a", "b"], x=[1.0, 2.0]), table(["c"], z=[5.0])))}
+
+
+def hetero_data_split() -> Mapping[str, Small]:
+    p = DataSplitParams(stratified=True, train_size=0.5, test_size=0.25)
+    guest, hosts = labelled(8), [table([f"u{i}" for i in range(8)], z=list(range(8)))] * 2
+    tables = dict(zip((GUEST, HOST, OTHER_HOST), (guest, *hosts), strict=True))
+    inputs = {member: Inputs({"data": [rows]}) for member, rows in tables.items()}
+    return {"2 hosts": Small(Case(HETERO_DATA_SPLIT, dict.fromkeys(tables, p), inputs))}
+
+
+def federated_sample() -> Mapping[str, Small]:
+    rows = table([f"u{i}" for i in range(8)], z=list(range(8)))
+
+    def small(hosts: Sequence[Member], **values: Any) -> Small:
+        tables = {GUEST: labelled(8)} | dict.fromkeys(hosts, rows)
+        p = SampleParams.model_validate({"fractions": 0.5, **values})
+        inputs = {member: Inputs({"data": [data]}) for member, data in tables.items()}
+        return Small(Case(FEDERATED_SAMPLE, dict.fromkeys(tables, p), inputs))
+
+    fractions = [[0, 1.5], [1, 3.0]]
+    return {
+        "fewer, 2 hosts": small([HOST, OTHER_HOST]),
+        "weighed": small([HOST], method="upsample", mode="stratified", fractions=fractions),
+        "repeated": small([HOST], method="upsample", mode="stratified", fractions=fractions, repeats=True),
+    }
+
+
+def homo_data_split() -> Mapping[str, Small]:
+    return {"halves": Small(_local(HOMO_DATA_SPLIT, DataSplitParams(train_size=0.5), labelled(4), labelled(6)))}
+
+
+def labelled(rows: int) -> Table:
+    """Rows with one label of 1 in three."""
+    return table([f"u{i}" for i in range(rows)], "y", y=[i % 3 == 0 for i in range(rows)], x=list(range(rows)))
 
 
 def _local(component: Component, p: Params, guest: Table, host: Table) -> Case:
@@ -122,6 +162,35 @@ def _predicting(training: Case) -> Case:
         return training.predicting(training.run(Path(folder)).outputs)
 
 
+def hetero_secureboost() -> Mapping[str, Small]:
+    short: dict[str, Any] = {"num_trees": 2, "bin_num": 4, "tree_param": {"max_depth": 2}, "use_missing": True}
+    x, y = made(60, 5, missing=True)
+    several, classes = made(60, 6, "multi")
+    numbers, values = made(50, 4, "regression")
+    held_out = cut(x[:40], y[:40], [2, 3], "late")
+    looks = {"early_stopping_rounds": 1, "metrics": ["loss"]}
+    plain = boost_case(boost_params(**short, **looks), cut(x, y, [2, 3]), held_out)
+    training = boost_case(boost_params(**short, task_type="regression"), cut(numbers, values, [2, 2]))
+    return {
+        "validated": Small(plain),
+        "classes, 2 hosts": Small(boost_case(boost_params(**short), cut(several, classes, [2, 2, 2]))),
+        "predict": Small(_predicting(training)),
+    }
+
+
+def homo_lr() -> Mapping[str, Small]:
+    two, three = (
+        homo_cases.rows(members, sizes=(5, 4, 3), columns=1) for members in (homo_cases.TWO, homo_cases.THREE)
+    )
+    stopping = {"optimizer": "adam", "aggregate_iters": 2, "max_iter": 3, "early_stopping_rounds": 1}
+    predicted = homo_cases.case(homo_cases.params(max_iter=1), two)
+    return {
+        "two": Small(homo_cases.case(homo_cases.params(max_iter=2), two)),
+        "three, stopping": Small(homo_cases.case(homo_cases.params(**stopping), three, three)),
+        "predict": Small(_predicting(predicted)),
+    }
+
+
 def evaluation() -> Mapping[str, Small]:
     scored = table(["a", "b", "c"], kind=Kind.PREDICTIONS, label=[0, 1, 1], predict_score=[0.2, 0.7, 0.1])
     inputs = {GUEST: Inputs({"data": [scored]})}
@@ -164,8 +233,13 @@ MAKERS = {
     "DataTransform": data_transform,
     "FeatureScale": feature_scale,
     "OneHotEncoder": one_hot,
+    "FederatedSample": federated_sample,
+    "HeteroDataSplit": hetero_data_split,
+    "HomoDataSplit": homo_data_split,
     "Intersection": intersection,
     "HeteroLR": hetero_lr,
+    "HeteroSecureBoost": hetero_secureboost,
+    "HomoLR": homo_lr,
     "Evaluation": evaluation,
     "SecureAddExample": secure_add,
 }

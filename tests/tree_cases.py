@@ -135,7 +135,7 @@ def same_trees(found: Any, expected: Any, x: Floats, tolerance: float = 1e-5) ->
 
 def own(rounds: Sequence[Round]) -> list[tuple[int, int, bool]]:
     """The guest's splits of some rounds."""
-    return [(split.column, split.k, split.missing_left) for round in rounds for split in round.splits]
+    return [(split.feature, split.k, split.missing_left) for round in rounds for split in round.splits]
 
 
 def of_hosts(splits: Sequence[Split]) -> list[tuple[int, int, bool]]:

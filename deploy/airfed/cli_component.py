@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from airfed.console import readable_errors, show_json, show_rows
+from airfed.console import readable_errors, say, show_json, show_rows
 
 if TYPE_CHECKING:
     from federatedml.component import Component
@@ -52,6 +53,19 @@ def show_component(
     return None
 
 
+@component.command("docs")
+def write_component_docs(
+    folder: Annotated[Path, typer.Argument(help="Gets a page per module.")],
+    charts: Annotated[Path, typer.Option(help="Charts that conformance tests wrote: MODULE/CASE.txt.")],
+    examples: Annotated[Path, typer.Option(help="Pipelines to link: NAME/NAME_dsl.json.")] = Path("examples"),
+) -> None:
+    """Pages of all modules from their declarations, with pictures of their protocols."""
+    from airfed.component_docs import write_docs
+
+    with readable_errors():
+        say(f"{len(write_docs(folder, charts, examples))} files in {folder}")
+
+
 def _show_disclosure(disclosure: Mapping[str, Any]) -> None:
     messages = disclosure["topics"]
     if messages:
@@ -70,13 +84,24 @@ def _brief(found: Component) -> dict[str, Any]:
         "title": found.title,
         "version": found.version,
         "roles": [str(role) for role in found.roles],
+        "optional_roles": [str(role) for role in found.optional_roles],
+        "protocols": found.protocols(),
         "inputs": list(found.inputs),
+        "ports": {
+            "input": {"data": list(found.inputs), "model": found.prediction is not None},
+            "output": {"data": _data_outputs(found), "model": list(found.model.buffers) if found.model else []},
+        },
         "has_data": found.has_data,
         "data_outputs": list(found.data_outputs),
         "has_model": found.has_model,
+        "online": found.scorer is not None,
         "need_deploy": found.need_deploy,
         "reproducible": found.reproducible,
     }
+
+
+def _data_outputs(found: Component) -> list[str]:
+    return list(found.data_outputs) or (["data"] if found.has_data else [])
 
 
 def _parameters(found: Component) -> list[list[str]]:

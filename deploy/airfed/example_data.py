@@ -9,7 +9,8 @@
 | ``diabetes`` | a number to predict | ``y``, x0..x3 | x0..x5 |
 
 Each namespace has the tables ``guest`` and ``host``, and their rows once more as ``guest_train`` and ``guest_valid``
-(``host_train``, ``host_valid``). A second host, party 10002, has the last ten columns of the first one's ``breast``.
+(``host_train``, ``host_valid``). A second host, party 10002, has the last ten columns of the first one's ``breast`` and
+rows of ``breast_homo``.
 """
 
 from __future__ import annotations
@@ -44,11 +45,11 @@ def write_example_data(folder: Path) -> list[Path]:
 
 def example_tables() -> Iterator[tuple[str, TableName, Table]]:
     """(party, name, table) of every table; the same in every run."""
-    demo = breast()
+    demo, homo = breast(), _rows_apart()
     for namespace, guest, host in (
         ("breast", demo.guest, demo.host),
         ("breast_units", *_columns_apart("breast_cancer", GUEST_COLUMNS)),
-        ("breast_homo", *_rows_apart()),
+        ("breast_homo", homo[0], homo[1]),
         ("wine", *_columns_apart("wine", 6)),
         ("diabetes", *_columns_apart("diabetes", 4)),
     ):
@@ -56,6 +57,7 @@ def example_tables() -> Iterator[tuple[str, TableName, Table]]:
         yield from _named(HOST, namespace, "host", host)
     last = dict(list(demo.host.columns.items())[-10:])
     yield from _named(OTHER_HOST, "breast", "host", replace(demo.host, columns=last))
+    yield from _named(OTHER_HOST, "breast_homo", "host", homo[2])
 
 
 def _named(party: str, namespace: str, name: str, table: Table) -> Iterator[tuple[str, TableName, Table]]:
@@ -77,14 +79,14 @@ def _columns_apart(source: str, guest_columns: int) -> tuple[Table, Table]:
     return one, other
 
 
-def _rows_apart() -> tuple[Table, Table]:
-    """Guest and host with the same columns, standardised alike, and different rows."""
+def _rows_apart() -> list[Table]:
+    """Guest and two hosts with the same columns, standardised alike, and different rows."""
     features, label = _loaded("breast_cancer")
     scaled = (features - features.mean(axis=0)) / features.std(axis=0)
     order = np.random.default_rng(SEED).permutation(len(label))
     ids = np.array([f"row-{number:05d}" for number in range(len(label))], dtype=object)
     whole = Table(ids, {"y": label, **_columns(scaled)}, kind=Kind.RAW)
-    return whole.take(order[: len(label) // 2]), whole.take(order[len(label) // 2 :])
+    return [whole.take(rows) for rows in np.array_split(order, 3)]
 
 
 def _loaded(source: str) -> tuple[NDArray[np.float64], Column]:

@@ -33,7 +33,7 @@ floors:
   key_length: 1024            # bits of any homomorphic or RSA key
   paillier_bits: 2048         # bits of a Paillier key
   batch_rows_per_column: 10   # rows of a mini-batch per feature column, where batch gradients can be seen
-  contributors: 3             # parties of a secure sum; of two, each learns the other's numbers from it
+  contributors: {contributors}             # parties of a secure sum; of two, each learns the other's numbers from it
 budgets:                      # what one peer may learn over all jobs; more is refused
   psi_ids: {{most: 10000000, days: 30}}         # ids that it tests against a table by Intersection
   equations: {{most: null{lifted}}}                     # weights that it learns of models on the same table
@@ -181,9 +181,9 @@ class Policy(_Model):
                     raise _floor("paillier_bits", step, f"{length} bits", f"{self.floors.paillier_bits}")
 
     def _check_contributors(self, step: StepPlan) -> None:
-        """A step with the parameter ``min_contributors`` sums what its guests and hosts have."""
+        """A step with the parameter ``min_contributors`` sums what its guests and hosts have, unless it predicts."""
         asked = step.params.get("min_contributors")
-        if not isinstance(asked, int):
+        if not isinstance(asked, int) or step.model is not None:
             return
         there = len({member.party for member in step.members if member.role is not Role.ARBITER})
         for found, text in ((asked, f"min_contributors {asked}"), (there, f"{there} contributors")):
@@ -206,6 +206,8 @@ class Policy(_Model):
         columns = max((_columns(catalogue, table) for step in steps for table in _tables(step)), default=0)
         for step in plan.steps.values():
             batch, floor = step.params.get("batch_size"), self.floors.batch_rows_per_column
+            if "min_contributors" in step.params:  # gradients stay at home, sums are of whole models
+                continue
             open_gradients = step.params.get("protocol") != "shared" or step.params.get("optimizer") in ADAPTIVE
             asked = step.params.get("batch_rows_per_column", floor)
             if open_gradients and asked < floor:
@@ -221,10 +223,14 @@ def default_policy(party: str, peers: Sequence[str], public_data: bool = False) 
     """Text of a new party's ``policy.yaml``: its configured peers may start jobs.
 
     Args:
-        public_data: everybody has the data anyway, so models on the same rows may tell any number of equations.
+        public_data: everybody has the data anyway, so models on the same rows may tell any number of equations, and
+            two parties may sum what they have.
     """
     lifted, initiators = ", lifted: true" if public_data else "", ", ".join(json.dumps(peer) for peer in peers)
-    return _DEFAULT.format(slots=DEFAULT_SLOTS, party=party, initiators=initiators, lifted=lifted)
+    contributors = 2 if public_data else Floors().contributors
+    return _DEFAULT.format(
+        slots=DEFAULT_SLOTS, party=party, initiators=initiators, lifted=lifted, contributors=contributors
+    )
 
 
 def load_policy(path: Path) -> Policy:

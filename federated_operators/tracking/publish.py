@@ -14,7 +14,7 @@ from federated_operators.registry.records import Metric
 from federated_operators.tracking.draw import page
 from federated_operators.tracking.outbox import Outbox
 from federated_operators.tracking.runs import JobRuns, RunRef
-from federatedml.views import Curve, Grid, Series, View
+from federatedml.views import Curve, Grid, View, parsed
 
 VIEWS = "views.json"
 PICTURES = "curves.html"
@@ -88,13 +88,7 @@ def finish_job(runs: JobRuns, summary: Mapping[str, Mapping[str, float]]) -> Non
 
 def _load_views(attempt_dir: Path) -> list[View]:
     path = attempt_dir / VIEWS
-    return [_view(dict(stored)) for stored in json.loads(path.read_bytes())] if path.exists() else []
-
-
-def _view(stored: dict[str, Any]) -> View:
-    if stored.pop("kind") == "grid":
-        return Grid(**stored)
-    return Curve(**{**stored, "series": [Series(**series) for series in stored["series"]]})
+    return [parsed(stored) for stored in json.loads(path.read_bytes())] if path.exists() else []
 
 
 def _artifacts(views: Sequence[View]) -> list[tuple[str, bytes]]:

@@ -130,10 +130,9 @@ def _points(p: FeatureBinningParams, values: Floats) -> Floats:
     known = values[~np.isnan(values)]
     if not len(known):
         return np.zeros(1)
-    low, high = float(known.min()), float(known.max())
-    edges = low * (1 - (steps := np.arange(1, p.bin_num + 1) / p.bin_num)) + high * steps
-    edges[-1] = high
-    return np.unique(edges)
+    low, high = known.min(), known.max()
+    steps = np.arange(1, p.bin_num + 1) / p.bin_num
+    return np.unique(np.clip(low * (1 - steps) + high * steps, low, high))  # the last step is 1: the largest value
 
 
 def _values(name: str, values: Floats) -> Floats:

@@ -35,7 +35,7 @@ def _bins(columns: Columns) -> Iterator[tuple[str | float | int | None, ...]]:
     """A row per bin; a host's split points are not known to the guest."""
     for name, found in columns.items():
         for number in range(found.bin_nums):
-            point = found.split_points[number] if number < len(found.split_points) else None
+            point = float(f"{found.split_points[number]:.6g}") if number < len(found.split_points) else None
             missing = found.has_missing_bin and number == found.bin_nums - 1
             yield (name, number, "missing" if missing else point, *_numbers(found, number))
 

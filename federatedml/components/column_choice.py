@@ -19,6 +19,11 @@ Names = list[str] | None
 GRID_ROWS = 1000  # columns that a grid for people shows
 
 
+def lower_case(value: object) -> object:
+    """A word as FATE takes it: in any case. For pydantic."""
+    return value.lower() if isinstance(value, str) else value
+
+
 def distinct(indexes: Indexes, names: Names) -> None:
     """Refuse a column that is named twice, and a choice beside -1, which means all.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from federatedml.components.evaluation_params import EvaluateParams
+from federatedml.components.prediction_table import class_name
 from federatedml.data.table import Column, Kind, Table
 from federatedml.errors import DataError
 from federatedml.metrics.binary import Counts, Floats, stability
@@ -112,7 +113,7 @@ def _multi(p: EvaluateParams, group: Group, training: Group | None) -> Found:
             title = f"{group.name}: {name}, {group.type} rows"
             views.append(Curve(f"{group.name}_{name}", title, "Class", name, [line], group.type, kind, meta))
     if "confusion_mat" in p.wanted:
-        names = [f"{value:g}" for value in classes]
+        names = [class_name(value) for value in confusion.classes]
         rows = [[name, *counts] for name, counts in zip(names, confusion.counts.tolist(), strict=True)]
         title = f"{group.name}: rows by class and by predicted class, {group.type} rows"
         columns = ["class", *(f"as {name}" for name in names)]
@@ -125,8 +126,8 @@ def _unfolded(p: EvaluateParams, group: Group, classes: Floats, found: Found) ->
     """Each class against the rest besides; a class of all rows or of none has no curve."""
     scores = _details(group)
     values, views, labels = dict(found.values), list(found.views), group.numbers("label")
-    for name in (f"{value:g}" for value in classes):
-        positive = labels == float(name)
+    for value in classes:
+        name, positive = class_name(value), labels == value
         if name not in scores or not 0 < positive.sum() < len(positive):
             continue
         columns = {"label": positive.astype(np.int64), "predict_score": scores[name]}

@@ -33,6 +33,7 @@ from federatedml.components.column_choice import (
     chosen,
     distinct,
     known,
+    lower_case,
     numbers,
     refuse_columns,
 )
@@ -50,19 +51,15 @@ Bound = float | list[float] | None
 Bounds = tuple[float | None, float | None]  # low, high
 
 
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
 class ScaleParams(Params):
     """FATE's parameters: those of v1.0, and ``scale_names``."""
 
     aliases: ClassVar[Mapping[str, str]] = {"scale_col_indexes": "scale_column_idx"}
 
-    method: Annotated[Literal["min_max_scale", "standard_scale"] | None, BeforeValidator(_lower)] = Field(
+    method: Annotated[Literal["min_max_scale", "standard_scale"] | None, BeforeValidator(lower_case)] = Field(
         default=None, description="null: columns stay as they are"
     )
-    mode: Annotated[Literal["normal", "cap"], BeforeValidator(_lower)] = Field(
+    mode: Annotated[Literal["normal", "cap"], BeforeValidator(lower_case)] = Field(
         default="normal", description="cap: feat_upper and feat_lower are quantiles, 0 to 1"
     )
     area: Literal["all", "col"] | None = Field(

@@ -127,14 +127,18 @@ def _transformed(p: FeatureBinningParams, box: Box, table: Table, fitted: ModelB
 
 
 def _outputs(box: Box, table: Table, buffers: ModelBuffers) -> Outputs:
-    param = cast(pb.FeatureBinningParam, buffers[PARAM])
-    own: Mapping[str, pb.IVParam] = param.binning_result.binning_result
-    columns = {
-        **own,
-        **{name: iv for result in param.host_results.values() for name, iv in result.binning_result.items()},
-    }
+    columns = dict(_columns(cast(pb.FeatureBinningParam, buffers[PARAM])))
     summary = {"rows": len(table), "columns": len(columns), "bins": sum(found.bin_nums for found in columns.values())}
     return Outputs(replace(transform(buffers, table), origin=box.attempt.component), buffers, views(columns), summary)
+
+
+def _columns(param: pb.FeatureBinningParam) -> Iterator[tuple[str, pb.IVParam]]:
+    """The bins of all columns that a party knows of, in the order of the columns: maps of messages have none."""
+    own = param.binning_result.binning_result
+    yield from ((name, own[name]) for name in param.header if name in own)
+    for _, result in sorted(param.host_results.items()):
+        found = result.binning_result
+        yield from ((name, found[name]) for name in sorted(found, key=lambda name: (len(name), name)))
 
 
 def _settle(submitted: MemberParams) -> MemberParams:

@@ -23,12 +23,18 @@ from federatedml.component import (
     Scorer,
 )
 from federatedml.components import hetero_lr_paillier, hetero_lr_shared, lr_paillier_topics, lr_shared_topics
+from federatedml.components.cross_validation import LEARNS as OF_FOLDS
+from federatedml.components.cross_validation import cross_validated
+from federatedml.components.encryption_notes import encryption_notes
 from federatedml.components.linear_model import logistic
 from federatedml.components.lr_agreement import params_digest
+from federatedml.components.lr_classes import joined, split
 from federatedml.components.lr_params import ADAPTIVE, LogisticParams
 from federatedml.components.lr_predict import PARTIAL, PREDICTED, partial_of, predicted, send_partial
 from federatedml.components.lr_release import EQUATIONS, ROWS
 from federatedml.components.lr_result import META, PARAM
+from federatedml.components.one_vs_rest import CLASSES, Classifiers, one_vs_rest
+from federatedml.components.one_vs_rest import LEARNS as OF_CLASSES
 from federatedml.crypto.paillier.keys import DEFAULT_BITS
 from federatedml.errors import DslError
 from federatedml.federation.box import Box
@@ -39,6 +45,8 @@ PROTOCOLS: Mapping[str, Mapping[Role, RoleFunction]] = {
     "shared": hetero_lr_shared.ROLES,
     "paillier": hetero_lr_paillier.ROLES,
 }
+KEPT = Classifiers(ModelSpec({META: model_pb2.LRModelMeta, PARAM: model_pb2.LRModelParam}), joined, split)
+ALWAYS: Sequence[Topic[Any]] = (CLASSES, PREDICTED, PARTIAL)
 TOPICS: Mapping[str, Sequence[Topic[Any]]] = {
     "shared": lr_shared_topics.TOPICS,
     "paillier": lr_paillier_topics.TOPICS,
@@ -56,12 +64,14 @@ LEARNS: Mapping[str, Mapping[Role, Sequence[str]]] = {
 def _by_protocol(role: Role) -> RoleFunction:
     """The role's function: passes data through, predicts, or trains under the protocol that the parameters name."""
 
+    train = {name: cross_validated(one_vs_rest(roles[role], KEPT)) for name, roles in PROTOCOLS.items()}
+
     def run(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
         if not p.need_run:
             return Outputs(data=None if role is Role.ARBITER else inputs.one("train_data", "data", "eval_data"))
         if inputs.model is not None:
             return _predict(role, box, inputs, inputs.model)
-        return PROTOCOLS[p.protocol][role](p, box, inputs)
+        return train[p.protocol](p, box, inputs)
 
     return run
 
@@ -107,8 +117,20 @@ def _variant(component: Component, p: LogisticParams) -> Component:
     """With the messages of the protocol that the parameters name; a prediction is the same under all."""
     if component.prediction is not None and component.topics is component.prediction.topics:
         return component
-    learns = {role: [*texts, *_exceptions(role, p)] for role, texts in LEARNS[p.protocol].items()}
-    return replace(component, topics=(*SENT[p.protocol](p), PREDICTED, PARTIAL), learns=learns)
+    learns = {role: [*texts, *_runs(role, p), *_exceptions(role, p)] for role, texts in LEARNS[p.protocol].items()}
+    topics = [*SENT[p.protocol](p), *([CLASSES] if p.one_vs_rest_param.need_one_vs_rest else [])]
+    if not (p.in_fold and p.protocol == "shared"):
+        topics += [PREDICTED, PARTIAL]
+    return replace(component, topics=tuple(topics), learns=learns)
+
+
+def _runs(role: Role, p: LogisticParams) -> Iterator[str]:
+    """What is said of several trainings in one component."""
+    if p.one_vs_rest_param.need_one_vs_rest:
+        yield from OF_CLASSES[role]
+    if p.in_fold and role is not Role.ARBITER:
+        shared = p.protocol == "shared" and p.optimizer not in ADAPTIVE
+        yield OF_FOLDS if shared else f"{OF_FOLDS}; but what opens on the way opens in each fold, to its owner"
 
 
 def _exceptions(role: Role, p: LogisticParams) -> Iterator[str]:
@@ -132,11 +154,7 @@ def _notes(p: LogisticParams) -> Iterator[str]:
             if getattr(p, name) != LogisticParams.model_fields[name].default:
                 yield f"{name} has no effect under protocol {p.protocol!r}"
         return
-    mode = p.encrypted_mode_calculator_param.mode
-    if mode != "strict":
-        yield f"encrypted_mode_calculator_param.mode {mode!r} runs as 'strict': no ciphertext is used again"
-    if p.encrypt_param.key_length < DEFAULT_BITS:
-        yield f"encrypt_param.key_length {p.encrypt_param.key_length} is short: {DEFAULT_BITS} is the least to rely on"
+    yield from encryption_notes(p.encrypt_param, p.encrypted_mode_calculator_param)
 
 
 HETERO_LR = Component(
@@ -144,13 +162,18 @@ HETERO_LR = Component(
     title="Logistic regression over the columns of guest and host",
     params=LogisticParams,
     roles={role: _by_protocol(role) for role in Role},
-    topics=(*{topic.name: topic for topics in TOPICS.values() for topic in topics}.values(), PREDICTED, PARTIAL),
+    topics=(
+        *{topic.name: topic for topics in TOPICS.values() for topic in topics}.values(),
+        CLASSES,
+        PREDICTED,
+        PARTIAL,
+    ),
     learns={
         role: [f"protocol {name!r}: {text}" for name, learns in LEARNS.items() for text in learns[role]]
         for role in Role
     },
     has_model=True,
-    model=ModelSpec({META: model_pb2.LRModelMeta, PARAM: model_pb2.LRModelParam}),
+    model=KEPT.model,
     scorer=Scorer(partial=partial_of, merge=logistic),
     prediction=Prediction(
         topics=(PREDICTED, PARTIAL),
@@ -164,6 +187,14 @@ HETERO_LR = Component(
     ),
     reproducible=2.0**-10,
     spends=(EQUATIONS, ROWS),
+    cost=(
+        "'shared', per batch of n rows: three exchanges, five with momentum, L2 or weight_diff, of some 24 n bytes "
+        "each way in all; 8 n (2 terms + 5) bytes from the arbiter to the first host, with 16 or 32 terms.",
+        "'paillier', per row and epoch: two encryptions and a product per column; two ciphertexts (512 bytes each for "
+        "a key of 2048 bits) between the guest and each host. Per batch and column a decryption at the arbiter.",
+        "Memory: the tables, and as much again for masked features ('shared'), or a ciphertext per row of a batch.",
+        "Prediction: 8 bytes per row from each host.",
+    ),
     settle=_settle,
     variant=_variant,
     notes=lambda p: list(_notes(p)),

@@ -93,6 +93,9 @@ def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
         _judge(p, box, side, history)
         _keep(box, side, history)
     model = fitted(p, table.header, side.weights, history, classes)
+    if p.in_fold:
+        left_out = predicted(box, model, inputs.one("eval_data"), 1, "validate")
+        return Outputs(left_out, None, summary=_summary(side, history, data.told))
     parts = [predicted(box, model, table, 0, "train")]
     if inputs.data.get("eval_data"):
         parts.append(predicted(box, model, inputs.one("eval_data"), 1, "validate"))
@@ -117,7 +120,8 @@ def host(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
         _report(p, box, side, history)
         _keep(box, side, history)
     model = fitted(p, table.header, side.weights, history)
-    send_partial(box, model, table, 0)
+    if not p.in_fold:
+        send_partial(box, model, table, 0)
     if inputs.data.get("eval_data"):
         send_partial(box, model, inputs.one("eval_data"), 1)
     return Outputs(None, model, [], _summary(side, history, data.told))

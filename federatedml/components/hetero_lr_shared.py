@@ -30,9 +30,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from federatedml.component import Inputs, Outputs
+from federatedml.components import prediction_table
 from federatedml.components.linear_model import (
     binary_labels,
     checked_features,
+    logistic,
     training_loss,
 )
 from federatedml.components.lr_agreement import agree, expect, told_shapes
@@ -41,7 +43,7 @@ from federatedml.components.lr_params import LogisticParams
 from federatedml.components.lr_plan import check_steps, training_plan
 from federatedml.components.lr_predict import predicted, send_partial
 from federatedml.components.lr_release import count_weights
-from federatedml.components.lr_result import History, fitted, loss_curve, summary_of, told_by_gradients
+from federatedml.components.lr_result import History, fitted, fold_summary, loss_curve, summary_of, told_by_gradients
 from federatedml.components.lr_row_weights import row_weights, without_weights
 from federatedml.components.lr_shared_moves import Exchange, Moves, moves
 from federatedml.components.lr_shared_topics import (
@@ -65,7 +67,7 @@ from federatedml.components.lr_validation import Patience, Validation, agree_hel
 from federatedml.components.prediction_table import stacked
 from federatedml.crypto.dealer import CLOSER, Dealer
 from federatedml.crypto.lr_shapes import Plan
-from federatedml.crypto.ring import Words, low
+from federatedml.crypto.ring import Floats, Words, low
 from federatedml.crypto.shared_linear import (
     Answers,
     Pads,
@@ -91,29 +93,40 @@ def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     table, held_out = _tables(p, inputs, Role.GUEST)
     labels, classes = binary_labels(table)
     answers = Answers(labels, row_weights(p, inputs.one("train_data", "data"), labels))
-    weights, history, summary = _train(p, box, inputs, answers)
-    model = fitted(p, table.header, weights, history, classes)
+    run, spent = _train(p, box, inputs, answers)
+    if p.in_fold and held_out is not None:
+        scores = logistic({}, _held_out_predictors(run), [])
+        threshold, origin = p.predict_param.threshold, box.attempt.component
+        found = prediction_table.binary(held_out, scores, classes, threshold, "validate", origin)
+        return Outputs(found, None, [loss_curve(run.history)], fold_summary(run.history))
+    weights = run.released()
+    model = fitted(p, table.header, weights, run.history, classes)
     parts = [predicted(box, model, table, 0, "train")]
     if held_out is not None:
         parts.append(predicted(box, model, held_out, 1, "validate"))
-    return Outputs(stacked(parts), model, [loss_curve(history)], summary | {"loss": training_loss(parts[0])})
+    summary = _summary(run.plan, weights, run.history, spent) | {"loss": training_loss(parts[0])}
+    return Outputs(stacked(parts), model, [loss_curve(run.history)], summary)
 
 
 def host(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     """Train; gives the host's part of the model."""
     table, held_out = _tables(p, inputs, Role.HOST)
-    weights, history, summary = _train(p, box, inputs, None)
-    model = fitted(p, table.header, weights, history)
+    run, spent = _train(p, box, inputs, None)
+    if p.in_fold:
+        _held_out_predictors(run)
+        return Outputs(None, None, [loss_curve(run.history)], fold_summary(run.history))
+    weights = run.released()
+    model = fitted(p, table.header, weights, run.history)
     send_partial(box, model, table, 0)
     if held_out is not None:
         send_partial(box, model, held_out, 1)
-    return Outputs(None, model, [loss_curve(history)], summary)
+    return Outputs(None, model, [loss_curve(run.history)], _summary(run.plan, weights, run.history, spent))
 
 
 def arbiter(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     """Deal correlated randomness, epoch by epoch, until the guest says stop; its model holds parameters only."""
     rows, columns = told_shapes(p, box)
-    plan = training_plan(p, rows, columns, told_held_out(box) if p.validates else 0)
+    plan = training_plan(p, rows, columns, told_held_out(box) if p.validates or p.in_fold else 0)
     streams = []
     for member in sorted(columns):
         seed = new_seed()
@@ -128,12 +141,14 @@ def arbiter(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
             box.send(CORRECTIONS, dealer.deal(batch, use), use, closer)
         if plan.squares:
             box.send(SQUARE_CORRECTION, dealer.deal_square(epoch), epoch, closer)
-        if plan.validation and not plan.motion.opened and (epoch + 1) % p.validates == 0:
+        if p.validates and not plan.motion.opened and (epoch + 1) % p.validates == 0:
             box.send(HELD_OUT_CORRECTION, dealer.deal_validation(epoch), epoch, closer)
         stopped = bool(box.recv(STOP, epoch).any())
         epoch += 1
         box.checkpoint(epoch, {"stopped": int(stopped)})
         box.progress(epoch / p.max_iter, f"epoch {epoch} dealt")
+    if p.in_fold and not plan.motion.opened:
+        box.send(HELD_OUT_CORRECTION, dealer.deal_validation(p.max_iter), p.max_iter, closer)
     return Outputs(model=fitted(p, [], np.zeros(0), History(epoch)), summary={"epochs": epoch})
 
 
@@ -174,20 +189,28 @@ class _Run:
     def closer(self) -> bool:
         return self.exchange.party == CLOSER
 
+    @property
+    def kept(self) -> Words:
+        """My shares of the weights that the training ends with."""
+        return self.moves.shares if self.best is None else self.best
 
-def _train(
-    p: LogisticParams, box: Box, inputs: Inputs, answers: Answers | None
-) -> tuple[Array, History, dict[str, float]]:
-    """Own weights (intercept last), the history, the summary; guest and hosts run the same lines."""
+    def released(self) -> Array:
+        """(k,) own weights, the intercept last; all parties open each other's."""
+        return self.moves.released(self.kept)
+
+
+def _train(p: LogisticParams, box: Box, inputs: Inputs, answers: Answers | None) -> tuple[_Run, int]:
+    """The training, and the equations that are counted; guest and hosts run the same lines."""
     table, held_out = _tables(p, inputs, box.me.role)
     intercept = p.init_param.fit_intercept and answers is not None
     order = batch_order(table.ids)
     features = checked_features(table, intercept)[order]
     columns = agree(p, box, table, features.shape[1]) | {box.me: features.shape[1]}
-    rows = agree_held_out(box, held_out) if p.validates and held_out is not None else 0
+    looks = held_out if p.validates or p.in_fold else None
+    rows = 0 if looks is None else agree_held_out(box, looks)
     plan = training_plan(p, len(table), columns, rows)
     exchange, stream = Exchange(box, tuple(sorted(columns))), Stream(box.recv(SEED).tobytes(), box.attempt.context())
-    spent = count_weights(box, table, columns)
+    spent = 0 if p.in_fold and not plan.motion.opened else count_weights(box, table, columns)
     check_steps(plan, features)
     if plan.motion.opened:
         check_columns(p, table.header, cut(features, plan.batches))
@@ -195,16 +218,25 @@ def _train(
     start = first_weights(p, box, inputs.isometric_model, table.header, intercept)
     mover = moves(p, exchange, side, start)
     validation = None
-    if rows and held_out is not None:
-        validation = Validation(p, exchange, side, mover, held_out, table.header)
+    if rows and looks is not None:
+        validation = Validation(p, exchange, side, mover, looks, table.header)
     scales = 1.0 if answers is None else float(answers.scales.mean())
     run = _Run(p, box, exchange, side, mover, History(), validation, Patience(p), scales)
     _restore(run)
+    if validation is not None and (p.in_fold or not run.history.stopped):
+        validation.exchange_features()
     if not run.history.stopped:
         _exchange_features(run)
         _epochs(run)
-    weights = mover.released(mover.shares if run.best is None else run.best)
-    return weights, run.history, _summary(plan, weights, run.history, spent)
+    return run, spent
+
+
+def _held_out_predictors(run: _Run) -> Floats:
+    """At the guest (rows,) z of the rows that a fold leaves out; nobody opens the weights."""
+    if run.validation is None:
+        raise DataError("FED-722", "a fold of a cross validation has no rows to measure")
+    z = run.validation.predictors(run.p.max_iter, run.kept)
+    return np.zeros(0) if z is None else z
 
 
 def _summary(plan: Plan, weights: Array, history: History, spent: int) -> dict[str, float]:
@@ -361,8 +393,6 @@ def _exchange_features(run: _Run) -> None:
             side.signs.append(expect(box.recv(LABELS, batch), plan.loss_words(batch)))
             if plan.encoding.weighted:
                 side.scales.append(expect(box.recv(SCALES, batch), n))
-    if run.validation is not None:
-        run.validation.exchange_features()
 
 
 def _corrections(run: _Run, batch: int, use: int) -> Words:

@@ -238,6 +238,11 @@ INTERSECTION = Component(
     learns={role: [*texts, "what its method tells besides", AGAIN] for role, texts in LEARNS.items()},
     inputs=("data", "train_data", "eval_data"),
     spends=(SPENT,),
+    chooser="intersect_method",
+    cost=(
+        "Per id of a pair: 'ecdh' two multiplications on the curve, 'rsa' one signature of the host, 'kkrt' hashes.",
+        "Bytes grow with the ids of both sides; memory too, but that 'kkrt' works in buckets.",
+    ),
     settle=settle,
     variant=variant,
     notes=notes,

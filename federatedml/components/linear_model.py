@@ -17,6 +17,7 @@ from federatedml.errors import DataError
 MIN_TELLING = 10  # rows: a column that differs from its usual value in fewer shows their residuals in its weight
 MAX_RMS = 64.0  # of a column: standardised ones have 1
 MIN_RMS = 2.0**-6  # of the values that are not zero: below, fixed-point numbers would keep fewer than 6 bits
+BINARY = "exactly 2, or one_vs_rest_param.need_one_vs_rest"
 LEAST_BITS = 12  # of fraction that a training keeps of features
 
 
@@ -106,7 +107,7 @@ def binary_labels(table: Table) -> tuple[Floats, tuple[float, float]]:
     labels = numeric_labels(table)
     classes = np.unique(labels)
     if len(classes) != 2:
-        raise DataError("FED-257", f"the label {table.label!r} has {len(classes)} classes", "exactly 2")
+        raise DataError("FED-257", f"the label {table.label!r} has {len(classes)} classes", BINARY)
     positive: Floats = (labels == classes[1]).astype(np.float64)
     return positive, (float(classes[0]), float(classes[1]))
 

@@ -73,8 +73,8 @@ def told_shapes(p: LogisticParams, box: Box) -> tuple[int, dict[Member, int]]:
 
 
 def params_digest(p: LogisticParams) -> Array:
-    """SHA-256 of what all parties must have alike: all but prediction and cross validation."""
-    text = p.model_dump_json(exclude={"predict_param", "cv_param"})
+    """SHA-256 of what all parties must have alike: all but what becomes of scores at the guest."""
+    text = p.model_dump_json(exclude={"predict_param": True, "cv_param": {"mode", "role", "evaluate_param"}})
     return np.frombuffer(hashlib.sha256(text.encode()).digest(), "|u1")
 
 

@@ -18,6 +18,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from federatedml.component import Params
+from federatedml.components.cross_validation import CvParam
+from federatedml.components.one_vs_rest import OneVsRestParam
 from federatedml.crypto.choice import for_linear
 
 
@@ -56,7 +58,7 @@ def _optimizer(value: Any) -> Any:
     return value
 
 
-def _method(value: Any) -> Any:
+def encryption(value: Any) -> Any:
     """FATE's name of Paillier in any case; what is no encryption is refused by name."""
     known = value.lower() if isinstance(value, str) else ""
     if "affine" in known:
@@ -86,7 +88,7 @@ class InitParam(Params):
 class EncryptParam(Params):
     """Homomorphic encryption, for protocol 'paillier'."""
 
-    method: Annotated[Literal["Paillier"], BeforeValidator(_method)] = Field(
+    method: Annotated[Literal["Paillier"], BeforeValidator(encryption)] = Field(
         default="Paillier", description="to set it selects protocol 'paillier'"
     )
     key_length: Literal[1024, 2048, 3072, 4096] = Field(
@@ -108,25 +110,6 @@ class PredictParam(Params):
 
     with_proba: Annotated[bool, Built((True,))] = Field(default=True, description="give probabilities")
     threshold: float = Field(default=0.5, ge=0, le=1, description="probability above which the result is 1")
-
-
-class CvParam(Params):
-    """Cross validation."""
-
-    n_splits: int = Field(default=5, ge=2, le=100, description="parts")
-    mode: Literal["hetero", "homo"] = Field(default="hetero", description="how samples are spread over parties")
-    role: Literal["guest", "host"] = Field(default="guest", description="this party")
-    shuffle: bool = Field(default=True, description="mix rows before splitting")
-    random_seed: int = Field(default=1, ge=0, description="seed of the split")
-    evaluate_param: dict[str, Any] = Field(default_factory=dict, description="parameters of the evaluation")
-    need_cv: Annotated[bool, Built((False,))] = Field(default=False, description="run cross validation")
-
-
-class OneVsRestParam(Params):
-    """More than two classes."""
-
-    need_one_vs_rest: Annotated[bool, Built((False,))] = Field(default=False, description="one model per class")
-    has_arbiter: bool = Field(default=True, description="whether an arbiter takes part")
 
 
 class LogisticTraining(Params):
@@ -162,7 +145,9 @@ class LogisticTraining(Params):
         description="weight of the rows of each label value, or 'balanced': rows / (2 * rows of that value)",
     )
     sample_weight_name: str | None = Field(
-        default=None, max_length=256, description="column of the guest with the weights of rows; it is no feature"
+        default=None,
+        max_length=256,
+        description="column with the weights of rows (HeteroLR: of the guest); it is no feature",
     )
     validation_freqs: int | None = Field(
         default=None, ge=1, description="look at eval_data every so many epochs", json_schema_extra={"unit": "epochs"}
@@ -197,6 +182,11 @@ class LogisticTraining(Params):
     def weighs_rows(self) -> bool:
         """Whether rows have weights."""
         return self.class_weight is not None or self.sample_weight_name is not None
+
+    @property
+    def in_fold(self) -> bool:
+        """Whether a training is a fold of a cross validation: it opens scores of ``eval_data``, and no weights."""
+        return self.cv_param.need_cv
 
     @property
     def validates(self) -> int:

@@ -11,6 +11,7 @@ from federatedml.component import ModelBuffers
 from federatedml.components import prediction_table
 from federatedml.components.linear_model import logistic, partial_score
 from federatedml.components.lr_agreement import BETWEEN, expect
+from federatedml.components.lr_classes import split
 from federatedml.components.lr_release import count_rows
 from federatedml.components.lr_result import META, PARAM
 from federatedml.crypto.shared_linear import ids_digest
@@ -42,19 +43,26 @@ PREDICTED = Topic(
 
 
 def predicted(box: Box, model: ModelBuffers, table: Table, round: int, kind: str) -> Table:
-    """At the guest: predictions of all rows, from its own part and the hosts'."""
+    """At the guest: predictions of all rows, from its own part and the hosts'; of several classes in as many rounds."""
     _same_rows(box, table, round)
-    theirs = [expect(part, len(table)) for _, part in sorted(box.gather(PARTIAL, round).items())]
-    scores = logistic(model, partial_of(model, table), theirs)
     meta, param = cast(model_pb2.LRModelMeta, model[META]), cast(model_pb2.LRModelParam, model[PARAM])
-    return prediction_table.binary(table, scores, param.classes, meta.threshold, kind, box.attempt.component)
+    columns = []
+    for number, one in enumerate(split(model)):
+        theirs = [expect(part, len(table)) for _, part in sorted(box.gather(PARTIAL, round + number).items())]
+        columns.append(logistic(one, partial_of(one, table), theirs))
+    origin = box.attempt.component
+    if param.need_one_vs_rest:
+        return prediction_table.multiclass(table, np.column_stack(columns), param.classes, kind, origin)
+    return prediction_table.binary(table, columns[0], param.classes, meta.threshold, kind, origin)
 
 
 def send_partial(box: Box, model: ModelBuffers, table: Table, round: int) -> None:
-    """At the host: its part of the predictor of every row, after both agree on the rows."""
+    """At the host: its part of the predictor of every row, after both agree on the rows; one for each class."""
     _same_rows(box, table, round)
-    count_rows(box, len(table))
-    box.send(PARTIAL, partial_of(model, table), round)
+    models = split(model)
+    count_rows(box, len(models) * len(table))
+    for number, one in enumerate(models):
+        box.send(PARTIAL, partial_of(one, table), round + number)
 
 
 def _same_rows(box: Box, table: Table, round: int) -> None:
@@ -65,6 +73,11 @@ def _same_rows(box: Box, table: Table, round: int) -> None:
 
 
 def partial_of(model: ModelBuffers, table: Table) -> Array:
-    """(n,) this party's part of z; column by column, so that one row and a batch agree to the last bit."""
+    """(n,) this party's part of z; column by column, so that one row and a batch agree to the last bit.
+
+    Of a model of several classes (n, classes).
+    """
     param = cast(model_pb2.LRModelParam, model[PARAM])
+    if param.need_one_vs_rest:
+        return np.column_stack([partial_of(one, table) for one in split(model)])
     return partial_score(table, list(param.header), param.weight, param.intercept)

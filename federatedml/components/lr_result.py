@@ -86,6 +86,12 @@ def summary_of(weights: Array, history: History, rows: int, told: int = 0) -> di
     )
 
 
+def fold_summary(history: History) -> dict[str, float]:
+    """What is shown of a fold of a cross validation, whose weights stay closed."""
+    best = {"best_epoch": history.best} if history.best else {}
+    return {"epochs": history.epochs, "is_converged": float(history.converged)} | best
+
+
 def told_by_gradients(sizes: Sequence[int], weights: int, epochs: int) -> dict[str, float]:
     """What the summary says of equations where a party reads its gradient of every batch.
 
@@ -96,8 +102,8 @@ def told_by_gradients(sizes: Sequence[int], weights: int, epochs: int) -> dict[s
     return {"equations_revealed": weights * len(sizes) * epochs, "rows_per_equation": round(min(sizes) / weights, 2)}
 
 
-def loss_curve(history: History) -> Curve:
-    """Loss over epochs."""
-    epochs = [float(i) for i in range(1, history.epochs + 1)]
+def loss_curve(history: History, every: int = 1) -> Curve:
+    """Loss over epochs; ``every``: epochs from one loss to the next."""
+    epochs = [float(min(i * every, history.epochs)) for i in range(1, len(history.losses) + 1)]
     line = Series("loss", epochs, history.losses)
     return Curve("loss", "Loss", "iters", "loss", [line], metric_type="LOSS", meta={"unit_name": "iters"})

@@ -1,4 +1,9 @@
-"""Weights of rows: of a class, of a column of the guest, or their product. They are the guest's and stay there."""
+"""Weights of rows: of a class, of a column of the guest, or their product. They are the guest's and stay there.
+
+A table may weigh its rows itself (``Table.weight``: FederatedSample counts how often each was drawn). That column is
+scaled to a mean of 1, so that a step is as if rows were repeated. Under protocol ``shared`` a training with weights has
+messages of its own, which all parties must know of before: so the parameters have to name the column.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +23,8 @@ def without_weights(table: Table, name: str | None) -> Table:
     """The table without the column that weighs rows, if there is one."""
     if name is None or name not in table.columns or name == table.label:
         return table
-    return replace(table, columns={key: column for key, column in table.columns.items() if key != name})
+    columns = {key: column for key, column in table.columns.items() if key != name}
+    return replace(table, columns=columns, weight=None if table.weight == name else table.weight)
 
 
 def row_weights(p: LogisticTraining, table: Table, labels: Floats) -> Floats:
@@ -30,7 +36,11 @@ def row_weights(p: LogisticTraining, table: Table, labels: Floats) -> Floats:
     Raises:
         DataError: the column is missing, a class has no weight, or weights are not between 0 and 64, 4 on average.
     """
-    weights = given_weights(p, table, labels, p.sample_weight_name)
+    if table.weight is not None and not p.weighs_rows:
+        problem = f"the table weighs its rows by column {table.weight!r}, the parameters name none"
+        raise DataError("FED-721", problem, f"sample_weight_name: {table.weight!r}")
+    named = p.sample_weight_name if p.sample_weight_name != table.weight else None
+    weights = given_weights(p, table, labels, named) * _of_table(table)
     if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.max(initial=0) <= MAX_SCALE):
         raise DataError("FED-721", "weights of rows are not what HeteroLR takes", f"0 to {MAX_SCALE}")
     if not 0 < weights.mean() <= MEAN_SCALE:
@@ -41,6 +51,15 @@ def row_weights(p: LogisticTraining, table: Table, labels: Floats) -> Floats:
 def given_weights(p: LogisticTraining, table: Table, labels: Floats, name: str | None) -> Floats:
     """(n,) weights as the column ``name`` and ``class_weight`` say, unchecked; ``DataError`` if one is missing."""
     return _of_column(name, table) * _of_classes(p.class_weight, table, labels)
+
+
+def _of_table(table: Table) -> Floats:
+    """(n,) of the table's own weight, 1 on average."""
+    if table.weight is None:
+        return np.ones(len(table))
+    counts = _of_column(table.weight, table)
+    total = float(counts.sum())
+    return counts * (len(counts) / total) if total > 0 else counts
 
 
 def _of_column(name: str | None, table: Table) -> Floats:

@@ -132,7 +132,8 @@ HELD_OUT_SCORES = Topic(
     WORDS,
     Carries.ROW_VALUES,
     "the hosts' part of the linear predictor of every validation row (with an adaptive optimiser each host's own), "
-    "each validation_freqs epochs: each time one more linear combination of the hosts' columns",
+    "each validation_freqs epochs and, in a fold of a cross validation, after the last one: each time one more linear "
+    "combination of the hosts' columns",
     ROWS_BYTES,
 )
 
@@ -190,6 +191,8 @@ def topics_of(p: LogisticParams) -> tuple[Topic[Any], ...]:
         found += [*_SHARED, *((RESIDUAL, UPDATE) if motion.exact else (STEP,))]
     found += _WEIGHTED if p.weighs_rows else ()
     found += _SQUARES if p.converge_func == "weight_diff" else ()
-    if p.validates:
+    if p.in_fold:
+        found = [topic for topic in found if topic is not FINAL]
+    if p.validates or p.in_fold:
         found += [topic for topic in _VALIDATED if not (motion.opened and topic in _OF_SHARED_WEIGHTS)]
     return tuple(found)

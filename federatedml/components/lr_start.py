@@ -12,6 +12,7 @@ from federatedml.components.linear_model import initial_weights
 from federatedml.components.lr_params import LogisticParams
 from federatedml.components.lr_result import PARAM
 from federatedml.crypto.ring import Floats
+from federatedml.errors import DataError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Role
 
@@ -23,6 +24,8 @@ def first_weights(
     if before is None or PARAM not in before:
         return initial_weights(p.init_param, len(header) + intercept, _seed_name(box))
     model = cast(model_pb2.LRModelParam, before[PARAM])
+    if model.need_one_vs_rest:
+        raise DataError("FED-911", "the isometric_model has a model per class, the training is of one", "one-vs-rest")
     weights = [model.weight.get(name, 0.0) for name in header]  # 0 where the other model has none
     return np.array([*weights, model.intercept] if intercept else weights)
 

@@ -65,7 +65,7 @@ class Validation:
         self.p, self.exchange, self.side, self.moves = p, exchange, side, moves
         self.guest = exchange.party == 0
         features = checked_columns(table, header, self.guest and side.plan.intercept)
-        self.positive = binary_labels(table)[0] > 0 if self.guest else np.zeros(0, bool)
+        self.positive = binary_labels(table)[0] > 0 if self.guest and p.validates else np.zeros(0, bool)
         self.rows = HeldOut(side, features)
         self.opened = side.plan.motion.opened
 
@@ -82,27 +82,32 @@ class Validation:
 
     def due(self, epoch: int) -> bool:
         """Whether the rows are looked at after this epoch, counted from 0."""
-        return (epoch + 1) % self.p.validates == 0
+        return self.p.validates > 0 and (epoch + 1) % self.p.validates == 0
 
     def look(self, epoch: int) -> Mapping[str, float]:
         """At the guest the metrics; at a host nothing."""
-        z, plan = self._predictor(epoch), self.side.plan
+        z = self.predictors(epoch, self.moves.shares)
+        return {} if z is None else measured(self.p.metrics, self.positive, z)
+
+    def predictors(self, round: int, shares: Words) -> Floats | None:
+        """At the guest (rows,) z of the rows, by these shares of all weights; at a host nothing."""
+        z, plan = self._predictor(round, shares), self.side.plan
         if not self.guest:
             count_rows(self.exchange.box, plan.validation)
-            self.exchange.box.send(HELD_OUT_SCORES, z, epoch)
-            return {}
-        z = z + total(self.exchange.gathered(HELD_OUT_SCORES, epoch, plan.validation))
-        return measured(self.p.metrics, self.positive, self.rows.opened(z))
+            self.exchange.box.send(HELD_OUT_SCORES, z, round)
+            return None
+        z = z + total(self.exchange.gathered(HELD_OUT_SCORES, round, plan.validation))
+        return self.rows.opened(z)
 
-    def _predictor(self, epoch: int) -> Words:
+    def _predictor(self, round: int, shares: Words) -> Words:
+        own = shares[self.side.block]
         if self.opened:
-            return self.rows.predictor(epoch, self.moves.effective(), None)
-        box, shares = self.exchange.box, self.moves.shares
-        hidden = self.rows.hidden_weights(shares, epoch)
-        masked = total(self.exchange.dealt_out(HELD_OUT_WEIGHTS, hidden, self.side, epoch))
-        closer = self.exchange.party == CLOSER
-        correction = expect(box.recv(HELD_OUT_CORRECTION, epoch), self.side.plan.validation) if closer else None
-        return self.rows.predictor(epoch, shares[self.side.block] + masked, correction)
+            return self.rows.predictor(round, own, None)
+        hidden = self.rows.hidden_weights(shares, round)
+        masked = total(self.exchange.dealt_out(HELD_OUT_WEIGHTS, hidden, self.side, round))
+        box, closer = self.exchange.box, self.exchange.party == CLOSER
+        correction = expect(box.recv(HELD_OUT_CORRECTION, round), self.side.plan.validation) if closer else None
+        return self.rows.predictor(round, own + masked, correction)
 
 
 def measured(metrics: Sequence[str], positive: Array, z: Floats) -> dict[str, float]:

@@ -22,7 +22,7 @@ def binary(table: Table, scores: Floats, classes: Sequence[float], threshold: fl
     Raises:
         DataError: the label has a value that is none of them.
     """
-    labels = None if table.label is None else _positive(table, classes)
+    labels = None if table.label is None else positive(table, classes)
     detail = [f'{{"0": {1 - p!r}, "1": {p!r}}}' for p in scores.tolist()]
     return _table(table, labels, (scores > threshold).astype(np.int64), scores, detail, kind, origin)
 
@@ -37,7 +37,7 @@ def multiclass(table: Table, scores: Floats, classes: Sequence[float], kind: str
     values = np.asarray(classes, np.float64)
     labels = None if table.label is None else _known(table, classes)
     best = np.argmax(scores, axis=1)
-    names = [f"{value:g}" for value in values]
+    names = [class_name(value) for value in values]
     detail = [json.dumps(dict(zip(names, row, strict=True))) for row in scores.tolist()]
     return _table(table, labels, values[best], scores[np.arange(len(scores)), best], detail, kind, origin)
 
@@ -69,6 +69,11 @@ def _table(
     return Table(table.ids, columns, label, Kind.PREDICTIONS, table.sid_name, origin)
 
 
+def class_name(value: float) -> str:
+    """A label's value as text."""
+    return str(int(value)) if float(value).is_integer() else repr(float(value))
+
+
 def numeric_labels(table: Table) -> Floats:
     """(n,) labels; ``DataError`` if they are not finite numbers."""
     try:
@@ -88,10 +93,10 @@ def _known(table: Table, classes: Sequence[float]) -> Floats:
     return labels
 
 
-def _positive(table: Table, classes: Sequence[float]) -> Column:
+def positive(table: Table, classes: Sequence[float]) -> Column:
     """(n,) labels as 0 and 1, by the training's values: a table may hold one class only."""
-    positive: Column = (_known(table, classes) == classes[-1]).astype(np.int64)
-    return positive
+    found: Column = (_known(table, classes) == classes[-1]).astype(np.int64)
+    return found
 
 
 def stacked(tables: Sequence[Table]) -> Table:

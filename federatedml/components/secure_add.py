@@ -128,5 +128,6 @@ SECURE_ADD = Component(
     input_required=False,
     optional_roles=(Role.ARBITER,),
     need_deploy=False,
+    cost=("Each member sends every other one 8 bytes per number; time grows with members x numbers.",),
     settle=_settle,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from federatedml.federation.box import Box
 from federatedml.federation.checkpoint import State
 from federatedml.federation.scope import Part, Spent, first_round, inside, outer_state
 from federatedml.federation.wire import Array
-from federatedml.views import Curve, Grid, Series, View
+from federatedml.views import parsed
 
 _SPENT, _MODEL = "spent", "model."
 
@@ -59,7 +59,9 @@ class Stages:
             spent: list[Spent] = []
             title = f"{self.noun} {number + 1} of {self.count}"
             part = Part(number, f"{self.noun}_{number}", number / self.count, (number + 1) / self.count, title)
-            self._done[number] = dict(_packed(work(inside(self.box, part, self._kept(), spent.append))))
+            outputs = work(inside(self.box, part, self._kept(), spent.append))
+            views = [replace(view, name=f"{view.name}_{part.name}") for view in outputs.views]
+            self._done[number] = dict(_packed(replace(outputs, views=views)))
             self._spent += spent
             self.box.checkpoint(first_round(self.box, number + 1) - 1, self._kept())
             self.box.progress(part.end, title)
@@ -89,16 +91,9 @@ def _unpacked(state: Mapping[str, Any], spec: ModelSpec | None) -> Outputs:
     return Outputs(
         get(io.BytesIO(state["data"].tobytes()), "a checkpoint") if "data" in state else None,
         spec.parse(buffers) if spec and buffers else None,
-        [_view(view) for view in _json(state["views"])],
+        [parsed(view) for view in _json(state["views"])],
         _json(state["summary"]),
     )
-
-
-def _view(view: dict[str, Any]) -> View:
-    kind = view.pop("kind")
-    if kind == "grid":
-        return Grid(**view)
-    return Curve(**{**view, "series": [Series(**line) for line in view["series"]]})
 
 
 def _bytes(body: bytes) -> Array:

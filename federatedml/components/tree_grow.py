@@ -15,23 +15,10 @@ from federatedml.components.tree_hosts import Bits, Cut, Hosts, Node
 from federatedml.components.tree_nodes import Tree, TreeNode
 from federatedml.components.tree_splits import Choice, Rules, best, preferred, weight
 from federatedml.compute.engine import SERIAL, Compute
-from federatedml.crypto.candidates import BinTable
+from federatedml.crypto.candidates import BinTable, Split
 from federatedml.crypto.ring import Floats
 
 GUEST = 0
-
-
-@dataclass(frozen=True)
-class OwnSplit:
-    """A split at a column of the guest.
-
-    Attributes:
-        k: rows in bins up to this one go left.
-    """
-
-    column: int
-    k: int
-    missing_left: bool
 
 
 @dataclass(frozen=True)
@@ -46,7 +33,7 @@ class Round:
 
     trees: Sequence[Tree]
     values: Floats
-    splits: Sequence[OwnSplit]
+    splits: Sequence[Split]
 
 
 @dataclass(eq=False)
@@ -128,7 +115,7 @@ class _Growth:
         classes = gradients.shape[1] // self.width
         self.trees: list[Tree] = [[] for _ in range(classes)]
         self.values = np.zeros((len(gradients), classes))
-        self.splits: list[OwnSplit] = []
+        self.splits: list[Split] = []
         self._open: list[_Open] = []
 
     def roots(self) -> None:
@@ -209,7 +196,7 @@ class _Growth:
         own = self.grower.own
         split = own.candidates.splits[candidate]
         node.split, node.column = self._first_split + len(self.splits), split.feature
-        self.splits.append(OwnSplit(split.feature, split.k, split.missing_left))
+        self.splits.append(split)
         return own.goes_left(candidate)[at.rows]
 
 

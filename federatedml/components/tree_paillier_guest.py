@@ -25,7 +25,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from federatedml.components.tree_hosts import Bits, Cut, Node, Taken
+from federatedml.components.tree_hosts import Bits, Cut, Node, Start, Taken
 from federatedml.components.tree_paillier_nodes import packed
 from federatedml.components.tree_paillier_plan import PaillierPlan
 from federatedml.components.tree_paillier_topics import (
@@ -39,6 +39,7 @@ from federatedml.components.tree_paillier_topics import (
     SUMS,
     TOLD,
 )
+from federatedml.components.tree_params import SecureBoostParams
 from federatedml.crypto.paillier.evaluator import owner_evaluator
 from federatedml.crypto.paillier.keys import generate
 from federatedml.crypto.paillier.opening import Allowance, Opener
@@ -52,18 +53,22 @@ MOST_CANDIDATES = 2**24
 
 
 class PaillierHosts:
-    """All hosts of a training. A ``tree_hosts.Hosts``; makes a key and sends it."""
+    """See ``tree_hosts.Hosts``. Makes a key and sends it."""
 
-    def __init__(self, box: Box, plan: PaillierPlan) -> None:
-        self.members: Sequence[Member] = box.peers(SUMS)
-        self._box, self._plan = box, plan
+    def __init__(self, p: SecureBoostParams, box: Box, start: Start) -> None:
+        self.members: Sequence[Member] = sorted(box.peers(SUMS))
+        self._box, self._plan = box, PaillierPlan.of(p, start)
+        plan = self._plan
         self._private = generate(plan.key_bits)
         self._owner = owner_evaluator(self._private, box.compute)
         self._packing = plan.packing(self._private.public, plan.rows)
         self._round, self._level, self._told = 0, 0, list[int]()
         self._scales = np.ones(2 * plan.classes)
-        self._splits = [0] * len(self.members)
+        self._splits = list(start.made)
         box.send(KEY, np.frombuffer(self._private.public.to_bytes(), "|u1"))
+
+    def go(self, follows: bool, round: int) -> None:
+        """See ``Hosts``: nobody else needs to hear of it."""
 
     def begin(self, round: int, gradients: Floats) -> None:
         """See ``Hosts``."""

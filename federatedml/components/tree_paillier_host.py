@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from federatedml.components.tree_hosts import Bits
+from federatedml.components.tree_hosts import Bits, Start
 from federatedml.components.tree_paillier_nodes import KnownNodes, packed, unpacked
 from federatedml.components.tree_paillier_plan import PaillierPlan
 from federatedml.components.tree_paillier_topics import (
@@ -22,6 +22,8 @@ from federatedml.components.tree_paillier_topics import (
     SUMS,
     TOLD,
 )
+from federatedml.components.tree_params import SecureBoostParams
+from federatedml.components.tree_sampling import columns_of_tree
 from federatedml.components.tree_splits import preferred
 from federatedml.crypto.candidates import BinTable, Candidates, Split
 from federatedml.crypto.codec import Integers
@@ -33,28 +35,23 @@ from federatedml.federation.box import Box
 from federatedml.federation.wire import Array
 
 
-class PaillierHost:
-    """One host's part of a training.
+class PaillierAnswers:
+    """A host's part of all rounds.
 
     Args:
-        table: bins of its columns, of all rows.
+        table: bins of its columns.
     """
 
-    def __init__(self, box: Box, plan: PaillierPlan, table: BinTable) -> None:
-        self._box, self._plan, self._table = box, plan, table
+    def __init__(self, p: SecureBoostParams, box: Box, start: Start, table: BinTable) -> None:
+        plan = PaillierPlan.of(p, start)
+        self._p, self._box, self._plan, self._table = p, box, plan, table
         public = PublicKeyCodec(plan.key_bits).decode(box.recv(KEY).tobytes())
         self._evaluator = evaluator(public, box.compute)
 
-    def round(self, number: int, columns: Integers) -> Sequence[Split]:
-        """The trees of a round.
-
-        Args:
-            columns: those of the host's that the round may use, ascending.
-
-        Returns:
-            The host's new splits, in the order of their numbers.
-        """
-        box, plan = self._box, self._plan
+    def round(self, number: int) -> Sequence[Split]:
+        """Answer for the trees of a round; the splits that the guest has chosen."""
+        box, plan, p = self._box, self._plan, self._p
+        columns = columns_of_tree(p.random_seed, box.me, number, len(self._table.counts), p.subsample_feature_rate)
         used = unpacked(box.recv(DRAWN, number)[None], plan.rows)[0] if plan.sampled else np.ones(plan.rows, bool)
         whole = _of_columns(self._table, columns)
         table = BinTable(whole.bins[:, used], whole.candidates) if plan.sampled else whole

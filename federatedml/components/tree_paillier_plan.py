@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from federatedml.components.tree_hosts import Start
 from federatedml.components.tree_params import SecureBoostParams
 from federatedml.crypto.paillier.keys import PublicKey
 from federatedml.crypto.paillier.packing import Packing
@@ -34,12 +35,11 @@ class PaillierPlan:
     key_bits: int
 
     @staticmethod
-    def of(p: SecureBoostParams, rows: int, classes: int) -> PaillierPlan:
+    def of(p: SecureBoostParams, start: Start) -> PaillierPlan:
         """The plan of parameters and shapes."""
-        tree = p.tree_param
-        least = max(tree.min_sample_split, 2 * tree.min_leaf_node)
-        key_bits = p.encrypt_param.key_length
-        return PaillierPlan(rows, classes, tree.max_depth, least, tree.min_leaf_node, p.run_goss, key_bits)
+        tree, key_bits = p.tree_param, p.encrypt_param.key_length
+        least = max(tree.min_sample_split, 2 * tree.min_leaf_node, 2 * p.min_cell_rows)
+        return PaillierPlan(start.rows, start.classes, tree.max_depth, least, tree.min_leaf_node, p.run_goss, key_bits)
 
     @property
     def counted(self) -> bool:

@@ -81,11 +81,11 @@ CUTS = Topic(
     HOST,
     Tensors({"rows": ("|u1", 2), "tied": ("<u4", 1), "ends": ("<u4", 1)}),
     Carries.CONTROL,
-    "which of its candidates are the best of a node (several if they are equally good), and the rows of the node",
+    "which of its split candidates split nodes of a level, which ones are equally good there, and the nodes' rows",
     ROWS_BYTES,
 )
 BITS = Topic(
-    "split_bits",
+    "node_sides",
     HOST,
     GUEST,
     Tensors({"columns": ("<u4", 1), "left": ("|u1", 1)}),

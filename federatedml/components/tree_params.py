@@ -8,7 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from federatedml.component import Params
-from federatedml.components.lr_params import Built, CvParam, EncryptedModeParam, EncryptParam, PredictParam
+from federatedml.components.cross_validation import CvParam
+from federatedml.components.lr_params import Built, EncryptedModeParam, EncryptParam, PredictParam
 
 MOST_LEAVES_DEPTH = 15  # a level of 2^14 nodes
 
@@ -188,16 +189,6 @@ class SecureBoostParams(Params):
     predict_param: PredictParam = Field(default=PredictParam(), description="prediction")
     cv_param: CvParam = Field(default=CvParam(), description="cross validation")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _resolve_method(cls, given: Any) -> Any:
-        """``auto`` is 'paillier' where the encryption is chosen; whether there is a dealer is settled by the plan."""
-        if not isinstance(given, Mapping) or given.get("protocol", "auto") != "auto":
-            return given
-        encrypt = given.get("encrypt_param")
-        chosen = isinstance(encrypt, Mapping) and "method" in encrypt
-        return {**given, "protocol": "paillier"} if chosen else given
-
     @model_validator(mode="after")
     def _objective_of_the_task(self) -> SecureBoostParams:
         allowed = [name for name in OBJECTIVES if (name == "cross_entropy") == (self.task_type == "classification")]
@@ -226,6 +217,11 @@ class SecureBoostParams(Params):
         wrong = [name for name in self.metrics or () if name not in allowed]
         if wrong:
             raise ValueError(f"metrics {', '.join(wrong)} are not for this task; allowed: {', '.join(allowed)}")
+
+    @property
+    def method_is_set(self) -> bool:
+        """Whether the submitted conf itself names the encryption: it chose protocol 'paillier'."""
+        return "encrypt_param" in self.model_fields_set and "method" in self.encrypt_param.model_fields_set
 
     @property
     def objective(self) -> str:

@@ -181,6 +181,8 @@ class SharedHosts:
         cuts = sorted(cuts, key=lambda cut: cut.node.tree)
         message = self.box.recv(BITS, self._level, link.member)
         columns = expect(message["columns"], len(cuts))
+        if (columns < 0).any() or (columns >= link.told).any():
+            raise ProtocolError("FED-802", f"{link.member} names a column that it cannot have")
         left = self._left(link, [cut.node.tree for cut in cuts], message["answer"])
         found = []
         for cut, column in zip(cuts, columns.tolist(), strict=True):

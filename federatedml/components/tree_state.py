@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -58,7 +58,7 @@ class GuestState:
         return {
             "scores": self.scores,
             "held_out": self.held_out,
-            "nodes": np.array([astuple(node) for tree in self.trees for node in tree], np.float64),
+            "nodes": np.array([_row(node) for tree in self.trees for node in tree], np.float64),
             "sizes": np.array([len(tree) for tree in self.trees], np.int64),
             "splits": packed(self.splits),
             "made": np.array(self.made, np.int64),
@@ -94,12 +94,18 @@ class GuestState:
 
 def packed(splits: Sequence[Threshold]) -> Floats:
     """(splits, 3) for a checkpoint."""
-    return np.array([astuple(split) for split in splits], np.float64).reshape(-1, 3)
+    rows = [(split.column, split.value, split.missing_left) for split in splits]
+    return np.array(rows, np.float64).reshape(-1, 3)
 
 
 def unpacked(rows: Floats) -> list[Threshold]:
     """Splits of a checkpoint."""
     return [Threshold(int(column), float(value), bool(left)) for column, value, left in rows]
+
+
+def _row(node: TreeNode) -> tuple[float, ...]:
+    place = (node.party, node.column, node.split, node.left, node.right)
+    return (node.weight, node.rows, *place, node.gain)
 
 
 def _node(row: Floats) -> TreeNode:

@@ -60,8 +60,10 @@ def outputs_as_declared(component: Component, result: StepResult) -> None:
         require(component.has_model or outputs.model is None, f"{member}: a model that is not declared")
         if outputs.model is not None:
             buffers = dict(component.model.buffers) if component.model else {}
+            parts = (component.model.parts if component.model else ()) or [tuple(buffers)]
             kinds = {name: type(message) for name, message in outputs.model.items()}
-            require(kinds == buffers, f"{member}: buffers {sorted(kinds)}, declared {sorted(buffers)}")
+            allowed = [{name: buffers[name] for name in part} for part in parts]
+            require(kinds in allowed, f"{member}: buffers {sorted(kinds)}, declared {sorted(buffers)}")
         for name, value in outputs.summary.items():
             require(np.isfinite(value), f"{member}: {name} of the summary is not finite")
 

@@ -82,7 +82,7 @@ def _scored(
     whole = merge(models[guest], *_parts(partial, models, tables, guest, hosts))
     rows = np.arange(len(tables[guest]))
     for row in rows[:ROWS]:
-        one = {member: table.take(np.array([row])) for member, table in tables.items()}
+        one = {member: tables[member].take(np.array([row])) for member in (guest, *hosts)}
         online = merge(models[guest], *_parts(partial, models, one, guest, hosts))
         require(np.array_equal(online[0], whole[row]), f"row {row}: {online[0]} alone, {whole[row]} among others")
     if batch.data is not None:

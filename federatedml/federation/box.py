@@ -11,6 +11,7 @@ from federatedml.errors import ProtocolError
 from federatedml.federation.budget import UNLIMITED, Budget
 from federatedml.federation.checkpoint import Checkpoint, CheckpointStore, State
 from federatedml.federation.party import Member
+from federatedml.federation.seal import UNSEALED, Seal
 from federatedml.federation.topic import Topic
 from federatedml.federation.vault import Forgetful, Vault
 
@@ -89,6 +90,7 @@ class Box:
     compute: Compute = SERIAL
     budget: Budget = UNLIMITED
     vault: Vault = field(default_factory=Forgetful)
+    seal: Seal = UNSEALED
     tables: Sequence[str] = ()  # this party's stored tables that the step's data come from; empty: it is not known
     on_metric: Callable[[MetricPoint], None] = lambda _: None
     on_progress: Callable[[float, str], None] = lambda *_: None

@@ -23,6 +23,7 @@ from federatedml.federation.box import AttemptKey, Box, MessageKey, MetricPoint,
 from federatedml.federation.checkpoint import Checkpoint, CheckpointStore, State
 from federatedml.federation.memory import Exchange, Faults, MemoryExchange, Weather
 from federatedml.federation.party import Member
+from federatedml.federation.seal import UNSEALED, Seal
 
 
 class Killed(BaseException):
@@ -123,6 +124,7 @@ class LocalNetwork:
         timeout: seconds that a ``recv`` waits before the step is called dead-locked.
         compute: the machine's cores, once for all members.
         bodies: keep every message as an observer sees it; without, only its key and size.
+        seals: what members sign with; by default nothing, they are in one process.
     """
 
     def __init__(
@@ -133,9 +135,10 @@ class LocalNetwork:
         max_attempts: int = 20,
         compute: Compute = SERIAL,
         bodies: bool = True,
+        seals: Mapping[Member, Seal] | None = None,
     ) -> None:
         self.folder, self.faults, self.timeout, self.max_attempts = folder, faults or Faults(), timeout, max_attempts
-        self.compute, self.bodies = compute, bodies
+        self.compute, self.bodies, self.seals = compute, bodies, seals or {}
         self.weather = Weather(self.faults)
         self.sent: list[Sent] = []
         self.reached: list[Reached] = []
@@ -249,6 +252,7 @@ class _Run:
             store,
             resume=store.load(*resume, stored[resume]) if resume else None,
             compute=self.network.compute,
+            seal=self.network.seals.get(me, UNSEALED),
             on_metric=self.metrics[me].append,
             on_progress=partial(on_progress, me),
             on_checkpoint=lambda c: stored.__setitem__((c.attempt, c.round), c.digest),

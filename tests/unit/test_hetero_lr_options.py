@@ -227,3 +227,20 @@ def test_the_summary_counts_opened_gradients(optimizer: str, told: int, ratio: f
     p = params(optimizer=optimizer, max_iter=5, batch_size=60, learning_rate=0.02)
     summary = case(p, small(120, 2, 3)).run(tmp_path).outputs[GUEST].summary
     assert (summary["equations_revealed"], summary["rows_per_equation"]) == (told, ratio)
+
+
+def test_a_table_that_weighs_its_rows_trains_as_if_they_were_repeated(tmp_path: Path) -> None:
+    guest, host = small(60)
+    counts = np.random.default_rng(3).integers(0, 12, 60)  # 5 on average, which is more than a weight may be
+    weighed = replace(guest, weight="n", columns={**guest.columns, "n": counts.astype(float)})
+    p = params(sample_weight_name="n", batch_size=-1, penalty="NONE", max_iter=3)
+    repeated = np.repeat(np.arange(60), counts)
+    found = weights(case(p, (weighed, host)).run(tmp_path).outputs)
+    assert near(found, in_clear(replaced(p, sample_weight_name=None), guest.take(repeated), host.take(repeated)), 0.004)
+
+
+def test_a_table_that_weighs_its_rows_is_never_taken_for_one_that_does_not(tmp_path: Path) -> None:
+    guest, host = small()
+    weighed = replace(guest, weight="n", columns={**guest.columns, "n": np.ones(50)})
+    with pytest.raises(DataError, match=r"FED-721.*weighs its rows by column 'n'.*sample_weight_name: 'n'"):
+        case(params(), (weighed, host)).run(tmp_path)

@@ -23,8 +23,6 @@ def test_defaults_are_those_that_take_effect_in_fate() -> None:
     [
         ({"penalty": "l1"}, "", ["'L1'", "rmsprop"]),
         ({"protocol": "plain"}, "protocol", ["'paillier'", "'shared'"]),
-        ({"cv_param": {"need_cv": True}}, "cv_param.need_cv", ["True", "False"]),
-        ({"one_vs_rest_param": {"need_one_vs_rest": True}}, "one_vs_rest_param.need_one_vs_rest", ["True", "False"]),
         ({"predict_param": {"with_proba": False}}, "predict_param.with_proba", ["False", "True"]),
         ({"party_weight": 0.5}, "party_weight", ["0.5", "1"]),
         ({"batch_size": 9}, "batch_size", ["9", "-1", "10"]),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from federatedml.crypto.paillier.montgomery import (
     Modulus,
+    add_rows,
     fill_window,
     gather,
     multiply,
@@ -122,6 +123,16 @@ def test_windows_and_picked_entries() -> None:
     out = m.plain([mpz(5), mpz(7)])
     multiply_picked(rows, np.array([[2, 1], [15, 15]], np.uint16), m.words, m.inverse, out)
     assert unpacked(m.written(out), m.size) == [5 * 3**18 % m.value, 7 * pow(3, 255, int(m.value)) % m.value]
+
+
+@given(st.data(), moduli())
+@settings(max_examples=30)
+def test_a_sum_of_two_products_is_a_factor(data: st.DataObject, m: Modulus) -> None:
+    a, b, c, d, e = (data.draw(below(m)) for _ in range(5))
+    x, y, z, v, w = (m.plain([mpz(i)]) for i in (a, b, c, d, e))
+    total = m.paired(m.entered(x), m.entered(y))
+    add_rows(total, m.paired(m.entered(z), m.entered(v)))
+    assert unpacked(m.written(m.paired(w, total)), m.size) == [(a * b + c * d) * e % m.value]
 
 
 def test_what_is_written_is_reduced() -> None:

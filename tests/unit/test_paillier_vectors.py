@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gmpy2 import mpz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mypy import api
@@ -14,9 +15,10 @@ from federatedml.compute.engine import SERIAL, Partitions
 from federatedml.crypto.codec import Codec, Floats
 from federatedml.crypto.paillier.evaluator import evaluator, owner_evaluator
 from federatedml.crypto.paillier.matvec import MatVec, Quantised
-from federatedml.crypto.paillier.noise import MANY, FullNoise, NoiseKind, OwnerNoise
+from federatedml.crypto.paillier.noise import MANY, NoiseKind
 from federatedml.crypto.paillier.opening import Allowance, Opener
-from federatedml.crypto.paillier.parts import sizes
+from federatedml.crypto.paillier.owner_noise import OwnerNoise
+from federatedml.crypto.paillier.parts import sizes, unpacked
 from federatedml.crypto.paillier.vectors import Encrypted
 from federatedml.crypto.vector import Opened, Reply, Sealed
 from federatedml.errors import ProtocolError
@@ -169,16 +171,34 @@ def split(sealed: Sealed) -> list[bytes]:
     return [sealed.body[at : at + sealed.width] for at in range(0, len(sealed.body), sealed.width)]
 
 
-def test_the_owner_makes_its_noise_with_its_primes_unless_it_has_workers() -> None:
-    assert isinstance(owner_evaluator(KEY).noise, OwnerNoise)
-    assert isinstance(owner_evaluator(KEY, Workers(2), NoiseKind.FULL).noise, FullNoise)
+@pytest.mark.parametrize("kind", NoiseKind)
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_owner_makes_its_noise_with_its_primes_in_threads_of_its_own(kind: NoiseKind, workers: int) -> None:
+    own = owner_evaluator(KEY, Workers(workers), kind)
+    assert isinstance(own.noise, OwnerNoise)
+    numbers = np.arange(100.0)
+    sealed = own.encrypt(numbers, Codec(20, 128.0)).seal()
+    assert len(set(split(sealed))) == 100
+    assert opened(GUEST.receive(sealed, Codec(20, 128.0))) == numbers.tolist()
+
+
+@given(st.data())
+def test_the_owners_noise_encrypts_zero_and_is_not_one(data: st.DataObject) -> None:
+    """Modulo p^2 and q^2 it is what the powers say, whatever they are."""
+    noise = OwnerNoise(KEY)
+    a, b = (data.draw(st.integers(1, int(m.value) - 1)) for m in noise._squares)
+    noise._short = lambda count: [m.plain([mpz(x)]) for m, x in zip(noise._squares, (a, b), strict=True)]  # type: ignore[method-assign]
+    c = data.draw(st.integers(1, int(KEY.public.n2) - 1))
+    (found,) = unpacked(noise.for_peers([mpz(c)]), KEY.public.width)
+    assert (found % KEY.p2, found % KEY.q2) == (c * a % KEY.p2, c * b % KEY.q2)
 
 
 def test_many_ciphertexts_take_wider_windows_and_decrypt_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     assert MANY > 1000
     monkeypatch.setattr("federatedml.crypto.paillier.noise.MANY", 2)
-    own = evaluator(KEY.public)
-    assert opened(OWNER.receive(own.encrypt([1.0, -4.0, 0.5], CODEC).seal(), CODEC)) == [1.0, -4.0, 0.5]
+    monkeypatch.setattr("federatedml.crypto.paillier.owner_noise.MANY", 2)
+    for own in (evaluator(KEY.public), owner_evaluator(KEY)):
+        assert opened(OWNER.receive(own.encrypt([1.0, -4.0, 0.5], CODEC).seal(), CODEC)) == [1.0, -4.0, 0.5]
 
 
 def test_what_a_key_cannot_hold_is_refused_before_it_wraps() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from federated_operators.gateway.plan import DataRef, JobPlan, StepPlan
+from federated_operators.gateway.plan import DataRef, JobPlan, ModelRef, StepPlan
 from federated_operators.gateway.policy import Policy, default_policy, load_policy
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.errors import DataError, FedError, PolicyError
@@ -238,6 +238,20 @@ def test_public_data_may_tell_any_number_of_equations(tmp_path: Path) -> None:
         found[public] = load_policy(path)
     assert (found[False].budgets.equations.lifted, found[True].budgets.equations.lifted) == (False, True)
     assert found[False].budgets.psi_ids == found[True].budgets.psi_ids
+    assert (found[False].floors.contributors, found[True].floors.contributors) == (3, 2)
+
+
+def test_a_prediction_sums_nothing(catalogue: Catalogue) -> None:
+    step = replace(plan({"min_contributors": 2}).steps["lr_0"], model=ModelRef("lr_0", "lr"))
+    Policy.model_validate({"initiators": ["9999"]}).check(replace(plan(), steps={"lr_0": step}), catalogue)
+
+
+def test_batches_of_a_secure_sum_may_be_small(catalogue: Catalogue) -> None:
+    policy = Policy.model_validate({"initiators": ["9999"], "floors": {"contributors": 2}})
+    for given, refused in (({}, True), ({"min_contributors": 2}, False)):
+        job = plan({"batch_size": 10, "batch_rows_per_column": 10.0, **given})
+        with pytest.raises(PolicyError, match=r"floors\.batch_rows_per_column") if refused else nullcontext():
+            policy.check(job, catalogue)
 
 
 def test_the_rules_are_those_of_the_file_as_it_is_now(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def components(draw: st.DrawFn) -> dict[str, Any]:
     count: dict[str, int] = {}
     least = draw(st.sampled_from([1, 6]))
     for module in draw(st.lists(st.sampled_from(sorted(registry())), min_size=least, max_size=9)):
-        fed = [f"{name}.{body['output']['data'][0]}" for name, body in found.items() if body["output"].get("data")]
+        fed = [f"{name}.{alias}" for name, body in found.items() for alias in body["output"].get("data", [])]
         name = f"{module.lower()}_{count.setdefault(module, 0)}"
         count[module] += 1
         found[name] = draw(component(module, [*fed[-4:], *tables], found))
@@ -61,7 +61,8 @@ def component(draw: st.DrawFn, module: str, sources: list[str], earlier: dict[st
             inputs[key] = [draw(st.sampled_from(texts))]
     output = {}
     if declared.has_data and draw(st.integers(0, 5)):
-        output["data"] = [draw(st.sampled_from(["train", "x"]))]
+        most = len(declared.data_outputs) or 1
+        output["data"] = draw(st.lists(st.sampled_from(["train", "x", "z"]), min_size=1, max_size=most, unique=True))
     if declared.has_model and draw(st.booleans()):
         output["model"] = [draw(st.sampled_from(["model", "y"]))]
     body = {"module": module, "input": inputs, "output": output}

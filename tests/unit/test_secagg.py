@@ -427,7 +427,7 @@ def test_a_total_that_cannot_be_is_refused(total: list[float], tmp_path: Path) -
 
 def test_totals_that_single_one_out_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     attack = lying_about_rows({GUEST: [9999.0], HOST: [2.0**40]})
-    with pytest.raises(ProtocolError, match=r"FED-757.*was told another number"):
+    with pytest.raises(ProtocolError, match=r"FED-757.*was told another weight"):
         attack.run(tmp_path / "found")
 
     def believing(box: Box, client: Client, rows: int) -> float:  # without the control

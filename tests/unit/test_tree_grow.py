@@ -74,10 +74,10 @@ def test_a_forest_scores_as_the_training_did() -> None:
     rules, (parts, y) = Rules(4), tables([2, 3], True)
     hosts = InClear(parts[1:], [HOST])
     rounds, scores = trained(rules, parts[0], hosts, y, 3)
-    bits = [parts[0].bins[s.column] <= s.k for r in rounds for s in r.splits]
+    bits = [parts[0].bins[s.feature] <= s.k for r in rounds for s in r.splits]
     for at, split in enumerate(s for r in rounds for s in r.splits):
-        last = parts[0].counts[split.column] - 1
-        bits[at] |= split.missing_left & (parts[0].bins[split.column] == last)
+        last = parts[0].counts[split.feature] - 1
+        bits[at] |= split.missing_left & (parts[0].bins[split.feature] == last)
     candidates = parts[1].candidates.splits
     bits += [parts[1].goes_left(candidates.index(split)) for split in hosts.splits[0]]
     forest = Forest.of([round.trees[0] for round in rounds], [len(own(rounds)), len(hosts.splits[0])])
@@ -122,7 +122,7 @@ def test_columns_that_are_not_drawn_do_not_split() -> None:
     (own_table,), y = tables([4])
     gradients = np.stack([0.5 - y, np.full(ROWS, 0.25)], axis=1)
     found = Grower(Rules(4), own_table, NoHosts()).grow(0, gradients, 7, np.array([True, False, True, False]))
-    assert {split.column for split in found.splits} == {0, 2}
+    assert {split.feature for split in found.splits} == {0, 2}
     assert [node.split for node in found.trees[0] if node.party == 0] == [7 + i for i in range(len(found.splits))]
 
 

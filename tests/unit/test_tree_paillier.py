@@ -1,160 +1,143 @@
-"""Trees under protocol ``paillier`` are those of plain histograms, and of XGBoost on the pooled bins."""
+"""HeteroSecureBoost, protocol paillier: XGBoost's trees, and those of protocol shared."""
 
 from __future__ import annotations
 
-from itertools import accumulate
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from federatedml.components.tree_grow import Grower
-from federatedml.components.tree_sampling import goss
-from federatedml.components.tree_splits import Rules
+from federatedml.components.tree_params import SecureBoostParams
 from federatedml.compute.choice import compute_engine
-from federatedml.crypto.candidates import BinTable
-from tests.members import HOST, OTHER_HOST
-from tests.tree_cases import InClear, boosted, described, of_booster, of_hosts, own, pooled, same_trees
-from tests.tree_paillier_cases import Training, logistic
+from federatedml.data.table import Table
+from federatedml.federation.local import LocalNetwork, StepResult
+from federatedml.federation.party import Member
+from tests.boost_cases import breast, case, cut, guest_param, host_param, made, params, predicting, reference
+from tests.conformance import Case, conforms
+from tests.members import GUEST, HOST, OTHER_HOST
 
-ROWS, BINS = 150, 6
-
-
-def tables(columns: list[int], missing: bool = False) -> tuple[list[BinTable], np.ndarray]:
-    rng = np.random.default_rng(3)
-    found, signal = [], np.zeros(ROWS)
-    for count in columns:
-        bins = rng.integers(0, BINS, (count, ROWS))
-        signal += (bins.T @ rng.normal(size=count)) / BINS + 0.4 * np.sin(bins[:1] * 1.7).sum(axis=0)
-        flags = [missing and j % 2 == 0 for j in range(count)]
-        for j in np.flatnonzero(flags):
-            bins[j, rng.random(ROWS) < 0.15 + 0.2 * (signal > np.median(signal))] = BINS
-        found.append(BinTable.of(bins.astype(np.uint8), [BINS + flag for flag in flags], flags))
-    return found, (signal + 0.5 * rng.normal(size=ROWS) > np.median(signal)).astype(np.float64)
+Floats = np.ndarray
+ROWS = 200
 
 
-def in_clear(training: Training) -> tuple[np.ndarray, InClear]:
-    """Scores and hosts of the same rounds on plain histograms."""
-    hosts = InClear(training.tables[1:], training.hosts)
-    scores, splits = np.zeros((ROWS, training.classes)), 0
-    for number in range(training.rounds):
-        grown = Grower(training.rules, training.tables[0], hosts).grow(number, training.gradients(scores), splits)
-        splits += len(grown.splits)
-        scores = scores + grown.values
-    return scores, hosts
+def encrypted(**given: Any) -> SecureBoostParams:
+    encryption = {"method": "Paillier", "key_length": 1024}
+    return params(**{"protocol": "paillier", "encrypt_param": encryption, "num_trees": 2, **given})
 
 
+def of(p: SecureBoostParams, tables: Mapping[Member, Table]) -> Case:
+    return case(dict.fromkeys(tables, p), tables)
+
+
+def scores(result: StepResult) -> Floats:
+    return np.asarray(result.outputs[GUEST].data.columns["predict_score"])
+
+
+def leaves(result: StepResult) -> list[int]:
+    return [sum(node.is_leaf for node in tree.tree_) for tree in guest_param(result.outputs).trees_]
+
+
+def same_as_xgboost(
+    p: SecureBoostParams, x: Floats, y: Floats, columns: Sequence[int], folder: Path, **given: Any
+) -> StepResult:
+    tables = cut(x, y, columns)
+    result = of(p, tables).run(folder)
+    booster, bins = reference(p, tables, y, **given)
+    expected = booster.inplace_predict(bins)
+    expected = expected.max(axis=1) if expected.ndim > 1 else expected
+    np.testing.assert_allclose(scores(result), expected, atol=1e-5 * max(1.0, float(np.abs(y).max())))
+    assert leaves(result) == [tree.count("leaf=") for tree in booster.get_dump()]
+    assert not result.unread
+    return result
+
+
+@pytest.mark.parametrize("columns", [[3, 4], [0, 3, 4]], ids=str)
 @pytest.mark.parametrize("missing", [False, True])
-@pytest.mark.parametrize("columns", [[2, 3], [0, 2, 2]], ids=str)
-def test_trees_are_xgboosts(columns: list[int], missing: bool, tmp_path: Path) -> None:
-    parts, y = tables(columns, missing)
-    training = Training(parts, logistic(y), Rules(3))
-    step = training.run(tmp_path)
-    assert step.unread == []
-    x = pooled(parts)
-    splits = [own(training.found), *(of_hosts(training.splits[host]) for host in training.hosts)]
-    assert all(splits[1:])
-    offsets = list(accumulate([len(part.counts) for part in parts], initial=0))
-    found = [described(round.trees[0], splits, offsets) for round in training.found]
-    for one, expected in zip(found, of_booster(boosted(training.rules, x, y, 2), [BINS - 1] * x.shape[1]), strict=True):
-        same_trees(one, expected, x)
+def test_generated(columns: list[int], missing: bool, tmp_path: Path) -> None:
+    p = encrypted(use_missing=missing)
+    same_as_xgboost(p, *made(ROWS, 7, missing=missing), columns, tmp_path)
+
+
+def test_breast(tmp_path: Path) -> None:
+    same_as_xgboost(encrypted(), *breast(), [10, 20], tmp_path)
 
 
 def test_several_classes_share_a_ciphertext(tmp_path: Path) -> None:
-    parts, y = tables([2, 3])
-    labels = y + (parts[1].bins[0] > 2)
+    x, y = made(ROWS, 7, "multi", missing=True)
+    given = {"objective": "multi:softprob", "num_class": 4}
+    result = same_as_xgboost(encrypted(use_missing=True), x, y, [2, 3, 2], tmp_path, **given)
+    assert sum(sent.key.topic == "encrypted_gradients" for sent in result.sent) == 2 * 2  # rounds, hosts
 
-    def softmax(scores: np.ndarray) -> np.ndarray:
-        p = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-        g = p - (labels[:, None] == np.arange(3))
-        return np.stack([g, 2 * p * (1 - p)], axis=2).reshape(ROWS, 6)
 
-    training = Training(parts, softmax, Rules(3), classes=3)
-    step = training.run(tmp_path)
-    expected, hosts = in_clear(training)
-    np.testing.assert_allclose(training.scores, expected, atol=1e-6)
-    assert training.splits[HOST] == hosts.splits[0]
-    assert sum(sent.key.topic == "encrypted_gradients" for sent in step.sent) == 2
+def test_regression_of_large_numbers(tmp_path: Path) -> None:
+    x, y = made(ROWS, 7, "regression")
+    y = 1e6 * y
+    given = {"objective": "reg:squarederror", "base_score": float(y.mean())}
+    same_as_xgboost(encrypted(task_type="regression"), x, y, [3, 4], tmp_path, **given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"run_goss": True, "subsample_feature_rate": 0.6},
+        {"tree_param": {"min_leaf_node": 15, "max_depth": 4, "min_child_weight": 0.0}},
+        {"min_cell_rows": 10, "complete_secure": 1, "use_missing": True},
+        {"task_type": "regression", "objective_param": {"objective": "tweedie"}},
+    ],
+    ids=str,
+)
+def test_as_under_protocol_shared(given: dict[str, Any], tmp_path: Path) -> None:
+    regression = given.get("task_type") == "regression"
+    x, y = made(ROWS, 8, "regression" if regression else "binary", missing="use_missing" in given)
+    tables = cut(x, np.exp(y) if regression else y, [3, 3, 2])
+    ours = of(encrypted(**given), tables).run(tmp_path / "paillier")
+    shared = case(params(num_trees=2, **given), tables).run(tmp_path / "shared")
+    np.testing.assert_allclose(scores(ours), scores(shared), rtol=1e-6)
+    assert leaves(ours) == leaves(shared)
+    for member in (HOST, OTHER_HOST):
+        splits = [tree.split_maskdict for tree in host_param(ours.outputs, member).trees_]
+        assert splits == [tree.split_maskdict for tree in host_param(shared.outputs, member).trees_]
+        assert any(splits)
 
 
 def test_drawn_rows_only_are_encrypted(tmp_path: Path) -> None:
-    parts, y = tables([2, 3])
-    of = logistic(y)
-
-    def sampled(scores: np.ndarray) -> np.ndarray:
-        gradients, found = of(scores), np.zeros((ROWS, 2))
-        sample = goss(gradients[:, :1], 0.3, 0.2, 1, 0)
-        found[sample.rows] = gradients[sample.rows] * sample.factors[:, None]
-        return found
-
-    training = Training(parts, sampled, Rules(3), sampled=True)
-    step = training.run(tmp_path)
-    expected, hosts = in_clear(training)
-    np.testing.assert_allclose(training.scores, expected, atol=1e-6)
-    assert training.splits[HOST] == hosts.splits[0]
-    sizes = {sent.size for sent in step.sent if sent.key.topic == "encrypted_gradients"}
-    assert max(sizes) < 256 * (ROWS // 2 + 1) + 100
+    result = of(encrypted(run_goss=True), cut(*made(ROWS, 5), [2, 3])).run(tmp_path)
+    sizes = [sent.size for sent in result.sent if sent.key.topic == "encrypted_gradients"]
+    assert max(sizes) < 256 * (0.3 * ROWS + 1)
 
 
-def test_children_have_at_least_so_many_rows(tmp_path: Path) -> None:
-    parts, y = tables([1, 3], True)
-    training = Training(parts, logistic(y), Rules(4, min_leaf_rows=12, min_child_weight=0.0), rounds=1)
-    training.run(tmp_path)
-    rows = [node.rows for node in training.found[0].trees[0]]
-    assert min(rows) >= 12
-    assert len(rows) > 8
-    leaves = training.scores[:, 0]
-    table = np.stack([leaves == value for value in np.unique(leaves)]).sum(axis=1)
-    assert table.min() >= 12
-
-
-def test_columns_that_are_drawn(tmp_path: Path) -> None:
-    parts, y = tables([0, 4])
-    training = Training(parts, logistic(y), Rules(2), columns=lambda number, table: np.array([[1, 3], [0, 2]][number]))
-    training.run(tmp_path)
-    first = sum(node.party == 1 for node in training.found[0].trees[0])
-    columns = [split.feature for split in training.splits[HOST]]
-    assert set(columns[:first]) <= {1, 3}
-    assert set(columns[first:]) <= {0, 2}
-    named = [node.column for round in training.found for node in round.trees[0] if node.party == 1]
-    assert named == columns
-
-
-def test_gradients_of_any_size_keep_their_bits(tmp_path: Path) -> None:
-    parts, y = tables([1, 2])
-
-    labels = 1e9 * (y + np.random.default_rng(0).normal(size=ROWS))
-
-    def squares(scores: np.ndarray) -> np.ndarray:
-        return np.stack([scores[:, 0] - labels, np.full(ROWS, 1e-9)], axis=1)
-
-    training = Training(parts, squares, Rules(3, min_child_weight=0.0, reg_lambda=0.0), rounds=1)
-    training.run(tmp_path)
-    expected, hosts = in_clear(training)
-    np.testing.assert_allclose(training.scores, expected, rtol=1e-6)
-    assert training.splits[HOST] == hosts.splits[0]
+def test_a_predict_job_scores_as_the_training_did(tmp_path: Path) -> None:
+    tables = cut(*made(ROWS, 6), [2, 2, 2])
+    training = of(encrypted(), tables)
+    result = training.run(tmp_path / "train")
+    again = predicting(training, result.outputs, tables).run(tmp_path / "predict")
+    assert scores(again).tolist() == scores(result).tolist()
 
 
 def test_hosts_without_candidates_and_tables_of_one_row(tmp_path: Path) -> None:
-    parts, y = tables([2])
-    constant = BinTable.of(np.zeros((2, ROWS), np.uint8), [1, 1])
-    nothing = BinTable.of(np.zeros((0, ROWS), np.uint8), [])
-    training = Training([parts[0], constant, nothing], logistic(y), Rules(3))
-    training.run(tmp_path / "a")
-    assert training.splits == {HOST: [], OTHER_HOST: []}
-    expected, _ = in_clear(Training(parts, logistic(y), Rules(3)))
-    np.testing.assert_allclose(training.scores, expected)
-    single = BinTable.of(np.zeros((1, 1), np.uint8), [2])
-    one = Training([single, single], logistic(np.ones(1)), Rules(3, min_child_weight=0.0))
-    one.run(tmp_path / "b")
-    assert one.scores[0, 0] > 0
+    x, y = made(ROWS, 4)
+    x[:, 2:] = 1.0
+    constant = of(encrypted(), cut(x, y, [2, 2, 0])).run(tmp_path / "constant")
+    alone = of(encrypted(), cut(x, y, [2, 0])).run(tmp_path / "alone")
+    assert scores(constant).tolist() == scores(alone).tolist()
+    p = encrypted(task_type="regression")
+    one = of(p, cut(x[:1], y[:1], [1, 1])).run(tmp_path / "one")
+    assert scores(one).tolist() == y[:1].tolist()
 
 
 def test_the_engine_changes_nothing(tmp_path: Path) -> None:
-    parts, y = tables([2, 3])
-    plain, threads = (Training(parts, logistic(y), Rules(3)) for _ in range(2))
-    plain.run(tmp_path / "a")
+    whole = of(encrypted(), cut(*made(ROWS, 6), [3, 3]))
     with compute_engine(workers=2) as compute:
-        threads.run(tmp_path / "b", compute)
-    np.testing.assert_allclose(threads.scores, plain.scores, atol=1e-9)
-    assert threads.splits == plain.splits
+        threads = LocalNetwork(tmp_path / "b", compute=compute).run(whole.component, whole.params, whole.inputs)
+    np.testing.assert_allclose(scores(threads), scores(whole.run(tmp_path / "a")), atol=1e-9)
+
+
+@pytest.mark.parametrize("given", [{}, {"run_goss": True, "tree_param": {"min_leaf_node": 3}}], ids=str)
+def test_messages_are_as_declared_and_an_attempt_goes_on_where_another_ended(
+    given: dict[str, Any], tmp_path: Path
+) -> None:
+    p = encrypted(**given)
+    unused = {"scored_rows", "split_bits"}
+    conforms(of(p, cut(*made(60, 4), [2, 2])), tmp_path, unused, kill_every=9)

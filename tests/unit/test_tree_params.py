@@ -37,9 +37,9 @@ def test_other_names_and_forms_of_fate() -> None:
 
 
 def test_the_method_of_encryption_decides_the_protocol() -> None:
-    assert of(encrypt_param={"method": "Paillier"}).protocol == "paillier"
-    assert of(encrypt_param={"key_length": 1024}).protocol == "auto"
-    assert of(encrypt_param={"method": "Paillier"}, protocol="shared").protocol == "shared"
+    assert of(encrypt_param={"method": "Paillier"}).method_is_set
+    assert not of(encrypt_param={"key_length": 1024}).method_is_set
+    assert not of().method_is_set
 
 
 @pytest.mark.parametrize(

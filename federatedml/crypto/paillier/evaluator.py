@@ -18,7 +18,8 @@ from federatedml.crypto.paillier.costs import capabilities
 from federatedml.crypto.paillier.histogram import Histogram
 from federatedml.crypto.paillier.keys import PrivateKey, PublicKey
 from federatedml.crypto.paillier.matvec import MatVec, Quantised
-from federatedml.crypto.paillier.noise import BaseNoise, FullNoise, Noise, NoiseKind, OwnerNoise
+from federatedml.crypto.paillier.noise import BaseNoise, FullNoise, Noise, NoiseKind
+from federatedml.crypto.paillier.owner_noise import OwnerNoise
 from federatedml.crypto.paillier.vectors import Encrypted
 from federatedml.crypto.vector import Capabilities, Sealed
 from federatedml.errors import ProtocolError
@@ -85,7 +86,5 @@ def evaluator(public: PublicKey, compute: Compute = SERIAL, kind: NoiseKind = No
 
 
 def owner_evaluator(private: PrivateKey, compute: Compute = SERIAL, kind: NoiseKind = NoiseKind.SHORT) -> Evaluator:
-    """For the owner, who encrypts modulo p^2 and q^2, unless it has workers: the private key is not sent to them."""
-    if compute.workers > 1:
-        return evaluator(private.public, compute, kind)
-    return Evaluator(private.public, compute, OwnerNoise(private, kind))
+    """For the owner, who encrypts modulo p^2 and q^2, in threads of its process: workers do not get the key."""
+    return Evaluator(private.public, compute, OwnerNoise(private, kind, compute.workers))

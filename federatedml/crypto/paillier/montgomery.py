@@ -202,6 +202,17 @@ def multiply_all(a: Numbers, b: Numbers, n: Numbers, inverse: np.uint64, out: Nu
 
 
 @compiled
+def add_rows(a: Numbers, b: Numbers) -> None:
+    """a += b row by row, both below twice the modulus: a sum is a factor for numbers below the modulus only."""
+    for i in range(len(a)):
+        carry = np.uint32(0)
+        for j in range(1, a.shape[1] - 3):
+            carry += a[i, j] + b[i, j]
+            a[i, j] = carry & np.uint32(134217727)
+            carry >>= np.uint32(27)
+
+
+@compiled
 def chain_all(a: Numbers, steps: NDArray[np.int64], rows: Numbers, n: Numbers, inverse: np.uint64) -> None:
     """Every row of ``a`` through a chain of products (x, y, to) among ``rows``; chains (1 or count, length, 3).
 
@@ -229,10 +240,10 @@ def fill_window(base: Numbers, n: Numbers, inverse: np.uint64, row: Numbers) -> 
 
 @compiled
 def multiply_picked(rows: Numbers, digits: NDArray[np.uint16], n: Numbers, inverse: np.uint64, out: Numbers) -> None:
-    """out[k] times rows[i, digits[k, i]] for all i."""
+    """out[k] times rows[i, digits[k, i]] for all i; one table after the other, so that it stays in the cache."""
     t = np.zeros(len(n), np.uint64)
-    for k in range(len(out)):
-        for i in range(len(rows)):
+    for i in range(len(rows)):
+        for k in range(len(out)):
             multiply(out[k], rows[i, digits[k, i]], n, inverse, t, out[k])
 
 

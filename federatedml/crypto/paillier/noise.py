@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 
 from federatedml.compute.engine import Compute
 from federatedml.compute.names import lock_free
-from federatedml.crypto.paillier.keys import PrivateKey, PublicKey
+from federatedml.crypto.paillier.keys import PublicKey
 from federatedml.crypto.paillier.montgomery import Modulus, Numbers, fill_window, multiply_picked
-from federatedml.crypto.paillier.parts import cut, packed, unpacked
+from federatedml.crypto.paillier.parts import cut
 
 SHORT_BITS = {1024: 160, 2048: 256, 3072: 256, 4096: 320}
 NARROW_WINDOW, WINDOW, WIDE_WINDOW = 4, 8, 12
@@ -190,49 +190,3 @@ class FullNoise:
         return b"".join(self.compute.map(hide_by_units, [(body, n) for body in bodies]))
 
     for_owner = for_peers
-
-
-@dataclass(frozen=True)
-class OwnerNoise:
-    """The key's owner: the same distributions, computed modulo p^2 and q^2. Stays in this process, as the key does."""
-
-    private: PrivateKey
-    kind: NoiseKind = NoiseKind.SHORT
-
-    @cached_property
-    def _bases(self) -> tuple[FixedBase, FixedBase]:
-        base, p2, q2 = own_base(self.private.public), self.private.p2, self.private.q2
-        return FixedBase(base % p2, p2, WINDOW), FixedBase(base % q2, q2, WINDOW)
-
-    def for_peers(self, elements: Sequence[mpz]) -> bytes:
-        """See ``Noise``."""
-        halves = self._full(elements) if self.kind == NoiseKind.FULL else self._short(elements)
-        joined = (self.private.joined(*pair) for pair in zip(*halves, strict=True))
-        return packed(joined, self.private.public.width)
-
-    def for_owner(self, elements: Sequence[mpz]) -> bytes:
-        """To itself: its own noise has nothing to hide from it."""
-        return self.for_peers(elements)
-
-    def _short(self, elements: Sequence[mpz]) -> tuple[list[mpz], list[mpz]]:
-        digits = random_digits(len(elements), SHORT_BITS.get(self.private.public.bits, 256), WINDOW)
-        mod_p2, mod_q2 = (
-            _reduced(base.modulus, base.times(_remainders(base.modulus, elements), digits)) for base in self._bases
-        )
-        return mod_p2, mod_q2
-
-    def _full(self, elements: Sequence[mpz]) -> tuple[list[mpz], list[mpz]]:
-        """y^p modulo p^2 for uniform y in Z_p^* is distributed as r^n modulo p^2: q is prime to the group's order."""
-        mod_p2, mod_q2 = (
-            _reduced(m, _times_powers(_remainders(m, elements), prime, prime, m))
-            for prime, m in ((self.private.p, Modulus(self.private.p2)), (self.private.q, Modulus(self.private.q2)))
-        )
-        return mod_p2, mod_q2
-
-
-def _remainders(modulus: Modulus, elements: Sequence[mpz]) -> Numbers:
-    return modulus.plain([c % modulus.value for c in elements])
-
-
-def _reduced(modulus: Modulus, plain: Numbers) -> list[mpz]:
-    return unpacked(modulus.written(plain), modulus.size)

@@ -58,6 +58,10 @@ class FixedPoint:
             raise DataError("FED-761", text, "lower the learning rate, clip, or raise the bound at all parties")
         out.view(np.int64)[:] = scaled
 
+    def nearest(self, value: float) -> float:
+        """What a number becomes; never 0, the smallest step instead."""
+        return max(float(np.rint(value * 2.0**self.bits)), 1.0) / 2.0**self.bits
+
     def decode(self, words: Words) -> Floats:
         """The numbers that a sum of words stands for."""
         return decode(words, self.bits)

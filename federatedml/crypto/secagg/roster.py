@@ -1,9 +1,9 @@
 """Who contributes with which keys: agreed on directly between the contributors, never through the aggregator.
 
 Every contributor makes an X25519 key (RFC 7748) for masks and an Ed25519 key (RFC 8032) for rosters, fresh for each
-attempt, and hands both public halves to every other contributor over the channel that proves its certificate. Each
-then tells every other one the digest of all keys it has: an aggregator in the middle, or a contributor that shows
-different keys to different peers, is found before anything is masked.
+attempt, and hands both public halves to every other contributor, signed with its party's certificate. Each then tells
+every other one the digest of all keys it has: an aggregator in the middle, or a contributor that shows different keys
+to different peers, is found before anything is masked.
 
 A pair's secret is HKDF-SHA256 (RFC 5869) over the shared point, salted with the digest, so that masks of contributors
 who do not agree on all keys, all ids and the attempt cannot even cancel.
@@ -35,6 +35,10 @@ class Keys:
 
     exchange: bytes
     verify: bytes
+
+    def statement(self, attempt: AttemptKey, owner: Member) -> bytes:
+        """What the owner's party signs: these keys are this member's, in this attempt."""
+        return packed(b"secagg keys", attempt.context(), str(owner).encode(), self.exchange, self.verify)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@
     share = weigh(box, client, rows)                            take_weights(box)
     send_sum(box, client, UPDATE, x, fixed, round, share)       mean = take_sum(box, UPDATE, n, fixed, round)
 
-Contributors hand each other their keys over their own channels, which prove certificates; the aggregator sees none of
-it. All of a box's guests and hosts contribute, its arbiter aggregates. A party that goes away ends the attempt.
+Contributors hand each other their keys directly, signed with their parties' certificates: the aggregator sees none of
+it, and whoever relays them cannot replace them. All of a box's guests and hosts contribute, its arbiter aggregates. A
+party that goes away ends the attempt.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ KEYS = Topic(
     "secagg_keys",
     CONTRIBUTORS,
     CONTRIBUTORS,
-    Tensors({"exchange": ("|u1", 1), "verify": ("|u1", 1)}),
+    Tensors({"exchange": ("|u1", 1), "verify": ("|u1", 1), "proof": ("|u1", 1)}),
     Carries.PUBLIC_KEY,
-    "nothing: public keys of this attempt",
-    max_bytes=1024,
+    "nothing: public keys of this attempt, signed with the sender's certificate",
+    max_bytes=16384,
 )
 ROSTER = Topic(
     "secagg_roster",
@@ -71,14 +72,14 @@ def sum_topic(name: str, of: str, max_bytes: int = 64 * MIB) -> Topic[Array]:
     return Topic(name, CONTRIBUTORS, AGGREGATOR, Vector("<u8"), Carries.MASKED, learns, max_bytes)
 
 
-ROWS = sum_topic("secagg_rows", "numbers of rows", max_bytes=1024)
+ROWS = sum_topic("secagg_rows", "weights of all rows (without weights their numbers)", max_bytes=1024)
 TOTAL = Topic(
     "secagg_total",
     AGGREGATOR,
     CONTRIBUTORS,
     Vector("<f8"),
     Carries.AGGREGATE,
-    "the number of rows of all contributors together; of two, each learns the other's",
+    "the weight of all contributors' rows together (without weights their number); of two, each learns the other's",
     max_bytes=1024,
 )
 TOLD = Topic(
@@ -87,7 +88,7 @@ TOLD = Topic(
     CONTRIBUTORS,
     Vector("<f8"),
     Carries.AGGREGATE,
-    "nothing: the number of all rows, as the aggregator told it",
+    "nothing: the weight of all rows, as the aggregator told it",
     max_bytes=1024,
 )
 SECURE_SUM = (KEYS, ROSTER, ROWS, TOTAL, TOLD)
@@ -106,16 +107,22 @@ def join(box: Box, least: int = MIN_CONTRIBUTORS) -> Client:
 
     Raises:
         ProtocolError: ``FED-762``, ``FED-764``, as ``crypto.secagg.roster`` and ``client`` say.
+        PolicyError: a contributor's party did not sign its keys, as ``federation.party_seal`` says.
     """
     newcomer = Newcomer(box.me, contributors(box), box.attempt, least)
-    box.send(KEYS, {"exchange": _array(newcomer.keys.exchange), "verify": _array(newcomer.keys.verify)})
-    agreed = newcomer.agree({member: _keys(found) for member, found in box.gather(KEYS).items()})
+    mine = newcomer.keys
+    proof = box.seal.sign(mine.statement(box.attempt, box.me))
+    box.send(KEYS, {"exchange": _array(mine.exchange), "verify": _array(mine.verify), "proof": _array(proof)})
+    agreed = newcomer.agree({member: _keys(box, member, found) for member, found in box.gather(KEYS).items()})
     box.send(ROSTER, _array(agreed.digest))
     return agreed.confirm({member: found.tobytes() for member, found in box.gather(ROSTER).items()})
 
 
-def weigh(box: Box, client: Client, rows: int) -> float:
+def weigh(box: Box, client: Client, rows: float) -> float:
     """This contributor's part of all rows, its weight in a mean.
+
+    Args:
+        rows: their number, or the sum of their weights; above 0, at most 2^40.
 
     Contributors tell each other which total they were told: an aggregator that gives all but one a huge total makes
     their weights vanish, and the sum is that one's values.
@@ -123,20 +130,21 @@ def weigh(box: Box, client: Client, rows: int) -> float:
     Raises:
         ProtocolError: ``FED-757``, the total is no number of rows, or another contributor was told another one.
     """
-    send_sum(box, client, ROWS, np.array([float(rows)]), _counts(box))
+    fixed = _totals(box)
+    send_sum(box, client, ROWS, np.array([float(rows)]), fixed)
     total = box.recv(TOTAL)
-    if total.shape != (1,) or not max(rows, 1) <= total[0] <= MAX_ROWS * len(contributors(box)):
-        raise ProtocolError("FED-757", f"{TOTAL.name!r} is no number of rows, or less than this party's own")
+    if total.shape != (1,) or not fixed.nearest(rows) <= total[0] <= MAX_ROWS * len(contributors(box)):
+        raise ProtocolError("FED-757", f"{TOTAL.name!r} is no sum of weights of rows, or less than this party's own")
     box.send(TOLD, total)
     differing = sorted(str(member) for member, told in box.gather(TOLD).items() if told.tolist() != total.tolist())
     if differing:
-        raise ProtocolError("FED-757", f"{', '.join(differing)} was told another number of all rows")
-    return float(rows / total[0])
+        raise ProtocolError("FED-757", f"{', '.join(differing)} was told another weight of all rows")
+    return min(float(rows / total[0]), 1.0)
 
 
 def take_weights(box: Box) -> float:
-    """The number of all rows, at the aggregator, which tells the contributors."""
-    total = take_sum(box, ROWS, 1, _counts(box))
+    """The weight of all rows, at the aggregator, which tells the contributors."""
+    total = take_sum(box, ROWS, 1, _totals(box))
     box.send(TOTAL, total)
     return float(total[0])
 
@@ -163,14 +171,16 @@ def take_sum(box: Box, topic: Topic[Array], length: int, fixed: FixedPoint, roun
     return total.numbers(fixed)
 
 
-def _counts(box: Box) -> FixedPoint:
-    """Whole numbers below 2^40: sums are exact."""
-    return FixedPoint(0, MAX_ROWS, len(contributors(box)))
+def _totals(box: Box) -> FixedPoint:
+    """Up to 2^40; sums of whole numbers are exact."""
+    return FixedPoint.finest(MAX_ROWS, len(contributors(box)))
 
 
 def _array(body: bytes) -> Array:
     return np.frombuffer(body, np.uint8)
 
 
-def _keys(found: dict[str, Any]) -> Keys:
-    return Keys(found["exchange"].tobytes(), found["verify"].tobytes())
+def _keys(box: Box, member: Member, found: dict[str, Any]) -> Keys:
+    keys = Keys(found["exchange"].tobytes(), found["verify"].tobytes())
+    box.seal.verify(member.party, keys.statement(box.attempt, member), found["proof"].tobytes())
+    return keys

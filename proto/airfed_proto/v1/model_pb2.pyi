@@ -217,7 +217,7 @@ class LRModelMeta(_message.Message):
     def __init__(self, penalty: _Optional[str] = ..., eps: _Optional[float] = ..., alpha: _Optional[float] = ..., optimizer: _Optional[str] = ..., party_weight: _Optional[float] = ..., batch_size: _Optional[int] = ..., learning_rate: _Optional[float] = ..., max_iter: _Optional[int] = ..., converge_func: _Optional[str] = ..., re_encrypt_batches: _Optional[int] = ..., need_run: _Optional[bool] = ..., need_one_vs_rest: _Optional[bool] = ..., threshold: _Optional[float] = ..., protocol: _Optional[str] = ...) -> None: ...
 
 class LRModelParam(_message.Message):
-    __slots__ = ("iters", "loss_history", "is_converged", "weight", "intercept", "header", "need_one_vs_rest", "one_vs_rest_classes", "classes")
+    __slots__ = ("iters", "loss_history", "is_converged", "weight", "intercept", "header", "need_one_vs_rest", "one_vs_rest_classes", "classes", "classifiers")
     class WeightEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -234,6 +234,7 @@ class LRModelParam(_message.Message):
     NEED_ONE_VS_REST_FIELD_NUMBER: _ClassVar[int]
     ONE_VS_REST_CLASSES_FIELD_NUMBER: _ClassVar[int]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
+    CLASSIFIERS_FIELD_NUMBER: _ClassVar[int]
     iters: int
     loss_history: _containers.RepeatedScalarFieldContainer[float]
     is_converged: bool
@@ -243,7 +244,8 @@ class LRModelParam(_message.Message):
     need_one_vs_rest: bool
     one_vs_rest_classes: _containers.RepeatedScalarFieldContainer[str]
     classes: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, iters: _Optional[int] = ..., loss_history: _Optional[_Iterable[float]] = ..., is_converged: _Optional[bool] = ..., weight: _Optional[_Mapping[str, float]] = ..., intercept: _Optional[float] = ..., header: _Optional[_Iterable[str]] = ..., need_one_vs_rest: _Optional[bool] = ..., one_vs_rest_classes: _Optional[_Iterable[str]] = ..., classes: _Optional[_Iterable[float]] = ...) -> None: ...
+    classifiers: _containers.RepeatedCompositeFieldContainer[LRModelParam]
+    def __init__(self, iters: _Optional[int] = ..., loss_history: _Optional[_Iterable[float]] = ..., is_converged: _Optional[bool] = ..., weight: _Optional[_Mapping[str, float]] = ..., intercept: _Optional[float] = ..., header: _Optional[_Iterable[str]] = ..., need_one_vs_rest: _Optional[bool] = ..., one_vs_rest_classes: _Optional[_Iterable[str]] = ..., classes: _Optional[_Iterable[float]] = ..., classifiers: _Optional[_Iterable[_Union[LRModelParam, _Mapping]]] = ...) -> None: ...
 
 class Pipeline(_message.Message):
     __slots__ = ("inference_dsl", "train_dsl", "train_runtime_conf", "fate_version", "model_id", "model_version")

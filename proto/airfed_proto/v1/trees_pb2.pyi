@@ -160,7 +160,7 @@ class FeatureImportanceInfo(_message.Message):
     def __init__(self, sitename: _Optional[str] = ..., fid: _Optional[int] = ..., importance: _Optional[float] = ..., fullname: _Optional[str] = ..., importance2: _Optional[float] = ..., main: _Optional[str] = ...) -> None: ...
 
 class BoostingTreeModelParam(_message.Message):
-    __slots__ = ("tree_num", "trees_", "init_score", "losses", "feature_importances", "feature_name_fid_mapping", "best_iteration", "header")
+    __slots__ = ("tree_num", "trees_", "init_score", "losses", "feature_importances", "feature_name_fid_mapping", "best_iteration", "header", "sites")
     class FeatureNameFidMappingEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -176,6 +176,7 @@ class BoostingTreeModelParam(_message.Message):
     FEATURE_NAME_FID_MAPPING_FIELD_NUMBER: _ClassVar[int]
     BEST_ITERATION_FIELD_NUMBER: _ClassVar[int]
     HEADER_FIELD_NUMBER: _ClassVar[int]
+    SITES_FIELD_NUMBER: _ClassVar[int]
     tree_num: int
     trees_: _containers.RepeatedCompositeFieldContainer[DecisionTreeModelParam]
     init_score: _containers.RepeatedScalarFieldContainer[float]
@@ -184,4 +185,5 @@ class BoostingTreeModelParam(_message.Message):
     feature_name_fid_mapping: _containers.ScalarMap[str, int]
     best_iteration: int
     header: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, tree_num: _Optional[int] = ..., trees_: _Optional[_Iterable[_Union[DecisionTreeModelParam, _Mapping]]] = ..., init_score: _Optional[_Iterable[float]] = ..., losses: _Optional[_Iterable[float]] = ..., feature_importances: _Optional[_Iterable[_Union[FeatureImportanceInfo, _Mapping]]] = ..., feature_name_fid_mapping: _Optional[_Mapping[str, int]] = ..., best_iteration: _Optional[int] = ..., header: _Optional[_Iterable[str]] = ...) -> None: ...
+    sites: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, tree_num: _Optional[int] = ..., trees_: _Optional[_Iterable[_Union[DecisionTreeModelParam, _Mapping]]] = ..., init_score: _Optional[_Iterable[float]] = ..., losses: _Optional[_Iterable[float]] = ..., feature_importances: _Optional[_Iterable[_Union[FeatureImportanceInfo, _Mapping]]] = ..., feature_name_fid_mapping: _Optional[_Mapping[str, int]] = ..., best_iteration: _Optional[int] = ..., header: _Optional[_Iterable[str]] = ..., sites: _Optional[_Iterable[str]] = ...) -> None: ...

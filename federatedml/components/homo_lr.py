@@ -1,0 +1,206 @@
+"""HomoLR: logistic regression on rows of several parties, who have the same columns and a label each.
+
+1. every guest and host -> every other one: digests of parameters, column names and first weights, number of columns,
+   label values (``agreement``); -> arbiter: number of columns (``shape``)
+2. they agree on keys directly (``secagg_keys``, ``secagg_roster``; ``crypto.secagg``), and learn by a secure sum which
+   part of all rows (of their weights, times ``party_weight``) each has (``secagg_rows``, ``_total``, ``_told``)
+3. each round: every party takes ``aggregate_iters`` epochs of steps on its own rows, with its own optimiser and the
+   true sigmoid; -> arbiter: weights and loss, times its part of all rows, under masks (``update``)
+4. arbiter -> all: the averages, which are the sums, and whether training has converged (``average``)
+5. guest -> all, with ``early_stopping_rounds``: whether its validation rows say stop (``looked``)
+
+Masks cancel in the sum of all contributions and nowhere before, so the arbiter reads averages only; |x| is bounded so
+that sums never wrap. Keys are of one attempt: if a party goes away, the attempt ends, and the next one goes on from the
+last round's average. All parties start from the same weights, and all of them have the whole model in the end.
+
+FATE 1.0 sends updates in clear or has the arbiter decrypt what a host likes; ``encrypt_param`` and
+``re_encrypt_batches`` are accepted, masks are used. Averages are weighted by rows times
+``party_weight`` (FATE 1.0: by ``party_weight`` alone).
+
+Parties: guest, hosts, arbiter. Semi-honest. Who colludes with all contributors but one, or is one of two, learns
+that one's updates: hence ``min_contributors``, and the policy's floor. Averages themselves tell: a column that few rows
+of all parties have moves by what is known of these. Cost: see ``HOMO_LR.cost``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+
+from airfed_proto.v1 import model_pb2
+from federatedml.component import (
+    Component,
+    Inputs,
+    MemberParams,
+    ModelBuffers,
+    ModelSpec,
+    Outputs,
+    Prediction,
+    Scorer,
+)
+from federatedml.components import prediction_table
+from federatedml.components.homo_lr_agreement import AGREEMENT, SHAPE, agree
+from federatedml.components.homo_lr_average import aggregate
+from federatedml.components.homo_lr_params import UNUSED, HomoLogisticParams, common_digest
+from federatedml.components.homo_lr_rounds import LOOKED, TOPICS, Run, contribute
+from federatedml.components.homo_lr_steps import HeldOut, Rows
+from federatedml.components.linear_model import initial_weights, logistic, partial_score, training_loss
+from federatedml.components.lr_result import History, loss_curve, training_meta, weights_param
+from federatedml.crypto.ring import Floats
+from federatedml.crypto.secagg.client import MIN_CONTRIBUTORS
+from federatedml.crypto.secagg.steps import CONTRIBUTORS, LEARNS_OF_TWO
+from federatedml.data.table import Table
+from federatedml.errors import DataError, DslError
+from federatedml.federation.box import Box
+from federatedml.federation.party import Role
+
+META, PARAM = "HomoLogisticRegressionMeta", "HomoLogisticRegressionParam"
+MODEL = "the whole model, which is the same for all: the average of all contributors' weights after each round"
+
+
+def contributor(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Outputs:
+    """Guest and hosts: train together, predict alone."""
+    if not p.need_run:
+        return Outputs(data=inputs.one("train_data", "data", "eval_data"))
+    if inputs.model is not None:
+        table = inputs.one("data", "eval_data", "train_data")
+        return Outputs(_predicted(box, inputs.model, table, "predict"), inputs.model, summary={"rows": len(table)})
+    rows, evaluated = Rows.of(p, inputs.one("train_data", "data")), _evaluated(p, box, inputs)
+    start = _start(p, inputs.isometric_model, rows.names)
+    classes = agree(p, box, rows.names, start, rows.classes)
+    held_out = HeldOut.of(p, evaluated, rows.names, classes) if p.validates and evaluated is not None else None
+    run = contribute(p, box, rows, start, held_out, classes[1])
+    model = _model(p, rows, run, classes)
+    parts = [_predicted(box, model, rows.table, "train")]
+    if evaluated is not None:
+        parts.append(_predicted(box, model, evaluated, "validate"))
+    curve = loss_curve(run.history, p.aggregate_iters)
+    return Outputs(prediction_table.stacked(parts), model, [curve], _summary(rows, run, parts[0]))
+
+
+def arbiter(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Outputs:
+    """Average, round by round; its model says how it was trained, it does not know the names of the weights."""
+    if not p.need_run:
+        return Outputs()
+    if inputs.model is not None:
+        return Outputs(model=inputs.model)
+    found = aggregate(p, box)
+    history = History(p.epochs_after(len(found.losses)), found.losses, True, found.converged)
+    model = {META: training_meta(p), PARAM: weights_param([], np.zeros(0), history, ())}
+    summary = {"epochs": history.epochs, "is_converged": float(found.converged)}
+    return Outputs(model=model, views=[loss_curve(history, p.aggregate_iters)], summary=summary)
+
+
+def _evaluated(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Table | None:
+    """Validation rows, if there are any; the guest's are what ends a training early."""
+    table = inputs.one("eval_data") if inputs.data.get("eval_data") else None
+    if table is not None and len(table):
+        return table
+    if p.validates and box.me.role is Role.GUEST:
+        raise DataError("FED-722", "validation_freqs or early_stopping_rounds is set, but eval_data has no rows")
+    return None
+
+
+def _start(p: HomoLogisticParams, before: ModelBuffers | None, names: list[str]) -> Floats:
+    """First weights in the order of ``names``, the intercept last: drawn by all alike, or those of another model."""
+    intercept = p.init_param.fit_intercept
+    if before is None or PARAM not in before:
+        return initial_weights(p.init_param, len(names) + intercept, "homo")
+    model = cast(model_pb2.LRModelParam, before[PARAM])
+    return np.array([*(model.weight.get(name, 0.0) for name in names), *([model.intercept] if intercept else [])])
+
+
+def _model(p: HomoLogisticParams, rows: Rows, run: Run, classes: tuple[float, float]) -> ModelBuffers:
+    param = weights_param(rows.names, run.final, run.history, classes)
+    del param.header[:]
+    param.header.extend(rows.table.header)  # this party's order
+    return {META: training_meta(p), PARAM: param}
+
+
+def _summary(rows: Rows, run: Run, predicted: Table) -> dict[str, float]:
+    history = run.history
+    return {
+        "rows": len(rows.table),
+        "epochs": history.epochs,
+        "is_converged": float(history.converged),
+        "loss": training_loss(predicted),
+        **({"best_epoch": history.best} if history.best else {}),
+    }
+
+
+def _predicted(box: Box, model: ModelBuffers, table: Table, kind: str) -> Table:
+    meta, param = cast(model_pb2.LRModelMeta, model[META]), cast(model_pb2.LRModelParam, model[PARAM])
+    scores = logistic(model, _linear(model, table), ())
+    return prediction_table.binary(table, scores, param.classes, meta.threshold, kind, box.attempt.component)
+
+
+def _linear(model: ModelBuffers, table: Table) -> Floats:
+    """(n,) the linear predictor, column by column: one row and a batch agree to the last bit."""
+    param = cast(model_pb2.LRModelParam, model[PARAM])
+    return partial_score(table, list(param.header), param.weight, param.intercept)
+
+
+def _settle(submitted: MemberParams) -> MemberParams:
+    """``DslError`` unless the roles fit, all have the parameters that must be alike, and contributors are enough."""
+    p = cast(HomoLogisticParams, next(iter(submitted.values())))
+    roles = Counter(member.role for member in submitted)
+    if roles[Role.GUEST] != 1 or roles[Role.ARBITER] != 1 or not roles[Role.HOST]:
+        found = ", ".join(str(member.role) for member in sorted(submitted))
+        raise DslError("FED-181", f"HomoLR runs with {found}", "one guest, one arbiter, one host or more")
+    if len({common_digest(cast(HomoLogisticParams, p)).tobytes() for p in submitted.values()}) > 1:
+        raise DslError("FED-180", "parameters of HomoLR differ between parties", "only own ones may")
+    parties = len({member.party for member in submitted if member.role in CONTRIBUTORS})
+    if parties < p.min_contributors:
+        text = f"HomoLR: guest and hosts are {parties} parties, min_contributors is {p.min_contributors}"
+        raise DslError("FED-893", text, f"{LEARNS_OF_TWO}; if all agree to that: min_contributors 2")
+    return submitted
+
+
+def _variant(component: Component, p: HomoLogisticParams) -> Component:
+    """With the messages and the lessons of these parameters; a prediction sends none."""
+    if component.prediction is not None and component.topics is component.prediction.topics:
+        return component
+    topics = [topic for topic in component.topics if topic is not LOOKED or p.early_stopping_rounds is not None]
+    learns = dict(component.learns)
+    if p.min_contributors < MIN_CONTRIBUTORS:
+        exception = f"EXCEPTION: min_contributors is {p.min_contributors}, not {MIN_CONTRIBUTORS}: {LEARNS_OF_TWO}"
+        learns |= {role: [*learns[role], exception] for role in CONTRIBUTORS}
+    return replace(component, topics=topics, learns=learns)
+
+
+def _notes(p: HomoLogisticParams) -> Iterator[str]:
+    for name in UNUSED:
+        if getattr(p, name) != HomoLogisticParams.model_fields[name].default:
+            yield f"{name} has no effect: updates and losses are masked, no host is encrypted"
+
+
+HOMO_LR = Component(
+    module="HomoLR",
+    title="Logistic regression over the rows of guest and hosts, with the same columns",
+    params=HomoLogisticParams,
+    roles={Role.GUEST: contributor, Role.HOST: contributor, Role.ARBITER: arbiter},
+    topics=(AGREEMENT, SHAPE, *TOPICS, LOOKED),
+    learns={
+        Role.GUEST: [MODEL],
+        Role.HOST: [MODEL],
+        Role.ARBITER: ["the averages of weights and losses after each round, without the names of the columns"],
+    },
+    has_model=True,
+    model=ModelSpec({META: model_pb2.LRModelMeta, PARAM: model_pb2.LRModelParam}),
+    scorer=Scorer(partial=_linear, merge=logistic, alone=True),
+    prediction=Prediction(),
+    settle=_settle,
+    variant=_variant,
+    notes=lambda p: list(_notes(p)),
+    cost=(
+        "each party: 4 n k floating-point operations an epoch for n rows and k columns, as training alone",
+        "masks: 1 ns for each weight, round and other contributor; keys: 0.1 ms for each other contributor, once",
+        "bytes a round: 8 (k + 2) from each contributor to the arbiter and as many back",
+        "memory: beside the table a matrix of 8 n k bytes, twice while it is made",
+        "one round trip to the arbiter a round (aggregate_iters epochs); rows never leave a party",
+    ),
+)

@@ -1,0 +1,179 @@
+"""The rounds of HomoLR at a contributor: train alone, hand in weights and loss under masks, go on from the average."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from federatedml.components.homo_lr_params import HomoLogisticParams
+from federatedml.components.homo_lr_steps import HeldOut, Rows, Trainer
+from federatedml.components.lr_agreement import expect
+from federatedml.components.lr_optimizers import Memory
+from federatedml.components.lr_result import History
+from federatedml.components.lr_validation import Patience, measured
+from federatedml.crypto.ring import Floats
+from federatedml.crypto.secagg.fixed import FixedPoint
+from federatedml.crypto.secagg.steps import (
+    AGGREGATOR,
+    CONTRIBUTORS,
+    SECURE_SUM,
+    contributors,
+    join,
+    send_sum,
+    sum_topic,
+    weigh,
+)
+from federatedml.errors import ProtocolError
+from federatedml.federation.box import Box
+from federatedml.federation.checkpoint import State
+from federatedml.federation.party import Role
+from federatedml.federation.topic import Carries, Topic
+from federatedml.federation.wire import Tensors, Vector
+
+BOUND = 2.0**20  # of a weight or a loss, times the part of all rows
+
+UPDATE = sum_topic("update", "weights and training losses, each times its sender's part of all rows: their averages")
+AVERAGE = Topic(
+    "average",
+    AGGREGATOR,
+    CONTRIBUTORS,
+    Tensors({"weights": ("<f8", 1), "loss": ("<f8", 1), "stop": ("|u1", 1)}),
+    Carries.AGGREGATE,
+    "the averages of all contributors' weights and losses after each round, and when training has converged; of two "
+    "contributors, each learns the other's: as many equations in the other's rows as there are weights, each round",
+)
+LOOKED = Topic(
+    "looked",
+    (Role.GUEST,),
+    (Role.HOST, Role.ARBITER),
+    Vector("|u1"),
+    Carries.CONTROL,
+    "whether the model is the best so far on the guest's validation rows, and whether that ends the training",
+    max_bytes=1024,
+)
+TOPICS = (*SECURE_SUM, UPDATE, AVERAGE)
+
+
+def scale(box: Box) -> FixedPoint:
+    """Of updates: the same at all members."""
+    return FixedPoint.finest(BOUND, len(contributors(box)))
+
+
+@dataclass
+class Run:
+    """A contributor's part in a training.
+
+    Attributes:
+        weights: (k,) the newest average.
+        best: the average when the guest's validation rows looked best.
+    """
+
+    p: HomoLogisticParams
+    box: Box
+    trainer: Trainer
+    held_out: HeldOut | None
+    weights: Floats
+    history: History
+    patience: Patience
+    best: Floats
+    round: int = 0
+
+    @property
+    def final(self) -> Floats:
+        """Weights of the model."""
+        return self.best if self.history.best else self.weights
+
+
+def contribute(p: HomoLogisticParams, box: Box, rows: Rows, start: Floats, held: HeldOut | None, larger: float) -> Run:
+    """Train in rounds until the arbiter, or the guest's validation rows, end it."""
+    run = Run(p, box, Trainer.of(p, rows, larger), held, start, History(), Patience(p), np.zeros(0))
+    _restore(run)
+    if run.history.stopped:
+        return run
+    client = join(box, p.min_contributors)
+    share, fixed = weigh(box, client, p.party_weight * rows.weight), scale(box)
+    while not run.history.stopped:
+        weights, loss = _trained(run)
+        send_sum(box, client, UPDATE, np.append(weights, loss), fixed, run.round, share)
+        _take(run)
+        box.checkpoint(run.round, _state(run))
+        box.progress(run.history.epochs / p.max_iter, f"epoch {run.history.epochs} of at most {p.max_iter}")
+    return run
+
+
+def _trained(run: Run) -> tuple[Floats, float]:
+    """Weights after a round's epochs, and the loss of the last one."""
+    weights, loss = run.weights, 0.0
+    for epoch in range(run.history.epochs, run.p.epochs_after(run.round + 1)):
+        weights, loss = run.trainer.epoch(weights, epoch)
+    return weights, loss
+
+
+def _take(run: Run) -> None:
+    """Take a round's average, look at held-out rows, decide."""
+    told, history = run.box.recv(AVERAGE, run.round), run.history
+    most = BOUND * len(contributors(run.box))
+    if max(np.abs(numbers).max(initial=0.0) for numbers in (told["weights"], told["loss"])) > most:
+        raise ProtocolError("FED-896", f"an average is larger than contributions can make it, {most:g}")
+    run.weights = expect(told["weights"], *run.weights.shape)
+    loss, (stopped, converged) = float(expect(told["loss"], 1)[0]), expect(told["stop"], 2).astype(bool).tolist()
+    run.round += 1
+    history.epochs = run.p.epochs_after(run.round)
+    history.losses.append(loss)
+    run.box.metric("train", "loss", history.epochs, loss, round=run.round)
+    ended = run.p.looks_after(run.round) and _look(run)
+    history.stopped, history.converged = stopped or ended, converged
+
+
+def _look(run: Run) -> bool:
+    """Whether the guest's held-out rows end the training; every contributor measures its own."""
+    found = {}
+    if run.held_out is not None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            z = run.held_out.features @ run.weights
+        found = measured(run.p.metrics, run.held_out.positive > 0, z)
+    for name, value in found.items():
+        run.box.metric("validate", name, run.history.epochs, value, round=run.round)
+    if run.p.early_stopping_rounds is None:
+        return False
+    if run.box.me.role is Role.GUEST:
+        better = run.patience.better(found)
+        run.box.send(LOOKED, np.array([better, run.patience.ended], np.uint8), run.round)
+        ended = run.patience.ended
+    else:
+        better, ended = expect(run.box.recv(LOOKED, run.round), 2).astype(bool).tolist()
+    if better:
+        run.best, run.history.best = run.weights, run.history.epochs
+    return ended
+
+
+def _restore(run: Run) -> None:
+    if run.box.resume is None:
+        return
+    state = run.box.resume.state
+    losses, looks = (np.atleast_1d(np.asarray(state[name], float)).tolist() for name in ("losses", "looks"))
+    run.round = run.box.resume.round
+    stopped, converged, best = (int(str(state[name])) for name in ("stopped", "converged", "best"))
+    run.history = History(run.p.epochs_after(run.round), losses, bool(stopped), bool(converged), best)
+    run.weights, run.best = np.asarray(state["weights"]), np.asarray(state["best_weights"])
+    run.patience.restore(looks)
+    run.trainer.memory = Memory(
+        np.asarray(state["memory_mean"]), np.asarray(state["memory_square"]), int(str(state["memory_steps"]))
+    )
+
+
+def _state(run: Run) -> State:
+    history = run.history
+    return {
+        "weights": run.weights,
+        "memory_mean": run.trainer.memory.mean,
+        "memory_square": run.trainer.memory.square,
+        "memory_steps": run.trainer.memory.steps,
+        "losses": history.losses,
+        "stopped": int(history.stopped),
+        "converged": int(history.converged),
+        "looks": run.patience.state(),
+        "best": history.best,
+        "best_weights": run.best,
+    }

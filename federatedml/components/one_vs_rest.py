@@ -1,0 +1,157 @@
+"""One-vs-rest: a binary model for each class of the label, each trained by the component's own role function.
+
+The classes are the guest's labels, ascending; the others hear how many there are. Each class runs in a box of its own
+(``stages``) with the label 1 for its rows and 0 for the rest. A row's result is the class with the highest probability;
+the probabilities of a row do not add up to 1, as in FATE. A label of two classes is trained as one binary model.
+
+Cost: that of a binary training for each class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from federatedml.component import Inputs, ModelBuffers, ModelSpec, Outputs, Params, RoleFunction
+from federatedml.components.prediction_table import multiclass, numeric_labels
+from federatedml.components.stages import Stages
+from federatedml.data.table import Table
+from federatedml.errors import DataError, ProtocolError
+from federatedml.federation.box import Box
+from federatedml.federation.party import Role
+from federatedml.federation.topic import Carries, Topic
+from federatedml.federation.wire import Vector
+
+MOST = 1000  # classes
+CLASSES = Topic(
+    "classes",
+    (Role.GUEST,),
+    (Role.HOST, Role.ARBITER),
+    Vector("<i8"),
+    Carries.CONTROL,
+    "how many classes the label has, and thereby how many models are trained; not which, nor how many rows each has",
+)
+LEARNS: Mapping[Role, Sequence[str]] = {
+    Role.GUEST: ("all that is said of one model, for one model per class",),
+    Role.HOST: ("all that is said of one model, for one model per class", "the number of classes"),
+    Role.ARBITER: ("the number of classes",),
+}
+
+
+class OneVsRestParam(Params):
+    """More than two classes."""
+
+    need_one_vs_rest: bool = Field(default=False, description="one model per class, for labels of several classes")
+    has_arbiter: bool = Field(default=True, description="whether an arbiter takes part")
+
+
+@dataclass(frozen=True)
+class Classifiers:
+    """How a component's models of several classes are kept as one.
+
+    Attributes:
+        model: buffers of a model.
+        joined: (a model per class, the classes where they are known) -> one model.
+        split: one model -> a model per class; of a binary model itself alone.
+    """
+
+    model: ModelSpec
+    joined: Callable[[Sequence[ModelBuffers], Sequence[float]], ModelBuffers]
+    split: Callable[[ModelBuffers], Sequence[ModelBuffers]]
+
+
+def one_vs_rest(train: RoleFunction, kept: Classifiers) -> RoleFunction:
+    """A role function that does what ``train`` does, for each class if ``p.one_vs_rest_param.need_one_vs_rest``."""
+
+    def run(p: Any, box: Box, inputs: Inputs) -> Outputs:
+        if not p.one_vs_rest_param.need_one_vs_rest:
+            return train(p, box, inputs)
+        classes = _classes(box, inputs) if box.me.role is Role.GUEST else ()
+        count = len(classes) or _told(box)
+        return train(p, box, inputs) if count == 2 else _of_each(train, kept, p, box, inputs, classes, count)
+
+    return run
+
+
+def _classes(box: Box, inputs: Inputs) -> tuple[float, ...]:
+    """At the guest, who tells the others how many.
+
+    Raises:
+        DataError: fewer than two classes, too many, or the rows to validate have another one.
+    """
+    table = inputs.one("train_data", "data")
+    classes = np.unique(numeric_labels(table))
+    if not 2 <= len(classes) <= MOST:
+        raise DataError("FED-257", f"the label {table.label!r} has {len(classes)} classes", f"2 to {MOST}")
+    for held_out in inputs.data.get("eval_data", ()):
+        if held_out.label is not None and not np.isin(numeric_labels(held_out), classes).all():
+            raise DataError("FED-257", f"the label {held_out.label!r} has a value that the training does not have")
+    box.send(CLASSES, np.array([len(classes)], np.int64))
+    return tuple(classes.tolist())
+
+
+def _told(box: Box) -> int:
+    told = box.recv(CLASSES)
+    if told.shape != (1,) or not 2 <= told[0] <= MOST:
+        raise ProtocolError("FED-910", "the guest names no number of classes", f"one number from 2 to {MOST}")
+    return int(told[0])
+
+
+def _of_each(
+    train: RoleFunction, kept: Classifiers, p: Any, box: Box, inputs: Inputs, classes: Sequence[float], count: int
+) -> Outputs:
+    stages, found = Stages(box, count, "class", kept.model), []
+    before = _before(kept, inputs, count)
+    for number in range(count):
+        given = replace(inputs, isometric_model=before[number])
+        if classes:
+            own = {key: [_against(t, classes[number]) for t in tables] for key, tables in inputs.data.items()}
+            given = replace(given, data=own)
+
+        def one(own: Box, given: Inputs = given) -> Outputs:
+            return train(p, own, given)
+
+        found.append(stages.run(number, one))
+    models = [outputs.model for outputs in found if outputs.model is not None]
+    tables = [outputs.data for outputs in found if outputs.data is not None]
+    return Outputs(
+        together(tables, classes) if tables else None,
+        kept.joined(models, classes) if models else None,
+        [view for outputs in found for view in outputs.views],
+        {f"{key}_class_{n}": value for n, outputs in enumerate(found) for key, value in outputs.summary.items()},
+    )
+
+
+def _before(kept: Classifiers, inputs: Inputs, count: int) -> Sequence[ModelBuffers | None]:
+    """Where each class starts: its own model of ``isometric_model``, or the only one that it has."""
+    if inputs.isometric_model is None:
+        return [None] * count
+    models = kept.split(inputs.isometric_model)
+    if len(models) not in (1, count):
+        raise DataError("FED-911", f"the isometric_model has {len(models)} classes, the training {count}")
+    return list(models) * (count // len(models))
+
+
+def _against(table: Table, value: float) -> Table:
+    """The table with 1 for rows of the class and 0 for the rest."""
+    if table.label is None:
+        return table
+    positive = (numeric_labels(table) == value).astype(np.int64)
+    return replace(table, columns={**table.columns, table.label: positive})
+
+
+def together(tables: Sequence[Table], classes: Sequence[float]) -> Table:
+    """One table of predictions of the binary tables of all classes, whose rows are the same."""
+    first = tables[0]
+    scores = np.column_stack([table.columns["predict_score"] for table in tables])
+    columns, label = {}, None
+    if "label" in first.columns:
+        positive = np.column_stack([table.columns["label"] for table in tables])
+        columns, label = {"label": np.asarray(classes)[positive.argmax(axis=1)]}, "label"
+    rows = Table(first.ids, columns, label, sid_name=first.sid_name)
+    found = multiclass(rows, scores, classes, "", first.origin)
+    return replace(found, columns={**found.columns, "type": first.columns["type"]})

@@ -1,0 +1,105 @@
+"""Rows that the guest chooses and the hosts follow: how they are drawn, how hosts hear of them, and check them.
+
+Where the choice depends on labels (stratified), a seed that hosts know would tell them the labels: they could try
+which labels give the choice that they see. ``random_state`` stands in the conf, which all parties read. So such a
+generator is seeded by the guest's whole table too: the same seed and table give the same rows, and whoever does not
+know every label and feature of the guest cannot repeat the drawing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federatedml.crypto.shared_linear import ids_digest
+from federatedml.data.table import Table
+from federatedml.errors import DataError, ProtocolError
+from federatedml.federation.box import AttemptKey, Box
+from federatedml.federation.party import Role
+from federatedml.federation.topic import Carries, Topic
+from federatedml.federation.wire import Array, Tensors
+
+Rows = NDArray[np.int64]
+GUESSED = "a guess of all ids, in their order, can be tested"
+
+
+def row_topic(name: str, dtype: str, learns: str) -> Topic[dict[str, Array]]:
+    """A message from the guest to the hosts about their common rows: ``rows`` beside a digest of the ids."""
+    codec = Tensors({"ids": ("|u1", 1), "rows": (dtype, 1)})
+    return Topic(name, (Role.GUEST,), (Role.HOST,), codec, Carries.ROW_VALUES, f"{learns}; {GUESSED}")
+
+
+def tell(box: Box, topic: Topic[dict[str, Array]], table: Table, rows: Array) -> None:
+    """At the guest: send ``rows`` to all hosts."""
+    box.send(topic, {"ids": np.frombuffer(ids_digest(table.ids), "|u1"), "rows": rows})
+
+
+def told(box: Box, topic: Topic[dict[str, Array]], table: Table) -> Array:
+    """At a host: what the guest sent, if both hold the same rows.
+
+    Raises:
+        DataError: ``FED-251``, they do not.
+    """
+    found = box.recv(topic)
+    if found["ids"].tobytes() != ids_digest(table.ids):
+        raise DataError(
+            "FED-251", "guest and host do not hold the same samples in the same order", "run Intersection before"
+        )
+    return found["rows"]
+
+
+def check_range(rows: Array, below: int, most: int) -> None:
+    """Refuse numbers of rows that are not 0 to ``below`` - 1, or more than ``most`` of them."""
+    if len(rows) > most or (len(rows) and not (int(rows.min()) >= 0 and int(rows.max()) < below)):
+        raise ProtocolError("FED-879", "the guest chose rows that there are not", f"0 to {below - 1}, {most} of them")
+
+
+def generator(attempt: AttemptKey, random_state: int | None, secret: Table | None) -> np.random.Generator:
+    """Draws the same for the same seed, or within one job if there is none.
+
+    Args:
+        secret: the guest's table, if what is drawn depends on its labels and hosts see the outcome.
+    """
+    job = f"{attempt.initiator}/{attempt.job_id}/{attempt.component}"
+    seed = hashlib.sha256((job if random_state is None else str(random_state)).encode())
+    if secret is not None:
+        seed.update(secret.digest())
+    return np.random.default_rng(int.from_bytes(seed.digest()))
+
+
+def known_labels(table: Table) -> Array:
+    """(n,) labels.
+
+    Raises:
+        DataError: ``FED-203``, there are none; ``FED-881``, a row has none.
+    """
+    labels = table.labels()
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise DataError("FED-881", f"{int((~np.isfinite(labels)).sum())} rows have no label")
+    return labels
+
+
+def strata(labels: Array) -> Rows:
+    """(n,) number of each row's label among the distinct ones, ascending."""
+    return np.unique(labels.astype(str) if labels.dtype.kind == "O" else labels, return_inverse=True)[1].astype(
+        np.int64
+    )
+
+
+def spread(groups: Rows, draw: np.random.Generator | None) -> Rows:
+    """An order of all rows in which every part of it has each group in proportion, within one row.
+
+    Args:
+        groups: (n,) number of each row's group.
+        draw: mixes the rows of a group; None: they keep their order.
+    """
+    mixed = draw.permutation(len(groups)) if draw is not None else np.arange(len(groups))
+    sizes = np.bincount(groups)
+    order = mixed[np.argsort(groups[mixed], kind="stable")]  # group by group
+    place = np.arange(len(groups)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    depth = (place + 0.5) / np.repeat(sizes, sizes)
+    ties = draw.random(len(groups)) if draw is not None else np.zeros(len(groups))
+    found: Rows = order[np.lexsort((ties, depth))]
+    return found

@@ -1,0 +1,123 @@
+"""Looks at validation rows during a boosted training: hosts tell on which side of their new splits these rows are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from federatedml.components.lr_release import count_rows
+from federatedml.components.lr_validation import Patience
+from federatedml.components.tree_agreement import same_rows
+from federatedml.components.tree_columns import Gaps, Threshold, bits_of
+from federatedml.components.tree_nodes import LEAF, Tree, TreeNode
+from federatedml.components.tree_params import SecureBoostParams
+from federatedml.components.tree_predict import add_trees, recv_bits, send_bits
+from federatedml.components.tree_state import Best, GuestState
+from federatedml.components.tree_target import Target
+from federatedml.crypto.ring import Floats
+from federatedml.data.table import Table
+from federatedml.errors import DataError
+from federatedml.federation.box import Box
+from federatedml.federation.party import Member
+
+
+def check_held_out(p: SecureBoostParams, box: Box, table: Table | None) -> None:
+    """Before training: both hold the same validation rows, and some if they are to be looked at."""
+    if p.validates and (table is None or not len(table)):
+        raise DataError("FED-722", "validation_freqs or early_stopping_rounds is set, but eval_data has no rows")
+    if table is not None:
+        same_rows(box, table, 0)
+        count_rows(box, len(table))
+
+
+def due(p: SecureBoostParams, rounds: int) -> bool:
+    """Whether the rows are looked at after so many rounds."""
+    return bool(p.validates) and rounds % p.validates == 0
+
+
+def last_look(p: SecureBoostParams) -> int:
+    """Number of the message after the training, behind those of all rounds."""
+    return p.num_trees + 1
+
+
+@dataclass(frozen=True)
+class Watch:
+    """See ``lr_validation.Watched``."""
+
+    metrics: Sequence[str]
+    early_stopping_rounds: int | None
+    use_first_metric_only: bool
+
+
+class Looks:
+    """At the guest.
+
+    Args:
+        members: hosts in their order.
+        table: rows to look at, if there are any.
+    """
+
+    def __init__(
+        self, p: SecureBoostParams, box: Box, target: Target, members: Sequence[Member], table: Table | None
+    ) -> None:
+        self.p, self.box, self.target, self.members, self.table = p, box, target, members, table
+        metrics = target.metrics(p)
+        self.patience = Patience(Watch(metrics, p.early_stopping_rounds, p.use_first_metric_only))
+        self._labels: Floats | None = None
+        if p.validates and table is not None:
+            self._labels = target.labels(table)
+
+    def after(self, state: GuestState, header: Sequence[str]) -> None:
+        """After a round: measure, and end the training if that is due."""
+        if not due(self.p, state.rounds) or self.table is None or self._labels is None:
+            return
+        self.add(state, header, state.rounds)
+        measured = self.target.measured(self._labels, state.held_out)
+        found = {name: measured[name] for name in self.patience.p.metrics}
+        for name, value in found.items():
+            self.box.metric("validate", name, state.rounds, value, round=state.rounds)
+        if self.patience.better(found) and self.p.early_stopping_rounds is not None:
+            state.best = Best(state.rounds, state.scores.copy(), state.held_out.copy())
+        state.stopped |= self.patience.ended
+
+    def add(self, state: GuestState, header: Sequence[str], message: int) -> None:
+        """Bring the scores of the rows up to the newest tree."""
+        if self.table is None:
+            return
+        rounds, own, *theirs = state.looked
+        gaps = Gaps(self.p.use_missing, self.p.zero_as_missing)
+        bits = [bits_of(gaps, self.table, header, state.splits[own:])]
+        bits += [recv_bits(self.box, message, len(self.table), member) for member in self.members]
+        first = [own, *theirs]
+        trees = [_moved(tree, first) for tree in state.trees[rounds * state.scores.shape[1] :]]
+        add_trees(state.held_out, trees, [part.shape[1] for part in bits], np.concatenate(bits, axis=1))
+        state.looked = [state.rounds, len(state.splits), *state.made]
+
+
+class HostLooks:
+    """At a host.
+
+    Attributes:
+        told: splits whose bits have been told.
+    """
+
+    def __init__(self, p: SecureBoostParams, box: Box, table: Table | None, header: Sequence[str], told: int) -> None:
+        self.p, self.box, self.table, self.header, self.told = p, box, table, header, told
+
+    def tell(self, splits: Sequence[Threshold], message: int) -> None:
+        """Bits of the splits since the last look."""
+        if self.table is not None:
+            gaps = Gaps(self.p.use_missing, self.p.zero_as_missing)
+            send_bits(self.box, message, bits_of(gaps, self.table, self.header, splits[self.told :]))
+            self.told = len(splits)
+
+
+def _moved(tree: Tree, first: Sequence[int]) -> Tree:
+    """The tree with splits counted from those of the last look."""
+    return [node if node.party == LEAF else _renumbered(node, node.split - first[node.party]) for node in tree]
+
+
+def _renumbered(node: TreeNode, split: int) -> TreeNode:
+    return TreeNode(node.weight, node.rows, node.party, node.column, split, node.left, node.right, node.gain)

@@ -1,0 +1,123 @@
+"""What an honest but curious member of HomoLR reads: attacks that work on plain updates, and none on masked ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from federatedml.components import homo_lr_rounds
+from federatedml.components.homo_lr import HOMO_LR
+from federatedml.components.homo_lr_agreement import AGREEMENT, SHAPE
+from federatedml.components.homo_lr_rounds import AVERAGE, BOUND, UPDATE
+from federatedml.crypto.ring import Floats, Words, decode
+from federatedml.crypto.secagg.client import Client
+from federatedml.crypto.secagg.fixed import FixedPoint
+from federatedml.federation.local import StepResult
+from federatedml.federation.party import Member, Role
+from tests.homo_cases import THREE, TWO, case, in_clear, params, rows
+from tests.members import ARBITER, GUEST, HOST
+
+FIXED = FixedPoint.finest(BOUND, 3)
+SIZES = (30, 1, 25)  # the host has one row
+ROWS = rows(sizes=SIZES)
+SHARE = 1 / sum(SIZES)  # what the arbiter may know: it counts rows by other means
+
+
+def bodies(result: StepResult, source: Member) -> list[Words]:
+    """What the arbiter got from a member, round by round."""
+    sent = [m for m in result.sent if (m.key.topic, m.key.source) == (UPDATE.name, source)]
+    return [UPDATE.codec.decode(message.body) for message in sorted(sent, key=lambda m: m.key.round)]
+
+
+def read_row(update: Floats) -> Floats:
+    """The row of a party with one row, from its weights after one step from zero: the residual cancels (T10)."""
+    step = update[:-1] / SHARE  # the last is the loss
+    return step[:-1] / step[-1]
+
+
+def unmasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in FATE 1.0."""
+
+    def plain(self: Client, values: Floats, fixed: FixedPoint, *_: object) -> Words:
+        out, weight = np.empty(len(values), np.uint64), _[2]
+        fixed.encode(values, float(str(weight)), out)
+        return out
+
+    monkeypatch.setattr(Client, "mask", plain)
+
+
+def one_step(folder: Path) -> StepResult:
+    return case(params(max_iter=1, batch_size=-1, penalty="NONE"), ROWS).run(folder)
+
+
+def test_without_masks_the_arbiter_reads_a_row_and_a_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unmasked(monkeypatch)
+    update = decode(bodies(one_step(tmp_path), HOST)[0], FIXED.bits)
+    np.testing.assert_allclose(read_row(update), ROWS[HOST].features()[0], rtol=1e-6)
+    assert update[-1] / SHARE == pytest.approx(np.log(2), rel=1e-6)
+
+
+def test_with_masks_it_reads_nothing(tmp_path: Path) -> None:
+    for attempt in range(3):
+        update = decode(bodies(one_step(tmp_path / str(attempt)), HOST)[0], FIXED.bits)
+        assert np.abs(read_row(update) - ROWS[HOST].features()[0]).max() > 1e-3
+        assert abs(update[-1] / SHARE - np.log(2)) > 1e-3
+
+
+def test_updates_look_uniform_and_never_repeat(tmp_path: Path) -> None:
+    """Weights and losses alike, although nearly nothing changes from round to round."""
+    p = params(max_iter=20, learning_rate=1e-9, penalty="NONE")
+    seen = np.stack(bodies(case(p, rows(sizes=SIZES, columns=60)).run(tmp_path), HOST))
+    assert len(np.unique(seen)) == seen.size
+    bits = np.unpackbits(seen.view(np.uint8))
+    losses = np.unpackbits(np.ascontiguousarray(seen[:, -1]).view(np.uint8))
+    assert abs(bits.mean() - 0.5) < 0.01
+    assert abs(losses.mean() - 0.5) < 0.07
+
+
+def test_the_sum_of_all_but_one_says_nothing(tmp_path: Path) -> None:
+    result = one_step(tmp_path)
+    words = [bodies(result, member)[0] for member in THREE]
+    whole = decode(words[0] + words[1] + words[2], FIXED.bits)
+    told = AVERAGE.codec.decode(next(m.body for m in result.sent if m.key.topic == AVERAGE.name))
+    np.testing.assert_allclose(whole[:-1], told["weights"], atol=1e-9)
+    assert np.abs(decode(words[0] + words[1], FIXED.bits)).max() > 1.0
+
+
+def test_of_two_contributors_each_learns_the_others_update_which_is_disclosed(tmp_path: Path) -> None:
+    tables = rows(TWO, (30, 1))
+    p = params(max_iter=1, batch_size=-1, penalty="NONE")
+    result = case(p, tables).run(tmp_path)
+    told = AVERAGE.codec.decode(next(m.body for m in result.sent if m.key.topic == AVERAGE.name))
+    mine = in_clear(p, {GUEST: tables[GUEST]}, {GUEST: 30 / 31}).weights
+    theirs = told["weights"] - mine
+    np.testing.assert_allclose(theirs[:-1] / theirs[-1], tables[HOST].features()[0], rtol=1e-6)
+    learns = HOMO_LR.variant(HOMO_LR, p).learns
+    assert any("EXCEPTION" in text and "learns the other's values" in text for text in learns[Role.GUEST])
+
+
+def test_the_arbiter_gets_shapes_and_masked_words_only(tmp_path: Path) -> None:
+    result = one_step(tmp_path)
+    assert {m.key.topic for m in result.sent if m.key.destination == ARBITER} == {"shape", "secagg_rows", "update"}
+    shape = SHAPE.codec.decode(next(m.body for m in result.sent if m.key.topic == SHAPE.name))
+    assert shape["columns"].tolist() == [3]
+    assert ARBITER.role not in AGREEMENT.to
+
+
+def test_no_message_holds_a_name_of_a_column_or_an_id(tmp_path: Path) -> None:
+    tables = {
+        member: replace(own, columns={"y": own.labels(), **{f"secret-{n}": own.columns[n] for n in own.header}})
+        for member, own in ROWS.items()
+    }
+    for message in case(params(), tables).run(tmp_path).sent:
+        assert b"secret" not in message.body
+        assert str(tables[HOST].ids[0]).encode() not in message.body
+
+
+def test_one_scale_is_made_for_all_contributors() -> None:
+    """|x| times the part of the rows is checked before a mask is added; sums stay below 2^63."""
+    assert homo_lr_rounds.BOUND * 2.0**FIXED.bits * len(THREE) < 2.0**63
+    assert FIXED.bits >= 40
