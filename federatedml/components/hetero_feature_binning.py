@@ -58,6 +58,7 @@ def guest(p: FeatureBinningParams, box: Box, inputs: Inputs) -> Outputs:
     param = cast(pb.FeatureBinningParam, buffers[PARAM])
     param.classes.extend(classes)
     if p.exchanges:
+        box.progress(0.1, "own columns binned")
         told = _of_hosts(p, box, table, labels)
         for member, result in of_hosts(told).items():
             param.host_results[member].CopyFrom(result)
@@ -76,6 +77,7 @@ def host(p: FeatureBinningParams, box: Box, inputs: Inputs) -> Outputs:
     if p.exchanges:
         agree_rows(box, table)
         box.send(BINS, message(table.header, bins))
+        box.progress(0.1, "own columns binned")
         rows = bin_table(table, bins)
         if p.protocol == "shared":
             binning_shared.answer(box, rows)
@@ -210,7 +212,7 @@ HETERO_FEATURE_BINNING = Component(
     roles={Role.GUEST: guest, Role.HOST: host, Role.ARBITER: arbiter},
     topics=tuple({topic.name: topic for topics in TOPICS.values() for topic in topics}.values()),
     learns={
-        role: [f"protocol {name!r}: {text}" for name, learns in LEARNS.items() for text in learns[role]]
+        role: [f"protocol {name!r}: {text}" for name, learns in LEARNS.items() for text in learns.get(role, ())]
         for role in Role
     },
     optional_roles=(Role.HOST, Role.ARBITER),
