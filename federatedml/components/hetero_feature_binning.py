@@ -201,6 +201,8 @@ def _notes(p: FeatureBinningParams) -> Iterator[str]:
     for name in ("compress_thres", "head_size", "error"):
         if getattr(p, name) != FeatureBinningParams.model_fields[name].default:
             yield f"{name} has no effect: quantiles are exact"
+    if p.exchanges and p.protocol == "shared" and p.encrypt_param != FeatureBinningParams().encrypt_param:
+        yield "encrypt_param has no effect under protocol 'shared'"
     if p.exchanges and p.protocol == "paillier" and p.encrypt_param.key_length < DEFAULT_BITS:
         yield f"encrypt_param.key_length {p.encrypt_param.key_length} is short: {DEFAULT_BITS} is the least to rely on"
 
