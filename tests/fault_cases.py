@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +22,7 @@ from federatedml.components.one_hot import ONE_HOT, OneHotParams
 from federatedml.components.reader import READER, ReaderParams
 from federatedml.components.secure_add import SECURE_ADD, SecureAddParams
 from federatedml.components.selection_params import FeatureSelectionParams
+from federatedml.components.tree_params import TreeParam
 from federatedml.data.table import Kind, Table
 from federatedml.federation.party import Member
 from tests import homo_cases
@@ -171,11 +172,20 @@ def hetero_secureboost() -> Mapping[str, Small]:
     looks = {"early_stopping_rounds": 1, "metrics": ["loss"]}
     plain = boost_case(boost_params(**short, **looks), cut(x, y, [2, 3]), held_out)
     training = boost_case(boost_params(**short, task_type="regression"), cut(numbers, values, [2, 2]))
+    hidden = boost_params(**short, protocol="paillier", encrypt_param={"key_length": 1024})
+    drawn = hidden.model_copy(update={"run_goss": True, "tree_param": TreeParam(max_depth=2, min_leaf_node=2)})
     return {
         "validated": Small(plain),
         "classes, 2 hosts": Small(boost_case(boost_params(**short), cut(several, classes, [2, 2, 2]))),
+        "paillier": Small(_without_arbiter(boost_case(hidden, cut(x, y, [2, 3])))),
+        "paillier, drawn rows": Small(_without_arbiter(boost_case(drawn, cut(several, classes, [2, 2, 2])))),
         "predict": Small(_predicting(training)),
     }
+
+
+def _without_arbiter(step: Case) -> Case:
+    params, inputs = ({m: of[m] for m in of if m != ARBITER} for of in (dict(step.params), dict(step.inputs)))
+    return replace(step, params=params, inputs=inputs)
 
 
 def homo_lr() -> Mapping[str, Small]:

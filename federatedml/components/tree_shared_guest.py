@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from federatedml.components.tree_agreement import expect, params_digest
-from federatedml.components.tree_hosts import Bits, Cut, Node, Start, Taken
+from federatedml.components.tree_hosts import MOST_COLUMNS, Bits, Cut, Node, Start, Taken
 from federatedml.components.tree_params import SecureBoostParams
 from federatedml.components.tree_plan import Plan
 from federatedml.components.tree_shared_topics import (
@@ -181,7 +181,7 @@ class SharedHosts:
         cuts = sorted(cuts, key=lambda cut: cut.node.tree)
         message = self.box.recv(BITS, self._level, link.member)
         columns = expect(message["columns"], len(cuts))
-        if (columns < 0).any() or (columns >= link.told).any():
+        if (columns < 0).any() or (columns >= MOST_COLUMNS).any():
             raise ProtocolError("FED-802", f"{link.member} names a column that it cannot have")
         left = self._left(link, [cut.node.tree for cut in cuts], message["answer"])
         found = []
