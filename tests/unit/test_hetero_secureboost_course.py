@@ -16,7 +16,7 @@ from federatedml.components.tree_params import SecureBoostParams
 from federatedml.errors import DataError, DslError, FedError
 from federatedml.federation.memory import Faults
 from federatedml.federation.party import Member, Role
-from tests.boost_cases import case, cut, guest_param, made, params
+from tests.boost_cases import case, cut, guest_param, host_param, made, params
 from tests.members import ARBITER, GUEST, HOST
 
 
@@ -184,3 +184,40 @@ def test_auto_is_shared_with_a_dealer() -> None:
 def test_roles_that_do_not_fit(code: str, members: list[Member], given: dict[str, Any]) -> None:
     with pytest.raises(FedError, match=code):
         settled(members, **given)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multi", "regression"])
+def test_a_training_goes_on_from_a_model(kind: str, tmp_path: Path) -> None:
+    """Two rounds and two more are four."""
+    tables, late = split(250, kind)
+    task = {"task_type": "regression"} if kind == "regression" else {}
+    whole = case(params(num_trees=4, **task), tables, late).run(tmp_path / "whole")
+    first = case(params(num_trees=2, **task), tables, late).run(tmp_path / "first")
+    second = case(params(num_trees=2, **task), tables, late)
+    given = {m: replace(i, isometric_model=first.outputs[m].model) for m, i in second.inputs.items()}
+    second = replace(second, inputs=given)
+    result = second.run(tmp_path / "second")
+    for run in (result, second.run(tmp_path / "killed", Faults(kill={HOST: second.points(tmp_path / "c")[HOST] - 4}))):
+        expected, found = (one.outputs[GUEST].data.columns["predict_score"] for one in (whole, run))
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+        assert not run.unread
+    assert guest_param(result.outputs).tree_num == guest_param(whole.outputs).tree_num
+    assert len(host_param(result.outputs).trees_) == 4
+    again = second.predicting(result.outputs).run(tmp_path / "predict").outputs[GUEST].data.columns["predict_score"]
+    assert again.tolist() == result.outputs[GUEST].data.columns["predict_score"][:250].tolist()
+
+
+def test_a_model_to_go_on_from_must_fit(tmp_path: Path) -> None:
+    tables, _ = split(100)
+    first = case(params(), tables).run(tmp_path / "first")
+    other = case(
+        params(), {**tables, HOST: replace(tables[HOST], columns=dict(list(tables[HOST].columns.items())[:2]))}
+    )
+    for training, members, code in (
+        (other, (GUEST, HOST), "FED-810"),
+        (case(params(), tables), (GUEST,), "FED-809"),
+    ):
+        given = {m: replace(i, isometric_model=first.outputs[m].model if m in members else None)
+                 for m, i in training.inputs.items()}  # fmt: skip
+        with pytest.raises(FedError, match=code):
+            replace(training, inputs=given).run(tmp_path / code)
