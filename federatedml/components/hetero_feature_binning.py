@@ -201,6 +201,8 @@ def _notes(p: FeatureBinningParams) -> Iterator[str]:
     for name in ("compress_thres", "head_size", "error"):
         if getattr(p, name) != FeatureBinningParams.model_fields[name].default:
             yield f"{name} has no effect: quantiles are exact"
+    if p.exchanges and p.protocol == "shared" and p.encrypt_param != FeatureBinningParams().encrypt_param:
+        yield "encrypt_param has no effect under protocol 'shared'"
     if p.exchanges and p.protocol == "paillier" and p.encrypt_param.key_length < DEFAULT_BITS:
         yield f"encrypt_param.key_length {p.encrypt_param.key_length} is short: {DEFAULT_BITS} is the least to rely on"
 
@@ -228,8 +230,8 @@ HETERO_FEATURE_BINNING = Component(
         "each party: a sort per column",
         "protocol 'paillier', key of 2048 bits: guest some 0.06 ms and 512 bytes a row and host; host about 2 us per "
         "row and column, less where columns have few bins; one ciphertext back per 100 bins",
-        "protocol 'shared': host and arbiter some 3 ns per row and bin, 4 bytes per row and bin from host to guest, "
-        "4 bytes per row the other way",
+        "protocol 'shared': all parties together some 30 ns per row and bin of hosts, 4 bytes per row and bin from "
+        "host to guest, 4 bytes per row the other way",
         "memory: paillier some 600 bytes a row at the host; shared one block of 16 MiB",
     ),
 )

@@ -12,7 +12,9 @@ import pytest
 from airfed.demo_data import breast, joined
 from dags_generator.describe import plan_text
 from dags_generator.parse import parse_pair, parse_paths
+from dags_generator.plan import job_plan
 from dags_generator.simulate import Simulation, simulate
+from federated_operators.gateway.plan import DataRef
 from federatedml.components.quantile_bins import bins_of, quantile_points
 from federatedml.data.catalogue import Catalogue, TableName
 from tests.binning_cases import binning_param, pooled_iv
@@ -124,3 +126,16 @@ def test_a_predict_job_bins_and_selects_as_the_training_did(deployed: bool, data
         assert selected[0] is not None
         assert selected[1] is not None
         assert selected[0].header == selected[1].header
+
+
+def test_the_dealer_of_a_binning_is_given_none_of_its_data(tmp_path: Path) -> None:
+    """A component that an arbiter takes part in feeds another one, which the arbiter also takes part in."""
+    dsl, conf = (json.loads(path.read_text()) for path in pair("hetero_feature_selection"))
+    dsl["components"]["hetero_lr_0"]["input"]["data"]["train_data"] = ["hetero_feature_binning_0.train"]
+    del dsl["components"]["hetero_feature_selection_0"], conf["algorithm_parameters"]["hetero_feature_selection_0"]
+    spec = parse_paths(*written(tmp_path, "dealt", dsl, conf))
+    plans = {member: job_plan(spec, member, "1" * 21, "") for member in (ARBITER, GUEST)}
+    assert plans[ARBITER].steps["hetero_lr_0"].data == {}
+    assert plans[GUEST].steps["hetero_lr_0"].data == {
+        "train_data": (DataRef("hetero_feature_binning_0", "train"),),
+    }
