@@ -11,6 +11,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from federatedml.component import Inputs
+from federatedml.components import tree_plan
 from federatedml.components.hetero_secureboost import HETERO_SECUREBOOST
 from federatedml.components.tree_params import SecureBoostParams
 from federatedml.errors import DataError, DslError, FedError
@@ -136,6 +137,42 @@ def test_no_rows_and_other_rows(tmp_path: Path) -> None:
     other = {GUEST: params(), HOST: params(num_trees=4), ARBITER: params()}
     with pytest.raises(DslError, match="FED-180"):
         case(other, tables).run(tmp_path / "4")
+
+
+def test_validation_and_prediction_of_no_rows(tmp_path: Path) -> None:
+    tables, late = split(100)
+    nothing = {member: table.take(np.zeros(0, np.int64)) for member, table in late.items()}
+    training = case(params(), tables, nothing)
+    result = training.run(tmp_path / "train")
+    assert len(result.outputs[GUEST].data) == 100
+    inputs = {m: Inputs({"train_data": [t]}) for m, t in nothing.items()} | {ARBITER: Inputs()}
+    again = replace(training, inputs=inputs).predicting(result.outputs).run(tmp_path / "predict")
+    assert len(again.outputs[GUEST].data) == 0
+
+
+def test_a_party_that_is_guest_and_host(tmp_path: Path) -> None:
+    tables, _ = split(200)
+    other = Member(Role.HOST, GUEST.party)
+    both = {GUEST: tables[GUEST], HOST: tables[HOST], other: tables[HOST]}
+    p = params()
+    training = case({**dict.fromkeys(both, p), ARBITER: p}, both)
+    result = training.run(tmp_path / "train")
+    again = training.predicting(result.outputs).run(tmp_path / "predict")
+    first, second = (run.outputs[GUEST].data.columns["predict_score"].tolist() for run in (result, again))
+    assert first == second
+    names = {node.sitename for tree in guest_param(result.outputs).trees_ for node in tree.tree_ if not node.is_leaf}
+    assert str(HOST) in names
+    assert str(other) not in names
+
+
+def test_sizes_that_do_not_fit_and_numbers_that_are_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables, _ = split(100, "regression")
+    large = changed(tables, GUEST, y=np.full(100, 1e60))
+    with pytest.raises(DataError, match="FED-812"):
+        case(params(task_type="regression"), large).run(tmp_path / "label")
+    monkeypatch.setattr(tree_plan, "MOST_CUTS", 10)
+    with pytest.raises(DataError, match="FED-811"):
+        case(params(task_type="regression"), tables).run(tmp_path / "cuts")
 
 
 def test_one_row_of_each_class(tmp_path: Path) -> None:
