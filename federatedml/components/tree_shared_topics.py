@@ -79,8 +79,9 @@ SUMS = Topic(
     Tensors({"reply": ("|u1", 1), "closed": ("|u1", 1)}),
     Carries.AGGREGATE,
     "for each node that is asked about the sums of gradients and second derivatives (with min_leaf_node above 1 also "
-    "the number) of the rows on the left of every split candidate of the host; candidates come without names in an order that changes every round, but their sums "
-    "let the guest follow each of them through the rounds: bins of columns without a name, each with the labels in it",
+    "the number) of the rows on the left of every split candidate of the host; candidates come without names in an "
+    "order that changes every round, but their sums let the guest follow each of them through the rounds: bins of "
+    "columns without a name, each with the labels in it",
     LARGE,
 )
 CHOSEN = Topic(
