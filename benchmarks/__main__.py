@@ -22,6 +22,7 @@ NAMES = (
     "chaos",
     "crypto",
     "maps",
+    "quality",
     "psi",
     "ids",
     "secagg",

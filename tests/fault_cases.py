@@ -12,6 +12,7 @@ from typing import Any
 from federatedml.component import Component, Inputs, ModelBuffers, Params
 from federatedml.components.data_io import DATA_IO, DATA_TRANSFORM, DataIOParams, DataTransformParams
 from federatedml.components.data_split import HETERO_DATA_SPLIT, HOMO_DATA_SPLIT, DataSplitParams
+from federatedml.components.data_statistics import DATA_STATISTICS, StatisticsParams
 from federatedml.components.evaluation import EVALUATION, EvaluateParams
 from federatedml.components.feature_scale import FEATURE_SCALE, ScaleParams
 from federatedml.components.federated_sample import FEDERATED_SAMPLE, SampleParams
@@ -23,6 +24,7 @@ from federatedml.components.reader import READER, ReaderParams
 from federatedml.components.secure_add import SECURE_ADD, SecureAddParams
 from federatedml.components.selection_params import FeatureSelectionParams
 from federatedml.components.tree_params import TreeParam
+from federatedml.components.union import UNION, UnionParams
 from federatedml.data.table import Kind, Table
 from federatedml.federation.party import Member
 from tests import homo_cases
@@ -97,6 +99,15 @@ def federated_sample() -> Mapping[str, Small]:
         "weighed": small([HOST], method="upsample", mode="stratified", fractions=fractions),
         "repeated": small([HOST], method="upsample", mode="stratified", fractions=fractions, repeats=True),
     }
+
+
+def union() -> Mapping[str, Small]:
+    parts = [table(["a", "b"], x=[1, 2]), table(["b", "c"], x=[3, 4])]
+    return {"overlap": Small(Case(UNION, {GUEST: UnionParams()}, {GUEST: Inputs({"data": parts})}))}
+
+
+def data_statistics() -> Mapping[str, Small]:
+    return {"summary": Small(_local(DATA_STATISTICS, StatisticsParams(), labelled(5), table(["c"], z=[5.0])))}
 
 
 def homo_data_split() -> Mapping[str, Small]:
@@ -246,6 +257,8 @@ MAKERS = {
     "FederatedSample": federated_sample,
     "HeteroDataSplit": hetero_data_split,
     "HomoDataSplit": homo_data_split,
+    "Union": union,
+    "DataStatistics": data_statistics,
     "Intersection": intersection,
     "HeteroLR": hetero_lr,
     "HeteroSecureBoost": hetero_secureboost,
