@@ -40,8 +40,6 @@ from federatedml.errors import DslError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Member, Role
 
-Found = dict[str, pb.IVParam]
-
 
 def guest(p: FeatureBinningParams, box: Box, inputs: Inputs) -> Outputs:
     """Bin the own columns, learn the events of the hosts' bins, compute WOE and IV of all."""
@@ -230,8 +228,8 @@ HETERO_FEATURE_BINNING = Component(
         "each party: a sort per column",
         "protocol 'paillier', key of 2048 bits: guest some 0.06 ms and 512 bytes a row and host; host about 2 us per "
         "row and column, less where columns have few bins; one ciphertext back per 100 bins",
-        "protocol 'shared': all parties together some 30 ns per row and bin of hosts, 4 bytes per row and bin from host "
-        "to guest, 4 bytes per row the other way",
+        "protocol 'shared': all parties some 30 ns per row and bin of hosts, 4 bytes per row and bin from host "
+        "to guest, 4 bytes per row back",
         "memory: paillier some 600 bytes a row at the host; shared one block of 16 MiB",
     ),
 )
