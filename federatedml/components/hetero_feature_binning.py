@@ -10,7 +10,7 @@ has, by one of two protocols (``binning_paillier``, ``binning_shared``), and com
     2. the protocol: events of each bin -> guest
 
 Parties: guest, hosts, with ``shared`` the arbiter. Semi-honest. Leaks: what the topics say. Of a host's table the guest
-learns two numbers per bin, rows and events; bins have at least ``min_bin_rows`` rows. The events of a bin are one linear
+learns two numbers per bin, of at least ``min_bin_rows`` rows: these, and events. The events of a bin are one linear
 equation in which of the guest's rows are in it; a guest that seals other numbers than labels gets as many bits of such
 equations per bin as a sum has (``paillier``: 1 + bits of the number of rows, ``shared``: 32), and hosts count them over
 jobs (``binning_told.count_sums``). Hosts get no equation in the labels, and therefore have no WOE to transform by.
