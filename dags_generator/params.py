@@ -71,10 +71,11 @@ def _submitted(
     if spec.name not in role_values and "{}" in read:
         return read["{}"]
     common_at = where.at("algorithm_parameters", spec.name)
-    common = common_at.object(conf.get("algorithm_parameters", {}).get(spec.name, {}))
+    model = component(spec.module).params
+    common = model.by_our_names(common_at.object(conf.get("algorithm_parameters", {}).get(spec.name, {})))
     role_at = where.at("role_parameters", member.role, spec.name)
-    picked = _of_member(role_at.object(role_values.get(spec.name, {})), parties, member, role_at)
-    model, own = component(spec.module).params, json.dumps(picked)
+    picked = model.by_our_names(_of_member(role_at.object(role_values.get(spec.name, {})), parties, member, role_at))
+    own = json.dumps(picked)
     try:
         if own not in read:
             read[own] = model.model_validate_json(json.dumps(_merged(common, picked)))
