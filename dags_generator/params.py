@@ -37,9 +37,11 @@ def effective_params(conf: Values, graph: Graph, places: Mapping[Member, Where])
 
 
 def notes(params: EffectiveParams, graph: Graph) -> list[str]:
-    """What the modules say about their parameters."""
+    """What the modules say about their parameters; nothing of those that run with a fitted model."""
     found = []
     for name, spec in graph.components.items():
+        if spec.predicts:
+            continue
         module, first = component(spec.module), next(iter(params[name].values()))
         found += [f"{name}: {note}" for note in module.notes(module.params.model_validate_json(json.dumps(first)))]
     return found

@@ -63,6 +63,16 @@ def test_one_partys_word_goes_over_all_parties_other_word() -> None:
         assert [params[member]["scale_column_idx"] for member in (GUEST, HOST)] == [-1, [2]]
 
 
+def test_notes_are_about_components_that_are_fitted() -> None:
+    def twice(components: dict[str, Any]) -> None:
+        scaled(components)
+        model = {"data": {"data": ["intersection_0.train"]}, "model": [f"{SCALE}.scale"]}
+        components["feature_scale_1"] = {"module": "FeatureScale", "input": model, "output": {"data": ["scaled"]}}
+
+    found = [note for note in spec(twice).notes if "method is null" in note]
+    assert found == [f"{SCALE}: method is null: columns stay as they are"]
+
+
 def test_two_names_in_one_place_are_refused() -> None:
     with pytest.raises(DslError, match=r"FED-133.*two names of one parameter"):
         told({"scale_col_indexes": -1, "scale_column_idx": -1})
