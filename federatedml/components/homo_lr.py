@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -43,13 +44,19 @@ from federatedml.component import (
     Scorer,
 )
 from federatedml.components import prediction_table
+from federatedml.components.cross_validation import cross_validated
 from federatedml.components.homo_lr_agreement import AGREEMENT, SHAPE, agree
 from federatedml.components.homo_lr_average import aggregate
+from federatedml.components.homo_lr_classes import VALUES, of_all
 from federatedml.components.homo_lr_params import UNUSED, HomoLogisticParams, common_digest
 from federatedml.components.homo_lr_rounds import LOOKED, TOPICS, Run, contribute
 from federatedml.components.homo_lr_steps import HeldOut, Rows
 from federatedml.components.linear_model import initial_weights, logistic, partial_score, training_loss
+from federatedml.components.lr_classes import joined, split
 from federatedml.components.lr_result import History, loss_curve, training_meta, weights_param
+from federatedml.components.lr_start import weights_of
+from federatedml.components.one_vs_rest import CLASSES, Classifiers, one_vs_rest
+from federatedml.components.one_vs_rest import LEARNS as OF_CLASSES
 from federatedml.crypto.ring import Floats
 from federatedml.crypto.secagg.client import MIN_CONTRIBUTORS
 from federatedml.crypto.secagg.steps import CONTRIBUTORS, LEARNS_OF_TWO
@@ -59,6 +66,11 @@ from federatedml.federation.box import Box
 from federatedml.federation.party import Role
 
 META, PARAM = "HomoLogisticRegressionMeta", "HomoLogisticRegressionParam"
+KEPT = Classifiers(
+    ModelSpec({META: model_pb2.LRModelMeta, PARAM: model_pb2.LRModelParam}),
+    partial(joined, meta=META, param=PARAM),
+    partial(split, meta=META, param=PARAM),
+)
 MODEL = "the whole model, which is the same for all: the average of all contributors' weights after each round"
 
 
@@ -69,6 +81,18 @@ def contributor(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Outputs:
     if inputs.model is not None:
         table = inputs.one("data", "eval_data", "train_data")
         return Outputs(_predicted(box, inputs.model, table, "predict"), inputs.model, summary={"rows": len(table)})
+    return _CONTRIBUTE(p, box, inputs)
+
+
+def arbiter(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Outputs:
+    """Average; its model says how it was trained, it does not know the names of the weights."""
+    if not p.need_run:
+        return Outputs()
+    return Outputs(model=inputs.model) if inputs.model is not None else _AGGREGATE(p, box, inputs)
+
+
+def _contribute(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Outputs:
+    """One binary training."""
     rows, evaluated = Rows.of(p, inputs.one("train_data", "data")), _evaluated(p, box, inputs)
     start = _start(p, inputs.isometric_model, rows.names)
     classes = agree(p, box, rows.names, start, rows.classes)
@@ -82,17 +106,16 @@ def contributor(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Outputs:
     return Outputs(prediction_table.stacked(parts), model, [curve], _summary(rows, run, parts[0]))
 
 
-def arbiter(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Outputs:
-    """Average, round by round; its model says how it was trained, it does not know the names of the weights."""
-    if not p.need_run:
-        return Outputs()
-    if inputs.model is not None:
-        return Outputs(model=inputs.model)
+def _aggregate(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Outputs:
+    """One binary training at the arbiter."""
     found = aggregate(p, box)
     history = History(p.epochs_after(len(found.losses)), found.losses, True, found.converged)
     model = {META: training_meta(p), PARAM: weights_param([], np.zeros(0), history, ())}
     summary = {"epochs": history.epochs, "is_converged": float(found.converged)}
     return Outputs(model=model, views=[loss_curve(history, p.aggregate_iters)], summary=summary)
+
+
+_CONTRIBUTE, _AGGREGATE = (cross_validated(one_vs_rest(train, KEPT, of_all)) for train in (_contribute, _aggregate))
 
 
 def _evaluated(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Table | None:
@@ -110,8 +133,7 @@ def _start(p: HomoLogisticParams, before: ModelBuffers | None, names: list[str])
     intercept = p.init_param.fit_intercept
     if before is None or PARAM not in before:
         return initial_weights(p.init_param, len(names) + intercept, "homo")
-    model = cast(model_pb2.LRModelParam, before[PARAM])
-    return np.array([*(model.weight.get(name, 0.0) for name in names), *([model.intercept] if intercept else [])])
+    return weights_of(cast(model_pb2.LRModelParam, before[PARAM]), names, intercept)
 
 
 def _model(p: HomoLogisticParams, rows: Rows, run: Run, classes: tuple[float, float]) -> ModelBuffers:
@@ -134,13 +156,17 @@ def _summary(rows: Rows, run: Run, predicted: Table) -> dict[str, float]:
 
 def _predicted(box: Box, model: ModelBuffers, table: Table, kind: str) -> Table:
     meta, param = cast(model_pb2.LRModelMeta, model[META]), cast(model_pb2.LRModelParam, model[PARAM])
-    scores = logistic(model, _linear(model, table), ())
-    return prediction_table.binary(table, scores, param.classes, meta.threshold, kind, box.attempt.component)
+    scores, origin = logistic(model, _linear(model, table), ()), box.attempt.component
+    if param.need_one_vs_rest:
+        return prediction_table.multiclass(table, scores, param.classes, kind, origin)
+    return prediction_table.binary(table, scores, param.classes, meta.threshold, kind, origin)
 
 
 def _linear(model: ModelBuffers, table: Table) -> Floats:
-    """(n,) the linear predictor, column by column: one row and a batch agree to the last bit."""
+    """(n,) the linear predictor, of several classes (n, k), column by column: one row and a batch agree to the bit."""
     param = cast(model_pb2.LRModelParam, model[PARAM])
+    if param.need_one_vs_rest:
+        return np.column_stack([_linear(one, table) for one in KEPT.split(model)])
     return partial_score(table, list(param.header), param.weight, param.intercept)
 
 
@@ -164,12 +190,25 @@ def _variant(component: Component, p: HomoLogisticParams) -> Component:
     """With the messages and the lessons of these parameters; a prediction sends none."""
     if component.prediction is not None and component.topics is component.prediction.topics:
         return component
-    topics = [topic for topic in component.topics if topic is not LOOKED or p.early_stopping_rounds is not None]
-    learns = dict(component.learns)
+    conditional = {
+        LOOKED.name: p.early_stopping_rounds is not None,
+        VALUES.name: p.one_vs_rest_param.need_one_vs_rest,
+        CLASSES.name: p.one_vs_rest_param.need_one_vs_rest,
+    }
+    topics = [topic for topic in component.topics if conditional.get(topic.name, True)]
+    learns = {role: [*texts, *_runs(role, p)] for role, texts in component.learns.items()}
     if p.min_contributors < MIN_CONTRIBUTORS:
         exception = f"EXCEPTION: min_contributors is {p.min_contributors}, not {MIN_CONTRIBUTORS}: {LEARNS_OF_TWO}"
         learns |= {role: [*learns[role], exception] for role in CONTRIBUTORS}
     return replace(component, topics=topics, learns=learns)
+
+
+def _runs(role: Role, p: HomoLogisticParams) -> Iterator[str]:
+    """What is said of several trainings in one component."""
+    if p.one_vs_rest_param.need_one_vs_rest:
+        yield from OF_CLASSES[role]
+    if p.in_fold:
+        yield "one model per fold is trained, with averages of its own, and none is kept"
 
 
 def _notes(p: HomoLogisticParams) -> Iterator[str]:
@@ -183,14 +222,14 @@ HOMO_LR = Component(
     title="Logistic regression over the rows of guest and hosts, with the same columns",
     params=HomoLogisticParams,
     roles={Role.GUEST: contributor, Role.HOST: contributor, Role.ARBITER: arbiter},
-    topics=(AGREEMENT, SHAPE, *TOPICS, LOOKED),
+    topics=(VALUES, CLASSES, AGREEMENT, SHAPE, *TOPICS, LOOKED),
     learns={
         Role.GUEST: [MODEL],
         Role.HOST: [MODEL],
         Role.ARBITER: ["the averages of weights and losses after each round, without the names of the columns"],
     },
     has_model=True,
-    model=ModelSpec({META: model_pb2.LRModelMeta, PARAM: model_pb2.LRModelParam}),
+    model=KEPT.model,
     scorer=Scorer(partial=_linear, merge=logistic, alone=True),
     prediction=Prediction(),
     settle=_settle,

@@ -1,6 +1,7 @@
 """One-vs-rest: a binary model for each class of the label, each trained by the component's own role function.
 
-The classes are the guest's labels, ascending; the others hear how many there are. Each class runs in a box of its own
+The classes are the guest's labels, ascending; the others hear how many there are (in the homo family, where all but
+the arbiter have labels, those of all, see ``homo_lr_classes``). Each class runs in a box of its own
 (``stages``) with the label 1 for its rows and 0 for the rest. A row's result is the class with the highest probability;
 the probabilities of a row do not add up to 1, as in FATE. A label of two classes is trained as one binary model.
 
@@ -19,6 +20,7 @@ from pydantic import Field
 from federatedml.component import Inputs, ModelBuffers, ModelSpec, Outputs, Params, RoleFunction
 from federatedml.components.prediction_table import multiclass, numeric_labels
 from federatedml.components.stages import Stages
+from federatedml.crypto.ring import Floats
 from federatedml.data.table import Table
 from federatedml.errors import DataError, ProtocolError
 from federatedml.federation.box import Box
@@ -64,37 +66,51 @@ class Classifiers:
     split: Callable[[ModelBuffers], Sequence[ModelBuffers]]
 
 
-def one_vs_rest(train: RoleFunction, kept: Classifiers) -> RoleFunction:
-    """A role function that does what ``train`` does, for each class if ``p.one_vs_rest_param.need_one_vs_rest``."""
+Known = Callable[[Box, Inputs], tuple[Sequence[float], int]]
+
+
+def of_the_guest(box: Box, inputs: Inputs) -> tuple[Sequence[float], int]:
+    """The classes where they are known, at the guest, and their number."""
+    if box.me.role is not Role.GUEST:
+        return (), told_number(box)
+    table = inputs.one("train_data", "data")
+    classes = checked_classes(np.unique(numeric_labels(table)), inputs, f"the label {table.label!r} has")
+    box.send(CLASSES, np.array([len(classes)], np.int64))
+    return classes, len(classes)
+
+
+def one_vs_rest(train: RoleFunction, kept: Classifiers, known: Known = of_the_guest) -> RoleFunction:
+    """A role function that does what ``train`` does, for each class if ``p.one_vs_rest_param.need_one_vs_rest``.
+
+    Args:
+        known: how the members agree on the classes.
+    """
 
     def run(p: Any, box: Box, inputs: Inputs) -> Outputs:
         if not p.one_vs_rest_param.need_one_vs_rest:
             return train(p, box, inputs)
-        classes = _classes(box, inputs) if box.me.role is Role.GUEST else ()
-        count = len(classes) or _told(box)
+        classes, count = known(box, inputs)
         return train(p, box, inputs) if count == 2 else _of_each(train, kept, p, box, inputs, classes, count)
 
     return run
 
 
-def _classes(box: Box, inputs: Inputs) -> tuple[float, ...]:
-    """At the guest, who tells the others how many.
+def checked_classes(classes: Floats, inputs: Inputs, whose: str) -> tuple[float, ...]:
+    """The values of a label.
 
     Raises:
         DataError: fewer than two classes, too many, or the rows to validate have another one.
     """
-    table = inputs.one("train_data", "data")
-    classes = np.unique(numeric_labels(table))
     if not 2 <= len(classes) <= MOST:
-        raise DataError("FED-257", f"the label {table.label!r} has {len(classes)} classes", f"2 to {MOST}")
+        raise DataError("FED-257", f"{whose} {len(classes)} classes", f"2 to {MOST}")
     for held_out in inputs.data.get("eval_data", ()):
         if held_out.label is not None and not np.isin(numeric_labels(held_out), classes).all():
             raise DataError("FED-257", f"the label {held_out.label!r} has a value that the training does not have")
-    box.send(CLASSES, np.array([len(classes)], np.int64))
     return tuple(classes.tolist())
 
 
-def _told(box: Box) -> int:
+def told_number(box: Box) -> int:
+    """What the guest says the number of classes is; ``ProtocolError`` if it cannot be."""
     told = box.recv(CLASSES)
     if told.shape != (1,) or not 2 <= told[0] <= MOST:
         raise ProtocolError("FED-910", "the guest names no number of classes", f"one number from 2 to {MOST}")
