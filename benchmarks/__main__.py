@@ -13,6 +13,7 @@ NAMES = (
     "overhead",
     "lr",
     "homolr",
+    "binning",
     "dsl",
     "pickup",
     "chain",

@@ -68,13 +68,13 @@ def train(
     settled = module.settle(dict.fromkeys((*tables, ARBITER), p))
     inputs = {member: Inputs({"train_data": [table]}) for member, table in tables.items()} | {ARBITER: Inputs()}
     with tempfile.TemporaryDirectory() as folder:
-        cpu, wall = _cpu(), time.perf_counter()
+        cpu, wall = cpu_seconds(), time.perf_counter()
         step = LocalNetwork(Path(folder), timeout=300.0, compute=compute, bodies=bodies).run(module, settled, inputs)
-        cpu, wall = _cpu() - cpu, time.perf_counter() - wall
+        cpu, wall = cpu_seconds() - cpu, time.perf_counter() - wall
     outputs = step.outputs[GUEST]
     score = outputs.data
     assert score is not None
-    return Trained(cpu, wall, _peak(), score, outputs.summary, outputs.model or {}, step.sent)
+    return Trained(cpu, wall, peak_bytes(), score, outputs.summary, outputs.model or {}, step.sent)
 
 
 def _processes() -> list[psutil.Process]:
@@ -82,12 +82,13 @@ def _processes() -> list[psutil.Process]:
     return [me, *me.children(recursive=True)]
 
 
-def _cpu() -> float:
+def cpu_seconds() -> float:
     """Seconds of this process and its workers, who live on."""
     return sum(sum(process.cpu_times()[:2]) for process in _processes())
 
 
-def _peak() -> float:
+def peak_bytes() -> float:
+    """Largest resident memory of this process and its workers so far, summed."""
     lines = [line for p in _processes() for line in Path(f"/proc/{p.pid}/status").read_text().splitlines()]
     return sum(1024.0 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 

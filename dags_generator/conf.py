@@ -113,11 +113,18 @@ def _complete(graph: Graph, member: Member, tables: Mapping[str, TableName], whe
     if member.role is Role.ARBITER:
         return
     for component in graph.of(member):
+        if component.name in graph.readers and not _is_read(component.name, graph, member):
+            continue
         for key, references in component.data.items():
             missing = [ref.alias for ref in references if ref.component is None and ref.alias not in tables]
             if missing:
                 problem = f"no table {missing[0]!r}, which {component.name} reads as input.data.{key}"
                 raise where.error("FED-134", problem, f"given: {names(tables)}")
+
+
+def _is_read(reader: str, graph: Graph, member: Member) -> bool:
+    """Whether the member has a component that takes what the Reader hands over."""
+    return any(ref.component == reader for step in graph.of(member) for refs in step.data.values() for ref in refs)
 
 
 def per_party(value: Any, parties: Parties, member: Member, where: Where) -> Any:

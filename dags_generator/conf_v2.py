@@ -92,7 +92,7 @@ def to_v1(conf: Mapping[str, Any], graph: Graph, where: Where) -> Converted:
         "role": conf["role"],
         "job_parameters": job,
         "role_parameters": {str(role): _of_role(role, given) for role in graph.parties.role},
-        "algorithm_parameters": {name: given.common[name] for name in graph.components if name in given.common},
+        "algorithm_parameters": {name: given.common[name] for name in _with_parameters(graph) if name in given.common},
     }
     v1["role_parameters"] = {role: values for role, values in v1["role_parameters"].items() if values}
     inherits = SPECIFIED not in _common(conf)
@@ -130,8 +130,8 @@ def _specified(value: Any, graph: Graph, where: Where) -> dict[str, Any]:
     at = where.at("component_list")
     kept = [at.text(name) for name in at.list(where.required(given, "component_list"))]
     for name in kept:
-        if name not in graph.components and name not in graph.readers:
-            allowed = f"allowed: {names([*graph.components, *graph.readers])}"
+        if name not in graph.components:
+            allowed = f"allowed: {names(graph.components)}"
             raise at.error("FED-132", f"there is no component {clip(name)}", allowed)
     rest = [name for name in graph.components if name not in kept]
     if not rest:
@@ -159,7 +159,7 @@ def _check(values: Mapping[str, Any], graph: Graph, where: Where) -> None:
             at.at("table").object(body.get("table", {}))
             continue
         if name not in graph.components:
-            allowed = f"allowed: {names([*graph.components, *graph.readers])}"
+            allowed = f"allowed: {names(graph.components)}"
             raise where.error("FED-132", f"there is no component {clip(name)}", allowed)
         known = component(graph.components[name].module).params.model_fields
         if unknown := sorted(set(at.object(body)) - set(known)):
@@ -170,7 +170,7 @@ def _of_role(role: Role, given: _Given) -> dict[str, Any]:
     """``role_parameters.ROLE`` of v1: lists with one value per party, in the order of the parties."""
     members = [Member(role, party) for party in given.graph.parties.role[role]]
     values: dict[str, Any] = {}
-    for name in given.graph.components:
+    for name in _with_parameters(given.graph):
         keys = sorted({key for member in members for key in given.own[member].values.get(name, {})})
         if keys:
             values[name] = {key: [_value(member, name, key, given) for member in members] for key in keys}
@@ -213,7 +213,12 @@ def _table(member: Member, reader: str, given: _Given) -> dict[str, Any] | None:
 
 
 def _reads(data: Mapping[str, Any], reader: str) -> bool:
-    return any(ref.component is None and ref.alias == reader for refs in data.values() for ref in refs)
+    return any(ref.component == reader for refs in data.values() for ref in refs)
+
+
+def _with_parameters(graph: Graph) -> list[str]:
+    """Components whose parameters keep their place; a Reader's is its table."""
+    return [name for name in graph.components if name not in graph.readers]
 
 
 def _common(conf: Mapping[str, Any]) -> Any:

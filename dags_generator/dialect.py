@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dags_generator.reading import clip
@@ -25,16 +25,16 @@ class Dialect:
 
     Attributes:
         version: 1: names are prefix_INDEX, tables are ``args.KEY``, one data output. 2: names are free, tables are
-            outputs of ``Reader``.
+            outputs of ``Reader`` only.
         inputs: keys of ``input.data`` -> what modules call that input.
-        readers: names of the Readers -> name of their output. They hand over tables and run nowhere.
+        readers: names of the Readers without an input: each hands over the table ``args.NAME`` of its party.
         predicts: whether it is the DSL of a predict job, whose components take models of a training
             (``pipeline.COMPONENT.ALIAS``); names may leave indices out then, as in FATE.
     """
 
     version: int
     inputs: Mapping[str, str]
-    readers: Mapping[str, str] = field(default_factory=dict)
+    readers: Sequence[str] = ()
     predicts: bool = False
 
 
@@ -58,13 +58,20 @@ def dialect(dsl: Mapping[str, Any], where: Where) -> Dialect:
     at = where.at("components")
     components = at.object(where.required(dsl, "components"))
     if version_of(dsl, where) != 2:
-        return replace(V1, predicts=any(_takes_stored(body) for body in components.values()))
+        found = [name for name, body in sorted(components.items()) if _reads(body) and not body.get("input")]
+        return replace(V1, readers=found, predicts=any(_takes_stored(body) for body in components.values()))
     bodies = {name: at.at(name).object(body) for name, body in sorted(components.items())}
     for name in bodies:
         if name in RESERVED:
             raise at.at(name).error("FED-110", "the name is reserved", f"not allowed: {names(RESERVED)}")
-    readers = {name: _output(body, at.at(name)) for name, body in bodies.items() if body.get("module") == READER}
+    readers = [name for name, body in bodies.items() if _reads(body)]
+    for name in readers:
+        _check_reader(bodies[name], at.at(name))
     return Dialect(2, V2_INPUTS, readers)
+
+
+def _reads(body: Any) -> bool:
+    return isinstance(body, Mapping) and body.get("module") == READER
 
 
 def _takes_stored(body: Any) -> bool:
@@ -95,7 +102,7 @@ def aliases(outputs: Mapping[str, Any], where: Where, key: str) -> tuple[str, ..
     return found
 
 
-def _output(body: Mapping[str, Any], where: Where) -> str:
+def _check_reader(body: Mapping[str, Any], where: Where) -> None:
     check_name(where.path[-1], where)
     where.only(body, ("module", "output"), {"provider": f"a choice of the provider {LATER}"})
     at = where.at("output")
@@ -104,4 +111,3 @@ def _output(body: Mapping[str, Any], where: Where) -> str:
     found = aliases(outputs, at, "data")
     if len(found) != 1:
         raise at.at("data").error("FED-126", f"{len(found)} outputs", "a Reader has exactly one")
-    return found[0]

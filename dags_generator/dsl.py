@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dags_generator.dialect import READER, Dialect, dialect
+from dags_generator.dialect import Dialect, dialect
 from dags_generator.fate_modules import FATE_MODULES
 from dags_generator.outline import Outline, Reference, outlines
 from dags_generator.predict import check_predicting, predict_dsl
@@ -59,8 +59,6 @@ def _module(outline: Outline) -> Component:
     where, installed = outline.where.at("module"), f"installed: {names(registry())}"
     if outline.module == "Pipeline":
         raise where.error("FED-150", "module Pipeline is not supported yet", LATER)
-    if outline.module == READER:
-        raise where.error("FED-121", "module Reader is of DSL v2", "say so in the conf: dsl_version 2")
     if outline.module in FATE_MODULES:
         raise where.error("FED-151", f"module {outline.module} is not built yet", installed)
     raise where.error("FED-121", f"module {clip(outline.module)} is not installed", installed)
@@ -92,7 +90,7 @@ def _check_target(
     target = components.get(reference.component or "")
     if target is None:
         problem = f"there is no component {clip(reference.component)}"
-        raise where.error("FED-120", problem, f"components: {names([*components, *dialect.readers])}")
+        raise where.error("FED-120", problem, f"components: {names(components)}")
     module = modules[target.name]
     is_model = where.path[-1] in ("model", "isometric_model")
     kind, declared = ("model", _models(target, module)) if is_model else ("data", _data(target, module))

@@ -6,7 +6,7 @@ _NAMES = """
     HeteroFeatureSelection HeteroGMF HeteroKmeans HeteroLR HeteroLinR HeteroMF HeteroNN HeteroPearson HeteroPoisson
     HeteroSSHELR HeteroSSHELinR HeteroSVD HeteroSVDpp HeteroSecureBoost HomoDataSplit HomoFM HomoFeatureBinning HomoLR
     HomoNN HomoNNExperiment HomoOneHotEncoder HomoSecureBoost HomoSecureboost Intersection LabelTransform LocalBaseline
-    ModelRestore ModelStore OneHotEncoder PSI Rsa SBTFeatureTransformer SPDZTest SampleWeight Scorecard
+    ModelRestore ModelStore OneHotEncoder PSI Reader Rsa SBTFeatureTransformer SPDZTest SampleWeight Scorecard
     SecureAddExample SecureInformationRetrieval Union Upload Writer
 """
 FATE_MODULES = frozenset(_NAMES.split())

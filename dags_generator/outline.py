@@ -24,7 +24,7 @@ NOT_YET = {
 
 @dataclass(frozen=True)
 class Reference:
-    """``COMPONENT.ALIAS``, or a table (then ``component`` is None): v1's ``args.KEY``, v2's Reader.
+    """``COMPONENT.ALIAS``, or a table (then ``component`` is None): v1's ``args.KEY``, what a Reader reads.
 
     ``stored``: ``pipeline.COMPONENT.ALIAS``, a model of a training.
     """
@@ -64,15 +64,14 @@ class Outline:
 
 
 def outlines(dsl: Mapping[str, Any], dialect: Dialect, where: Where) -> dict[str, Outline]:
-    """Components of a DSL by name, sorted, Readers left out; ``DslError`` at the first thing that is wrong."""
+    """Components of a DSL by name, sorted; ``DslError`` at the first thing that is wrong."""
     at = where.at("components")
     components = at.object(where.required(dsl, "components"))
-    found = {name: components[name] for name in sorted(components) if name not in dialect.readers}
-    if not found:
+    if not set(components) - set(dialect.readers):
         raise at.error("FED-113", "there are no components")
     if len(components) > MAX_COMPONENTS:
         raise at.error("FED-113", f"{len(components)} components", f"at most {MAX_COMPONENTS}")
-    outlined = {name: _outline(name, body, at.at(name), dialect) for name, body in found.items()}
+    outlined = {name: _outline(name, body, at.at(name), dialect) for name, body in sorted(components.items())}
     if dialect.version == 1 and not dialect.predicts:
         _name_rule(outlined, at)
     return outlined
@@ -92,10 +91,13 @@ def _outline(name: str, value: Any, where: Where, dialect: Dialect) -> Outline:
     inputs, outputs = at.object(body.get("input", {})), out.object(body.get("output", {}))
     at.only(inputs, ("data", "model", "isometric_model"), CACHE)
     out.only(outputs, ("data", "model"), CACHE)
+    data = _data(inputs, at.at("data"), dialect)
+    if name in dialect.readers:
+        data = {"data": (Reference(None, name, where),)}
     outline = Outline(
         name,
         where.at("module").text(where.required(body, "module")),
-        _data(inputs, at.at("data"), dialect),
+        data,
         _one_model(inputs, at, "model", dialect),
         _one_model(inputs, at, "isometric_model", dialect),
         _outputs(outputs, out, "data", dialect),
@@ -151,12 +153,7 @@ def _reference(value: Any, where: Where, dialect: Dialect) -> Reference:
         raise where.error("FED-124", f"{clip(value)} refers to nothing", _form(dialect))
     if source == "args" and dialect.version == 2:
         raise where.error("FED-124", f"{clip(value)} is DSL v1", "a table is the output of a Reader")
-    if source not in dialect.readers:
-        return Reference(None if source == "args" else source, alias, where)
-    if alias != dialect.readers[source]:
-        problem = f"{source} has no data output {alias!r}"
-        raise where.error("FED-122", problem, f"it has: {dialect.readers[source]}")
-    return Reference(None, source, where)
+    return Reference(None if source == "args" else source, alias, where)
 
 
 def _one_model(inputs: Mapping[str, Any], where: Where, key: str, dialect: Dialect) -> Reference | None:

@@ -90,7 +90,7 @@ class Graph:
         dsl: as it was given, plain JSON; a DSL v2 says that it is one.
         components: in topological order.
         inference_dsl: the predict DSL that follows from ``dsl``; empty if nothing is deployed, or ``dsl`` is one.
-        readers: Readers of a DSL v2: keys of the tables.
+        readers: names of the Readers: each is the key of its table.
     """
 
     pipeline: str

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from federatedml.component import Component, Inputs, ModelBuffers, Params
-from federatedml.components.data_io import DATA_IO, DataIOParams
+from federatedml.components.data_io import DATA_IO, DATA_TRANSFORM, DataIOParams, DataTransformParams
 from federatedml.components.data_split import HETERO_DATA_SPLIT, HOMO_DATA_SPLIT, DataSplitParams
 from federatedml.components.evaluation import EVALUATION, EvaluateParams
 from federatedml.components.feature_scale import FEATURE_SCALE, ScaleParams
@@ -19,6 +19,7 @@ from federatedml.components.hetero_feature_selection import HETERO_FEATURE_SELEC
 from federatedml.components.intersection import INTERSECTION
 from federatedml.components.intersection_params import IntersectParams
 from federatedml.components.one_hot import ONE_HOT, OneHotParams
+from federatedml.components.reader import READER, ReaderParams
 from federatedml.components.secure_add import SECURE_ADD, SecureAddParams
 from federatedml.components.selection_params import FeatureSelectionParams
 from federatedml.data.table import Kind, Table
@@ -50,6 +51,17 @@ def data_io() -> Mapping[str, Small]:
     host = table(["a", "b"], kind=Kind.RAW, z=["4", "5"])
     inputs = {GUEST: Inputs({"data": [guest]}), HOST: Inputs({"data": [host]})}
     return {"fit": Small(Case(DATA_IO, {GUEST: p, HOST: DataIOParams(with_label=False)}, inputs, "dataio_0"))}
+
+
+def reader() -> Mapping[str, Small]:
+    guest, host = (table([name], kind=Kind.RAW, x=["text"]) for name in ("a", "b"))
+    return {"hand over": Small(_local(READER, ReaderParams(), guest, host))}
+
+
+def data_transform() -> Mapping[str, Small]:
+    p = DataTransformParams(input_format="sparse", delimitor=" ", with_label=True)
+    guest = table(["a", "b", "c"], kind=Kind.RAW, line=["0 1:2", "1", "1 3:0.5"])
+    return {"fit": Small(_local(DATA_TRANSFORM, p, guest, table(["c"], kind=Kind.RAW, line=["1 0:5"])))}
 
 
 def feature_scale() -> Mapping[str, Small]:
@@ -216,7 +228,9 @@ def selection() -> Mapping[str, Small]:
 MAKERS = {
     "HeteroFeatureSelection": selection,
     "HeteroFeatureBinning": binning,
+    "Reader": reader,
     "DataIO": data_io,
+    "DataTransform": data_transform,
     "FeatureScale": feature_scale,
     "OneHotEncoder": one_hot,
     "FederatedSample": federated_sample,

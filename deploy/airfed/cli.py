@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from airfed.cli_component import component
+from airfed.cli_data import data
 from airfed.cli_history import history
 from airfed.cli_job import job, plan, predict, simulate
 from airfed.cli_party import party
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 app.add_typer(party, name="party", help="A party on this machine: make it, run it, look at it.")
 app.add_typer(component, name="component", help="The modules that a pipeline can use.")
+app.add_typer(data, name="data", help="The tables of a party.")
 app.add_typer(job, name="job", help="Jobs of a party.")
 app.command()(plan)
 app.command()(simulate)

@@ -9,6 +9,9 @@
 4. arbiter -> all: the averages, which are the sums, and whether training has converged (``average``)
 5. guest -> all, with ``early_stopping_rounds``: whether its validation rows say stop (``looked``)
 
+With one-vs-rest there is a training for each class, and before them: every guest and host -> every other one: its label
+values (``label_values``); guest -> hosts and arbiter: how many there are together (``classes``).
+
 Masks cancel in the sum of all contributions and nowhere before, so the arbiter reads averages only; |x| is bounded so
 that sums never wrap. Keys are of one attempt: if a party goes away, the attempt ends, and the next one goes on from the
 last round's average. All parties start from the same weights, and all of them have the whole model in the end.
@@ -19,7 +22,7 @@ FATE 1.0 sends updates in clear or has the arbiter decrypt what a host likes; ``
 
 Parties: guest, hosts, arbiter. Semi-honest. Who colludes with all contributors but one, or is one of two, learns
 that one's updates: hence ``min_contributors``, and the policy's floor. Averages themselves tell: a column that few rows
-of all parties have moves by what is known of these. Cost: see ``HOMO_LR.cost``.
+of all parties have moves by what is known of these.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from federatedml.data.descriptor import Csv, Declared, Lines, Parquet, Sql, read_descriptor
+from federatedml.data.descriptor import Csv, Declared, InFile, Lines, Parquet, Sql, read_descriptor
 from federatedml.data.rows import column_count, rows_of, with_ids
 from federatedml.data.table import Table, write
 from federatedml.errors import DataError
@@ -124,7 +124,7 @@ class Catalogue:
     def _beside(self, name: TableName, ending: str) -> Path:
         return self.folder / name.namespace / f"{name.name}{ending}"
 
-    def _file(self, name: TableName, declared: Parquet | Csv | Lines) -> Path:
+    def _file(self, name: TableName, declared: InFile) -> Path:
         """The file with the rows, links followed: nothing outside of the data folder is read."""
         folder = self.folder / name.namespace
         path = folder / (declared.path or f"{name.name}.{declared.kind}")

@@ -15,8 +15,17 @@ from federatedml.errors import DataError
 
 Method = Literal["min", "max", "mean", "designated"]
 MISSING = ("", "none", "null", "na")  # FATE's tokens, in any case
-STATISTICS: Mapping[str, Callable[[NDArray[np.float64]], np.float64]] = {"min": np.min, "max": np.max, "mean": np.mean}
 NAMES_SHOWN = 8
+
+
+def mean(values: NDArray[np.float64]) -> np.float64:
+    """The mean of finite values, finite also where their sum is not."""
+    with np.errstate(over="ignore"):
+        found = values.mean()
+    return np.float64(found if np.isfinite(found) else (values / len(values)).sum())
+
+
+STATISTICS: Mapping[str, Callable[[NDArray[np.float64]], np.float64]] = {"min": np.min, "max": np.max, "mean": mean}
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,29 @@ def cells(column: Column, tokens: Collection[str]) -> Cells:
         values = np.array([_number(text) for text in texts], np.float64)
     missing = missing | np.isnan(values) | equal(values, tokens)
     return Cells(values, missing, ~missing & ~np.isfinite(values))
+
+
+@dataclass(frozen=True)
+class Texts:
+    """One column as text.
+
+    Attributes:
+        values: (n,) str, None where missing.
+    """
+
+    values: Column
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """(n,) which cells are missing."""
+        return np.array([cell is None for cell in self.values], bool)
+
+
+def texts(column: Column, tokens: Collection[str]) -> Texts:
+    """The cells of a column as text; ``tokens`` (lower case) and NaN are missing."""
+    found = [None if cell is None or cell != cell else str(cell) for cell in column.tolist()]
+    known = [None if text is None or text.strip().lower() in tokens else text for text in found]
+    return Texts(np.array([*known, None], object)[:-1])
 
 
 def equal(values: NDArray[np.float64], tokens: Iterable[str]) -> NDArray[np.bool_]:
@@ -74,6 +106,6 @@ def counted(rows: dict[str, int]) -> str:
 def _number(text: str) -> float:
     """The number that a text spells; infinity if it spells none, which no later check takes for a number."""
     try:
-        return float(text)
+        return math.inf if "_" in text else float(text)
     except ValueError:
         return math.inf

@@ -98,7 +98,8 @@ class Sql(_Source):
         return self.query or f"SELECT * FROM {self.table}"  # noqa: S608 - the party's own name, a word by its pattern
 
 
-Declared = Parquet | Csv | Lines | Sql
+InFile = Parquet | Csv | Lines
+Declared = InFile | Sql
 _DESCRIPTOR: TypeAdapter[Declared] = TypeAdapter(Annotated[Declared, Field(discriminator="kind")])
 
 
@@ -109,14 +110,20 @@ def read_descriptor(path: Path) -> Declared:
         DataError: ``FED-850``, it is not one; names the keys that are wrong.
     """
     try:
-        return _DESCRIPTOR.validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        raise DataError("FED-850", f"{path.name}: {_wrong(error)}", "docs/data.md has all keys") from None
+        return declaration(yaml.safe_load(path.read_text(encoding="utf-8")), path.name)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise DataError("FED-850", f"{path.name} is not YAML{f' in line {mark.line + 1}' if mark else ''}") from None
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise DataError("FED-850", f"{path.name} cannot be read: {type(error).__name__}") from None
+
+
+def declaration(values: object, where: str) -> Declared:
+    """What keys and values declare; ``where`` they are from, for the error."""
+    try:
+        return _DESCRIPTOR.validate_python(values)
+    except ValidationError as error:
+        raise DataError("FED-850", f"{where}: {_wrong(error)}", "docs/data.md has all keys") from None
 
 
 def _wrong(error: ValidationError) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from federatedml.data.descriptor import Csv, Lines, Parquet
+from federatedml.data.descriptor import Csv, InFile, Parquet
 from federatedml.data.table import Table, raw, read, read_arrow
 from federatedml.data.text_tables import first_row, read_csv, read_lines
 from federatedml.errors import DataError
@@ -15,7 +15,7 @@ from federatedml.errors import DataError
 SAMPLE_ID = "sample_id"  # name of the ids that are made
 
 
-def rows_of(file: Path, declared: Parquet | Csv | Lines) -> Table:
+def rows_of(file: Path, declared: InFile) -> Table:
     """The table in a file.
 
     Raises:
@@ -43,7 +43,7 @@ def column_count(file: Path, declared: Parquet | Csv) -> int:
     return len(names) - (not declared.extend_sid)
 
 
-def _arrow(file: Path, declared: Parquet | Csv | Lines) -> tuple[pa.Table, str | None]:
+def _arrow(file: Path, declared: InFile) -> tuple[pa.Table, str | None]:
     if isinstance(declared, Parquet):
         return read_arrow(file), declared.id
     return read_csv(file, declared) if isinstance(declared, Csv) else read_lines(file, declared)

@@ -31,7 +31,7 @@ def test_help_imports_neither_airflow_nor_numpy() -> None:
     assert "party" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["party", "component", "job", "plan", "simulate", "history", "demo"])
+@pytest.mark.parametrize("command", ["party", "component", "data", "job", "plan", "simulate", "history", "demo"])
 def test_every_command_has_help(command: str) -> None:
     assert run(command, "--help").exit_code == 0
 

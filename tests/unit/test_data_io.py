@@ -51,6 +51,7 @@ def test_defaults_are_those_of_fates_confs() -> None:
         "input_format": "dense",
         "delimitor": ",",
         "data_type": "float64",
+        "exclusive_data_type": None,
         "tag_with_value": False,
         "tag_value_delimitor": ":",
         "columns": None,
@@ -67,6 +68,7 @@ def test_defaults_are_those_of_fates_confs() -> None:
         "label_idx": 0,
         "label_type": "int",
         "output_format": "dense",
+        "need_run": True,
     }
 
 
@@ -111,15 +113,15 @@ def test_columns_named_twice_or_none_are_refused(columns: list[str]) -> None:
 
 
 def test_the_label_among_the_columns_is_refused() -> None:
-    with pytest.raises(DataError, match="'y' is the label"):
+    with pytest.raises(DataError, match=r"FED-213.*name of the label.*'y'"):
         fit(params(columns=["x", "y"]), raw(x=[1], y=[1]))
 
 
 def test_a_missing_column_is_named_in_training_and_serving() -> None:
-    with pytest.raises(DataError, match=r"FED-210.*lacks column 'x5' \(it has 'x0', 'y'\)"):
+    with pytest.raises(DataError, match=r"FED-210.*lacks 1 columns.*\('x5'; it has 'x0', 'y'\)"):
         fit(params(columns=["x0", "x5"]), raw(x0=[1], y=[0]))
     model = fit(params(), raw(x0=[1], x1=[2], y=[0]))
-    with pytest.raises(DataError, match=r"FED-210.*lacks column 'x1'"):
+    with pytest.raises(DataError, match=r"FED-210.*lacks 1 columns.*'x1'"):
         transform(model, raw(x0=[1]))
 
 
@@ -150,10 +152,10 @@ def test_many_bad_columns_are_summed_up() -> None:
         fit(params(with_label=False), data)
 
 
-def test_missing_values_without_fill_are_an_error_naming_columns() -> None:
-    data = raw(x0=[1.0, np.nan], x1=["NA", None], x2=[1, 2], y=[0, 1])
-    with pytest.raises(DataError, match=r"FED-212.*x0 \(1 row\), x1 \(2 rows\); set missing_fill"):
-        fit(params(), data)
+def test_missing_values_without_fill_stay_missing() -> None:
+    data = raw(x0=[1.0, np.nan], x1=["NA", None], x2=[1, -9], y=[0, 1])
+    found, _, _ = run(params(data_type="int", missing_impute=["na", -9]), data)
+    np.testing.assert_array_equal(found.features(), [[1, np.nan, 1], [np.nan, np.nan, np.nan]])
 
 
 @pytest.mark.parametrize(
@@ -169,6 +171,13 @@ def test_missing_values_are_filled_from_the_others(method: str | None, expected:
     assert dict(param.imputer_param.missing_value_ratio) == {"x": 0.5, "t": 0.5}
     assert (meta.imputer_meta.is_imputer, meta.imputer_meta.strategy) == (True, method or "")
     assert list(meta.imputer_meta.missing_value) == ["", "none", "null", "na"]
+
+
+def test_the_mean_of_numbers_whose_sum_is_too_large() -> None:
+    found, _, _ = run(
+        params(missing_fill=True, missing_fill_method="mean"), raw(x=[1.5e308, None, 1.7e308], y=[0, 1, 0])
+    )
+    assert found.columns["x"][1] == pytest.approx(1.6e308)
 
 
 def test_own_tokens_mean_missing_in_text_and_numbers() -> None:
@@ -239,11 +248,13 @@ def test_whole_numbers_are_required_where_the_type_says_so() -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        {"input_format": "sparse"},
-        {"input_format": "tag"},
-        {"output_format": "sparse"},
-        {"tag_with_value": True},
-        {"data_type": "str"},
+        {"input_format": "libsvm"},
+        {"output_format": "text"},
+        {"tag_with_value": 1},
+        {"data_type": "text"},
+        {"delimitor": ""},
+        {"exclusive_data_type": {"x": "text"}},
+        {"missing_fill_method": "designate"},
         {"missing_fill_method": "median"},
         {"label_idx": -1},
         {"default_value": float("nan")},
@@ -281,6 +292,6 @@ def test_component_conforms(tmp_path: Path) -> None:
         "dataio_0",
     )
     outputs: dict[Any, Outputs] = conforms(case, tmp_path).outputs
-    assert outputs[GUEST].summary == {"rows": 3.0, "columns": 1.0}
+    assert outputs[GUEST].summary == {"rows": 3.0, "columns": 1.0, "missing": 0.0}
     assert outputs[HOST].data.origin == "dataio_0"
     assert outputs[HOST].data.sid_name == "key"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from dags_generator.acceptor import proposed
 from dags_generator.describe import plan_json
@@ -61,16 +62,45 @@ def table(name: str) -> dict[str, object]:
     return {"reader_0": {"table": {"name": name, "namespace": "breast"}}}
 
 
+def reads(dsl: dict[str, Any]) -> None:
+    """DSL v1 with a Reader."""
+    dsl["reader_0"] = {"module": "Reader", "output": {"data": ["data"]}}
+    dsl["dataio_0"]["input"]["data"]["data"] = ["reader_0.data"]
+
+
+def table_of_reader(conf: dict[str, Any]) -> None:
+    for values in (conf["role_parameters"]["guest"], conf["role_parameters"]["host"]):
+        values["args"]["data"] = {"reader_0": values["args"]["data"]["train_data"]}
+
+
 def test_the_example_is_the_same_job_in_both_versions() -> None:
+    read = v1.spec(reads, table_of_reader)
     for member in (GUEST, HOST, ARBITER):
-        one, other = (job_plan(found, member, v1.JOB_ID, "") for found in (v1.spec(), v2.spec()))
+        one, other = (job_plan(found, member, v1.JOB_ID, "") for found in (read, v2.spec()))
         assert without_table_keys(one) == without_table_keys(other)
-    assert {name: replace(step, data={}) for name, step in v2.spec().graph.components.items()} == {
-        name: replace(step, data={}) for name, step in v1.spec().graph.components.items()
-    }
-    assert list(v2.spec().graph.components) == list(v1.spec().graph.components)
+    assert v2.spec().graph.components == read.graph.components
+    assert list(v2.spec().graph.components) == ["reader_0", *v1.spec().graph.components]
     assert v2.spec().graph.readers == ("reader_0",)
     assert v2.spec().tables[HOST] == {"reader_0": TableName("breast", "host")}
+
+
+def test_a_reader_of_v1_may_name_the_key_of_its_table() -> None:
+    def dsl(value: dict[str, Any]) -> None:
+        reads(value)
+        value["reader_0"]["input"] = {"data": {"data": ["args.train_data"]}}
+
+    found = v1.spec(dsl)
+    assert found.graph.components["reader_0"].data == {"data": (DataRef(None, "train_data"),)}
+    assert found.graph.readers == ()
+    assert found.graph.inference_dsl == v1.spec().graph.inference_dsl
+
+
+def test_a_party_that_needs_no_table_of_a_reader_has_an_empty_one() -> None:
+    found = v2.spec(lambda dsl: dsl.update(reader_1={"module": "Reader", "output": {"data": ["data"]}}))
+    assert {member: job_plan(found, member, v1.JOB_ID, "").steps["reader_1"].data for member in (GUEST, HOST)} == {
+        GUEST: {},
+        HOST: {},
+    }
 
 
 def test_a_pair_of_files_says_how_it_is_read() -> None:
@@ -169,7 +199,7 @@ def test_names_are_free() -> None:
     for old, new in (("hetero_lr_0", "LR"), ("dataio_0", "io_7"), ("reader_0", "my_tables"), ("evaluation_0", "io_x")):
         text = text.replace(old, new)
     found = parse_native("p", text.encode(), "p.json")
-    assert sorted(found.graph.components) == ["LR", "intersection_0", "io_7", "io_x"]
+    assert sorted(found.graph.components) == ["LR", "intersection_0", "io_7", "io_x", "my_tables"]
     assert found.tables[GUEST] == {"my_tables": TableName("breast", "guest")}
 
 
@@ -214,9 +244,7 @@ def test_what_only_fate_s_engines_need_is_noted() -> None:
 
 
 def test_a_dsl_v2_and_a_conf_in_the_shape_of_v1_go_together() -> None:
-    conf = v1.conf()
-    for values in (conf["role_parameters"]["guest"], conf["role_parameters"]["host"]):
-        values["args"]["data"] = {"reader_0": values["args"]["data"]["train_data"]}
+    conf = v1.conf(table_of_reader)
     body = json.dumps({"dsl": {**v2.dsl(), "dsl_version": 2}, "conf": conf}).encode()
     assert parse_native("hetero_lr", body, "x").params == v2.spec().params
 
@@ -236,7 +264,7 @@ def test_a_dropped_pair_and_what_a_peer_installs_are_one_pipeline(tmp_path: Path
     other = compiled(scan(home)["9999.hetero_lr_v2"], "10000")
     assert other.spec_digest == own.spec_digest != ""
     (host,) = load_role_plans(other.body)
-    assert [task.component for task in host.tasks] == ["dataio_0", "intersection_0", "hetero_lr_0"]
+    assert [task.component for task in host.tasks] == ["reader_0", "dataio_0", "intersection_0", "hetero_lr_0"]
 
 
 def test_a_reader_becomes_the_new_data_of_a_prediction() -> None:

@@ -44,7 +44,11 @@ DSL_ERRORS = {
         "FED-120",
         "there is no component 'reader_1' (components: dataio_0, evaluation_0, hetero_lr_0, intersection_0, reader_0)",
     ),
-    "model of a Reader": (at(LR, "input", model=["reader_0.data"]), "FED-124", "is a table, not a model"),
+    "model of a Reader": (
+        at(LR, "input", isometric_model=["reader_0.data"]),
+        "FED-122",
+        "reader_0 has no model output 'data'",
+    ),
     "a Reader with an input": (
         at("reader_0", input={}),
         "FED-102",
@@ -126,9 +130,9 @@ CONF_ERRORS = {
     "retries": (at(*JOB, auto_retries=99), "FED-103", "job_parameters.common.auto_retries: found 99 (attempts after"),
     "timeout": (at(*JOB, timeout="60"), "FED-103", "job_parameters.common.timeout: found '60' (seconds"),
     "timeout of nothing": (
-        at(*JOB, "task_timeout", reader_0=60),
+        at(*JOB, "task_timeout", reader_9=60),
         "FED-132",
-        "job_parameters.common.task_timeout: there is no component 'reader_0'",
+        "job_parameters.common.task_timeout: there is no component 'reader_9'",
     ),
     "inheritance of nothing": (
         at(*JOB, inheritance_info={}),
@@ -141,7 +145,7 @@ CONF_ERRORS = {
         "common.inheritance_info.component_list: there is no component 'lr' (allowed: dataio_0, ",
     ),
     "inheritance of all": (
-        at(*JOB, inheritance_info={"job_id": EARLIER, "component_list": list(v1.dsl()["components"])}),
+        at(*JOB, inheritance_info={"job_id": EARLIER, "component_list": list(v2.dsl()["components"])}),
         "FED-113",
         "inheritance_info.component_list: there are no components left to run",
     ),
@@ -235,9 +239,9 @@ CONF_ERRORS = {
         "conf.json: component_parameters.common.hetero_lr_0.alpha: found 'x' (for arbiter_10001)",
     ),
     "wrong value of a party": (
-        at(*ROLE, "host", "0", "dataio_0", default_value="x"),
+        at(*ROLE, "host", "0", "dataio_0", label_type="x"),
         "FED-133",
-        "conf.json: component_parameters.role.host.0.dataio_0.default_value: found 'x' (for host_10000)",
+        "conf.json: component_parameters.role.host.0.dataio_0.label_type: found 'x' (for host_10000)",
     ),
     "wrong list of a party": (
         at(*ROLE, "host", "all", "dataio_0", columns="x0"),
@@ -309,7 +313,7 @@ CONF_ERRORS = {
         "component_parameters.role: 128",
     ),
     "version of nothing": (at(dsl_version=True), "FED-103", "dsl_version: found True (allowed: 1, 2)"),
-    "v2 that says v1": (at(dsl_version=1), "FED-121", "module Reader is of DSL v2 (say so in the conf: dsl_version 2)"),
+    "v2 that says v1": (at(dsl_version=1), "FED-102", "component_parameters: is a key of conf v2"),
 }  # fmt: skip
 
 
@@ -332,8 +336,8 @@ def test_a_mistake_in_the_conf_is_named(name: str) -> None:
 
 
 def test_a_native_file_s_keys_begin_with_its_own() -> None:
-    value = {"dsl": v2.dsl(), "conf": v2.conf(at(*ROLE, "host", "all", "dataio_0", default_value="x"))}
-    with pytest.raises(DslError, match=r"p\.json: conf\.component_parameters\.role\.host\.all\.dataio_0\.default_val"):
+    value = {"dsl": v2.dsl(), "conf": v2.conf(at(*ROLE, "host", "all", "dataio_0", label_type="x"))}
+    with pytest.raises(DslError, match=r"p\.json: conf\.component_parameters\.role\.host\.all\.dataio_0\.label_type"):
         parse_native("p", json.dumps(value).encode(), "p.json")
 
 

@@ -24,13 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x61irfed_proto/v1/model.proto\x12\tairfed.v1\"J\n\x0bImputerMeta\x12\x12\n\nis_imputer\x18\x01 \x01(\x08\x12\x10\n\x08strategy\x18\x02 \x01(\t\x12\x15\n\rmissing_value\x18\x03 \x03(\t\"J\n\x0bOutlierMeta\x12\x12\n\nis_outlier\x18\x01 \x01(\x08\x12\x10\n\x08strategy\x18\x02 \x01(\t\x12\x15\n\routlier_value\x18\x03 \x03(\t\"\xbd\x02\n\nDataIOMeta\x12\x14\n\x0cinput_format\x18\x01 \x01(\t\x12\x11\n\tdelimitor\x18\x02 \x01(\t\x12\x11\n\tdata_type\x18\x03 \x01(\t\x12\x16\n\x0etag_with_value\x18\x04 \x01(\x08\x12\x1b\n\x13tag_value_delimitor\x18\x05 \x01(\t\x12\x12\n\nwith_label\x18\x06 \x01(\x08\x12\x11\n\tlabel_idx\x18\x07 \x01(\x05\x12\x12\n\nlabel_type\x18\x08 \x01(\t\x12\x15\n\routput_format\x18\t \x01(\t\x12,\n\x0cimputer_meta\x18\n \x01(\x0b\x32\x16.airfed.v1.ImputerMeta\x12,\n\x0coutlier_meta\x18\x0b \x01(\x0b\x32\x16.airfed.v1.OutlierMeta\x12\x10\n\x08need_run\x18\x0c \x01(\x08\"\xa2\x02\n\x0cImputerParam\x12O\n\x15missing_replace_value\x18\x01 \x03(\x0b\x32\x30.airfed.v1.ImputerParam.MissingReplaceValueEntry\x12K\n\x13missing_value_ratio\x18\x02 \x03(\x0b\x32..airfed.v1.ImputerParam.MissingValueRatioEntry\x1a:\n\x18MissingReplaceValueEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x38\n\x16MissingValueRatioEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xa2\x02\n\x0cOutlierParam\x12O\n\x15outlier_replace_value\x18\x01 \x03(\x0b\x32\x30.airfed.v1.OutlierParam.OutlierReplaceValueEntry\x12K\n\x13outlier_value_ratio\x18\x02 \x03(\x0b\x32..airfed.v1.OutlierParam.OutlierValueRatioEntry\x1a:\n\x18OutlierReplaceValueEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x38\n\x16OutlierValueRatioEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xa3\x01\n\x0b\x44\x61taIOParam\x12\x0e\n\x06header\x18\x01 \x03(\t\x12\x10\n\x08sid_name\x18\x02 \x01(\t\x12\x12\n\nlabel_name\x18\x03 \x01(\t\x12.\n\rimputer_param\x18\x04 \x01(\x0b\x32\x17.airfed.v1.ImputerParam\x12.\n\routlier_param\x18\x05 \x01(\x0b\x32\x17.airfed.v1.OutlierParam\"\xa4\x02\n\x0bLRModelMeta\x12\x0f\n\x07penalty\x18\x01 \x01(\t\x12\x0b\n\x03\x65ps\x18\x02 \x01(\x01\x12\r\n\x05\x61lpha\x18\x03 \x01(\x01\x12\x11\n\toptimizer\x18\x04 \x01(\t\x12\x14\n\x0cparty_weight\x18\x05 \x01(\x01\x12\x12\n\nbatch_size\x18\x06 \x01(\x03\x12\x15\n\rlearning_rate\x18\x07 \x01(\x01\x12\x10\n\x08max_iter\x18\x08 \x01(\x03\x12\x15\n\rconverge_func\x18\t \x01(\t\x12\x1a\n\x12re_encrypt_batches\x18\n \x01(\x03\x12\x10\n\x08need_run\x18\x0b \x01(\x08\x12\x18\n\x10need_one_vs_rest\x18\x0c \x01(\x08\x12\x11\n\tthreshold\x18\x64 \x01(\x01\x12\x10\n\x08protocol\x18\x65 \x01(\t\"\xc6\x02\n\x0cLRModelParam\x12\r\n\x05iters\x18\x01 \x01(\x05\x12\x14\n\x0closs_history\x18\x02 \x03(\x01\x12\x14\n\x0cis_converged\x18\x03 \x01(\x08\x12\x33\n\x06weight\x18\x04 \x03(\x0b\x32#.airfed.v1.LRModelParam.WeightEntry\x12\x11\n\tintercept\x18\x05 \x01(\x01\x12\x0e\n\x06header\x18\x06 \x03(\t\x12\x18\n\x10need_one_vs_rest\x18\x07 \x01(\x08\x12\x1b\n\x13one_vs_rest_classes\x18\x08 \x03(\t\x12\x0f\n\x07\x63lasses\x18\x64 \x03(\x01\x12,\n\x0b\x63lassifiers\x18\x65 \x03(\x0b\x32\x17.airfed.v1.LRModelParam\x1a-\n\x0bWeightEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x8f\x01\n\x08Pipeline\x12\x15\n\rinference_dsl\x18\x01 \x01(\x0c\x12\x11\n\ttrain_dsl\x18\x02 \x01(\x0c\x12\x1a\n\x12train_runtime_conf\x18\x03 \x01(\x0c\x12\x14\n\x0c\x66\x61te_version\x18\x04 \x01(\t\x12\x10\n\x08model_id\x18\x05 \x01(\t\x12\x15\n\rmodel_version\x18\x06 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x61irfed_proto/v1/model.proto\x12\tairfed.v1\"J\n\x0bImputerMeta\x12\x12\n\nis_imputer\x18\x01 \x01(\x08\x12\x10\n\x08strategy\x18\x02 \x01(\t\x12\x15\n\rmissing_value\x18\x03 \x03(\t\"J\n\x0bOutlierMeta\x12\x12\n\nis_outlier\x18\x01 \x01(\x08\x12\x10\n\x08strategy\x18\x02 \x01(\t\x12\x15\n\routlier_value\x18\x03 \x03(\t\"\xd3\x03\n\nDataIOMeta\x12\x14\n\x0cinput_format\x18\x01 \x01(\t\x12\x11\n\tdelimitor\x18\x02 \x01(\t\x12\x11\n\tdata_type\x18\x03 \x01(\t\x12\x16\n\x0etag_with_value\x18\x04 \x01(\x08\x12\x1b\n\x13tag_value_delimitor\x18\x05 \x01(\t\x12\x12\n\nwith_label\x18\x06 \x01(\x08\x12\x11\n\tlabel_idx\x18\x07 \x01(\x05\x12\x12\n\nlabel_type\x18\x08 \x01(\t\x12\x15\n\routput_format\x18\t \x01(\t\x12,\n\x0cimputer_meta\x18\n \x01(\x0b\x32\x16.airfed.v1.ImputerMeta\x12,\n\x0coutlier_meta\x18\x0b \x01(\x0b\x32\x16.airfed.v1.OutlierMeta\x12\x10\n\x08need_run\x18\x0c \x01(\x08\x12I\n\x13\x65xclusive_data_type\x18\r \x03(\x0b\x32,.airfed.v1.DataIOMeta.ExclusiveDataTypeEntry\x12\x0f\n\x07unnamed\x18\x64 \x01(\x05\x1a\x38\n\x16\x45xclusiveDataTypeEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa3\x04\n\x11\x44\x61taTransformMeta\x12\x14\n\x0cinput_format\x18\x01 \x01(\t\x12\x11\n\tdelimitor\x18\x02 \x01(\t\x12\x11\n\tdata_type\x18\x03 \x01(\t\x12\x16\n\x0etag_with_value\x18\x04 \x01(\x08\x12\x1b\n\x13tag_value_delimitor\x18\x05 \x01(\t\x12\x12\n\nwith_label\x18\x06 \x01(\x08\x12\x12\n\nlabel_name\x18\x07 \x01(\t\x12\x12\n\nlabel_type\x18\x08 \x01(\t\x12\x15\n\routput_format\x18\t \x01(\t\x12,\n\x0cimputer_meta\x18\n \x01(\x0b\x32\x16.airfed.v1.ImputerMeta\x12,\n\x0coutlier_meta\x18\x0b \x01(\x0b\x32\x16.airfed.v1.OutlierMeta\x12\x10\n\x08need_run\x18\x0c \x01(\x08\x12P\n\x13\x65xclusive_data_type\x18\r \x03(\x0b\x32\x33.airfed.v1.DataTransformMeta.ExclusiveDataTypeEntry\x12\x15\n\rwith_match_id\x18\x0e \x01(\x08\x12\x0f\n\x07unnamed\x18\x64 \x01(\x05\x12\x11\n\tlabel_idx\x18\x65 \x01(\x05\x12\x15\n\rmatch_id_name\x18\x66 \x01(\t\x1a\x38\n\x16\x45xclusiveDataTypeEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa2\x02\n\x0cImputerParam\x12O\n\x15missing_replace_value\x18\x01 \x03(\x0b\x32\x30.airfed.v1.ImputerParam.MissingReplaceValueEntry\x12K\n\x13missing_value_ratio\x18\x02 \x03(\x0b\x32..airfed.v1.ImputerParam.MissingValueRatioEntry\x1a:\n\x18MissingReplaceValueEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x38\n\x16MissingValueRatioEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xa2\x02\n\x0cOutlierParam\x12O\n\x15outlier_replace_value\x18\x01 \x03(\x0b\x32\x30.airfed.v1.OutlierParam.OutlierReplaceValueEntry\x12K\n\x13outlier_value_ratio\x18\x02 \x03(\x0b\x32..airfed.v1.OutlierParam.OutlierValueRatioEntry\x1a:\n\x18OutlierReplaceValueEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x38\n\x16OutlierValueRatioEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xa3\x01\n\x0b\x44\x61taIOParam\x12\x0e\n\x06header\x18\x01 \x03(\t\x12\x10\n\x08sid_name\x18\x02 \x01(\t\x12\x12\n\nlabel_name\x18\x03 \x01(\t\x12.\n\rimputer_param\x18\x04 \x01(\x0b\x32\x17.airfed.v1.ImputerParam\x12.\n\routlier_param\x18\x05 \x01(\x0b\x32\x17.airfed.v1.OutlierParam\"\xc4\x01\n\x12\x44\x61taTransformParam\x12\x0e\n\x06header\x18\x01 \x03(\t\x12\x10\n\x08sid_name\x18\x02 \x01(\t\x12\x12\n\nlabel_name\x18\x03 \x01(\t\x12.\n\rimputer_param\x18\x04 \x01(\x0b\x32\x17.airfed.v1.ImputerParam\x12.\n\routlier_param\x18\x05 \x01(\x0b\x32\x17.airfed.v1.OutlierParam\x12\x18\n\x10\x61nonymous_header\x18\x06 \x03(\t\"\xa4\x02\n\x0bLRModelMeta\x12\x0f\n\x07penalty\x18\x01 \x01(\t\x12\x0b\n\x03\x65ps\x18\x02 \x01(\x01\x12\r\n\x05\x61lpha\x18\x03 \x01(\x01\x12\x11\n\toptimizer\x18\x04 \x01(\t\x12\x14\n\x0cparty_weight\x18\x05 \x01(\x01\x12\x12\n\nbatch_size\x18\x06 \x01(\x03\x12\x15\n\rlearning_rate\x18\x07 \x01(\x01\x12\x10\n\x08max_iter\x18\x08 \x01(\x03\x12\x15\n\rconverge_func\x18\t \x01(\t\x12\x1a\n\x12re_encrypt_batches\x18\n \x01(\x03\x12\x10\n\x08need_run\x18\x0b \x01(\x08\x12\x18\n\x10need_one_vs_rest\x18\x0c \x01(\x08\x12\x11\n\tthreshold\x18\x64 \x01(\x01\x12\x10\n\x08protocol\x18\x65 \x01(\t\"\xc6\x02\n\x0cLRModelParam\x12\r\n\x05iters\x18\x01 \x01(\x05\x12\x14\n\x0closs_history\x18\x02 \x03(\x01\x12\x14\n\x0cis_converged\x18\x03 \x01(\x08\x12\x33\n\x06weight\x18\x04 \x03(\x0b\x32#.airfed.v1.LRModelParam.WeightEntry\x12\x11\n\tintercept\x18\x05 \x01(\x01\x12\x0e\n\x06header\x18\x06 \x03(\t\x12\x18\n\x10need_one_vs_rest\x18\x07 \x01(\x08\x12\x1b\n\x13one_vs_rest_classes\x18\x08 \x03(\t\x12\x0f\n\x07\x63lasses\x18\x64 \x03(\x01\x12,\n\x0b\x63lassifiers\x18\x65 \x03(\x0b\x32\x17.airfed.v1.LRModelParam\x1a-\n\x0bWeightEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x8f\x01\n\x08Pipeline\x12\x15\n\rinference_dsl\x18\x01 \x01(\x0c\x12\x11\n\ttrain_dsl\x18\x02 \x01(\x0c\x12\x1a\n\x12train_runtime_conf\x18\x03 \x01(\x0c\x12\x14\n\x0c\x66\x61te_version\x18\x04 \x01(\t\x12\x10\n\x08model_id\x18\x05 \x01(\t\x12\x15\n\rmodel_version\x18\x06 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'airfed_proto.v1.model_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_DATAIOMETA_EXCLUSIVEDATATYPEENTRY']._loaded_options = None
+  _globals['_DATAIOMETA_EXCLUSIVEDATATYPEENTRY']._serialized_options = b'8\001'
+  _globals['_DATATRANSFORMMETA_EXCLUSIVEDATATYPEENTRY']._loaded_options = None
+  _globals['_DATATRANSFORMMETA_EXCLUSIVEDATATYPEENTRY']._serialized_options = b'8\001'
   _globals['_IMPUTERPARAM_MISSINGREPLACEVALUEENTRY']._loaded_options = None
   _globals['_IMPUTERPARAM_MISSINGREPLACEVALUEENTRY']._serialized_options = b'8\001'
   _globals['_IMPUTERPARAM_MISSINGVALUERATIOENTRY']._loaded_options = None
@@ -46,27 +50,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OUTLIERMETA']._serialized_start=118
   _globals['_OUTLIERMETA']._serialized_end=192
   _globals['_DATAIOMETA']._serialized_start=195
-  _globals['_DATAIOMETA']._serialized_end=512
-  _globals['_IMPUTERPARAM']._serialized_start=515
-  _globals['_IMPUTERPARAM']._serialized_end=805
-  _globals['_IMPUTERPARAM_MISSINGREPLACEVALUEENTRY']._serialized_start=689
-  _globals['_IMPUTERPARAM_MISSINGREPLACEVALUEENTRY']._serialized_end=747
-  _globals['_IMPUTERPARAM_MISSINGVALUERATIOENTRY']._serialized_start=749
-  _globals['_IMPUTERPARAM_MISSINGVALUERATIOENTRY']._serialized_end=805
-  _globals['_OUTLIERPARAM']._serialized_start=808
-  _globals['_OUTLIERPARAM']._serialized_end=1098
-  _globals['_OUTLIERPARAM_OUTLIERREPLACEVALUEENTRY']._serialized_start=982
-  _globals['_OUTLIERPARAM_OUTLIERREPLACEVALUEENTRY']._serialized_end=1040
-  _globals['_OUTLIERPARAM_OUTLIERVALUERATIOENTRY']._serialized_start=1042
-  _globals['_OUTLIERPARAM_OUTLIERVALUERATIOENTRY']._serialized_end=1098
-  _globals['_DATAIOPARAM']._serialized_start=1101
-  _globals['_DATAIOPARAM']._serialized_end=1264
-  _globals['_LRMODELMETA']._serialized_start=1267
-  _globals['_LRMODELMETA']._serialized_end=1559
-  _globals['_LRMODELPARAM']._serialized_start=1562
-  _globals['_LRMODELPARAM']._serialized_end=1888
-  _globals['_LRMODELPARAM_WEIGHTENTRY']._serialized_start=1843
-  _globals['_LRMODELPARAM_WEIGHTENTRY']._serialized_end=1888
-  _globals['_PIPELINE']._serialized_start=1891
-  _globals['_PIPELINE']._serialized_end=2034
+  _globals['_DATAIOMETA']._serialized_end=662
+  _globals['_DATAIOMETA_EXCLUSIVEDATATYPEENTRY']._serialized_start=606
+  _globals['_DATAIOMETA_EXCLUSIVEDATATYPEENTRY']._serialized_end=662
+  _globals['_DATATRANSFORMMETA']._serialized_start=665
+  _globals['_DATATRANSFORMMETA']._serialized_end=1212
+  _globals['_DATATRANSFORMMETA_EXCLUSIVEDATATYPEENTRY']._serialized_start=606
+  _globals['_DATATRANSFORMMETA_EXCLUSIVEDATATYPEENTRY']._serialized_end=662
+  _globals['_IMPUTERPARAM']._serialized_start=1215
+  _globals['_IMPUTERPARAM']._serialized_end=1505
+  _globals['_IMPUTERPARAM_MISSINGREPLACEVALUEENTRY']._serialized_start=1389
+  _globals['_IMPUTERPARAM_MISSINGREPLACEVALUEENTRY']._serialized_end=1447
+  _globals['_IMPUTERPARAM_MISSINGVALUERATIOENTRY']._serialized_start=1449
+  _globals['_IMPUTERPARAM_MISSINGVALUERATIOENTRY']._serialized_end=1505
+  _globals['_OUTLIERPARAM']._serialized_start=1508
+  _globals['_OUTLIERPARAM']._serialized_end=1798
+  _globals['_OUTLIERPARAM_OUTLIERREPLACEVALUEENTRY']._serialized_start=1682
+  _globals['_OUTLIERPARAM_OUTLIERREPLACEVALUEENTRY']._serialized_end=1740
+  _globals['_OUTLIERPARAM_OUTLIERVALUERATIOENTRY']._serialized_start=1742
+  _globals['_OUTLIERPARAM_OUTLIERVALUERATIOENTRY']._serialized_end=1798
+  _globals['_DATAIOPARAM']._serialized_start=1801
+  _globals['_DATAIOPARAM']._serialized_end=1964
+  _globals['_DATATRANSFORMPARAM']._serialized_start=1967
+  _globals['_DATATRANSFORMPARAM']._serialized_end=2163
+  _globals['_LRMODELMETA']._serialized_start=2166
+  _globals['_LRMODELMETA']._serialized_end=2458
+  _globals['_LRMODELPARAM']._serialized_start=2461
+  _globals['_LRMODELPARAM']._serialized_end=2787
+  _globals['_LRMODELPARAM_WEIGHTENTRY']._serialized_start=2742
+  _globals['_LRMODELPARAM_WEIGHTENTRY']._serialized_end=2787
+  _globals['_PIPELINE']._serialized_start=2790
+  _globals['_PIPELINE']._serialized_end=2933
 # @@protoc_insertion_point(module_scope)

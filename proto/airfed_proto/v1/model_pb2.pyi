@@ -27,7 +27,14 @@ class OutlierMeta(_message.Message):
     def __init__(self, is_outlier: _Optional[bool] = ..., strategy: _Optional[str] = ..., outlier_value: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DataIOMeta(_message.Message):
-    __slots__ = ("input_format", "delimitor", "data_type", "tag_with_value", "tag_value_delimitor", "with_label", "label_idx", "label_type", "output_format", "imputer_meta", "outlier_meta", "need_run")
+    __slots__ = ("input_format", "delimitor", "data_type", "tag_with_value", "tag_value_delimitor", "with_label", "label_idx", "label_type", "output_format", "imputer_meta", "outlier_meta", "need_run", "exclusive_data_type", "unnamed")
+    class ExclusiveDataTypeEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     INPUT_FORMAT_FIELD_NUMBER: _ClassVar[int]
     DELIMITOR_FIELD_NUMBER: _ClassVar[int]
     DATA_TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +47,8 @@ class DataIOMeta(_message.Message):
     IMPUTER_META_FIELD_NUMBER: _ClassVar[int]
     OUTLIER_META_FIELD_NUMBER: _ClassVar[int]
     NEED_RUN_FIELD_NUMBER: _ClassVar[int]
+    EXCLUSIVE_DATA_TYPE_FIELD_NUMBER: _ClassVar[int]
+    UNNAMED_FIELD_NUMBER: _ClassVar[int]
     input_format: str
     delimitor: str
     data_type: str
@@ -52,7 +61,54 @@ class DataIOMeta(_message.Message):
     imputer_meta: ImputerMeta
     outlier_meta: OutlierMeta
     need_run: bool
-    def __init__(self, input_format: _Optional[str] = ..., delimitor: _Optional[str] = ..., data_type: _Optional[str] = ..., tag_with_value: _Optional[bool] = ..., tag_value_delimitor: _Optional[str] = ..., with_label: _Optional[bool] = ..., label_idx: _Optional[int] = ..., label_type: _Optional[str] = ..., output_format: _Optional[str] = ..., imputer_meta: _Optional[_Union[ImputerMeta, _Mapping]] = ..., outlier_meta: _Optional[_Union[OutlierMeta, _Mapping]] = ..., need_run: _Optional[bool] = ...) -> None: ...
+    exclusive_data_type: _containers.ScalarMap[str, str]
+    unnamed: int
+    def __init__(self, input_format: _Optional[str] = ..., delimitor: _Optional[str] = ..., data_type: _Optional[str] = ..., tag_with_value: _Optional[bool] = ..., tag_value_delimitor: _Optional[str] = ..., with_label: _Optional[bool] = ..., label_idx: _Optional[int] = ..., label_type: _Optional[str] = ..., output_format: _Optional[str] = ..., imputer_meta: _Optional[_Union[ImputerMeta, _Mapping]] = ..., outlier_meta: _Optional[_Union[OutlierMeta, _Mapping]] = ..., need_run: _Optional[bool] = ..., exclusive_data_type: _Optional[_Mapping[str, str]] = ..., unnamed: _Optional[int] = ...) -> None: ...
+
+class DataTransformMeta(_message.Message):
+    __slots__ = ("input_format", "delimitor", "data_type", "tag_with_value", "tag_value_delimitor", "with_label", "label_name", "label_type", "output_format", "imputer_meta", "outlier_meta", "need_run", "exclusive_data_type", "with_match_id", "unnamed", "label_idx", "match_id_name")
+    class ExclusiveDataTypeEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    INPUT_FORMAT_FIELD_NUMBER: _ClassVar[int]
+    DELIMITOR_FIELD_NUMBER: _ClassVar[int]
+    DATA_TYPE_FIELD_NUMBER: _ClassVar[int]
+    TAG_WITH_VALUE_FIELD_NUMBER: _ClassVar[int]
+    TAG_VALUE_DELIMITOR_FIELD_NUMBER: _ClassVar[int]
+    WITH_LABEL_FIELD_NUMBER: _ClassVar[int]
+    LABEL_NAME_FIELD_NUMBER: _ClassVar[int]
+    LABEL_TYPE_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FORMAT_FIELD_NUMBER: _ClassVar[int]
+    IMPUTER_META_FIELD_NUMBER: _ClassVar[int]
+    OUTLIER_META_FIELD_NUMBER: _ClassVar[int]
+    NEED_RUN_FIELD_NUMBER: _ClassVar[int]
+    EXCLUSIVE_DATA_TYPE_FIELD_NUMBER: _ClassVar[int]
+    WITH_MATCH_ID_FIELD_NUMBER: _ClassVar[int]
+    UNNAMED_FIELD_NUMBER: _ClassVar[int]
+    LABEL_IDX_FIELD_NUMBER: _ClassVar[int]
+    MATCH_ID_NAME_FIELD_NUMBER: _ClassVar[int]
+    input_format: str
+    delimitor: str
+    data_type: str
+    tag_with_value: bool
+    tag_value_delimitor: str
+    with_label: bool
+    label_name: str
+    label_type: str
+    output_format: str
+    imputer_meta: ImputerMeta
+    outlier_meta: OutlierMeta
+    need_run: bool
+    exclusive_data_type: _containers.ScalarMap[str, str]
+    with_match_id: bool
+    unnamed: int
+    label_idx: int
+    match_id_name: str
+    def __init__(self, input_format: _Optional[str] = ..., delimitor: _Optional[str] = ..., data_type: _Optional[str] = ..., tag_with_value: _Optional[bool] = ..., tag_value_delimitor: _Optional[str] = ..., with_label: _Optional[bool] = ..., label_name: _Optional[str] = ..., label_type: _Optional[str] = ..., output_format: _Optional[str] = ..., imputer_meta: _Optional[_Union[ImputerMeta, _Mapping]] = ..., outlier_meta: _Optional[_Union[OutlierMeta, _Mapping]] = ..., need_run: _Optional[bool] = ..., exclusive_data_type: _Optional[_Mapping[str, str]] = ..., with_match_id: _Optional[bool] = ..., unnamed: _Optional[int] = ..., label_idx: _Optional[int] = ..., match_id_name: _Optional[str] = ...) -> None: ...
 
 class ImputerParam(_message.Message):
     __slots__ = ("missing_replace_value", "missing_value_ratio")
@@ -111,6 +167,22 @@ class DataIOParam(_message.Message):
     imputer_param: ImputerParam
     outlier_param: OutlierParam
     def __init__(self, header: _Optional[_Iterable[str]] = ..., sid_name: _Optional[str] = ..., label_name: _Optional[str] = ..., imputer_param: _Optional[_Union[ImputerParam, _Mapping]] = ..., outlier_param: _Optional[_Union[OutlierParam, _Mapping]] = ...) -> None: ...
+
+class DataTransformParam(_message.Message):
+    __slots__ = ("header", "sid_name", "label_name", "imputer_param", "outlier_param", "anonymous_header")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    SID_NAME_FIELD_NUMBER: _ClassVar[int]
+    LABEL_NAME_FIELD_NUMBER: _ClassVar[int]
+    IMPUTER_PARAM_FIELD_NUMBER: _ClassVar[int]
+    OUTLIER_PARAM_FIELD_NUMBER: _ClassVar[int]
+    ANONYMOUS_HEADER_FIELD_NUMBER: _ClassVar[int]
+    header: _containers.RepeatedScalarFieldContainer[str]
+    sid_name: str
+    label_name: str
+    imputer_param: ImputerParam
+    outlier_param: OutlierParam
+    anonymous_header: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, header: _Optional[_Iterable[str]] = ..., sid_name: _Optional[str] = ..., label_name: _Optional[str] = ..., imputer_param: _Optional[_Union[ImputerParam, _Mapping]] = ..., outlier_param: _Optional[_Union[OutlierParam, _Mapping]] = ..., anonymous_header: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class LRModelMeta(_message.Message):
     __slots__ = ("penalty", "eps", "alpha", "optimizer", "party_weight", "batch_size", "learning_rate", "max_iter", "converge_func", "re_encrypt_batches", "need_run", "need_one_vs_rest", "threshold", "protocol")
