@@ -10,7 +10,7 @@
 5. guest -> all, with ``early_stopping_rounds``: whether its validation rows say stop (``looked``)
 
 With one-vs-rest there is a training for each class, and before them: every guest and host -> every other one: its label
-values (``label_values``); guest -> hosts and arbiter: how many there are together (``classes``).
+values (``label_values``); -> arbiter: how many there are together (``class_count``).
 
 Masks cancel in the sum of all contributions and nowhere before, so the arbiter reads averages only, and only if all
 had started the round from the same weights; |x| is bounded so that sums never wrap. Keys are of one attempt: if a
@@ -51,7 +51,6 @@ from federatedml.components import prediction_table
 from federatedml.components.cross_validation import cross_validated
 from federatedml.components.homo_lr_agreement import AGREEMENT, SHAPE, agree
 from federatedml.components.homo_lr_average import aggregate
-from federatedml.components.homo_lr_classes import VALUES, of_all
 from federatedml.components.homo_lr_params import UNUSED, HomoLogisticParams, common_digest
 from federatedml.components.homo_lr_rounds import LOOKED, TOPICS, Run, contribute
 from federatedml.components.homo_lr_steps import HeldOut, Rows
@@ -59,8 +58,7 @@ from federatedml.components.linear_model import initial_weights, logistic, parti
 from federatedml.components.lr_classes import joined, split
 from federatedml.components.lr_result import History, loss_curve, training_meta, weights_param
 from federatedml.components.lr_start import weights_of
-from federatedml.components.one_vs_rest import CLASSES, Classifiers, one_vs_rest
-from federatedml.components.one_vs_rest import LEARNS as OF_CLASSES
+from federatedml.components.one_vs_rest import COUNT, LABELS, Classifiers, of_all, one_vs_rest
 from federatedml.crypto.ring import Floats
 from federatedml.crypto.secagg.client import MIN_CONTRIBUTORS
 from federatedml.crypto.secagg.steps import CONTRIBUTORS, LEARNS_OF_TWO
@@ -69,12 +67,8 @@ from federatedml.errors import DataError, DslError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Role
 
+OF_FOLDS = "likewise of each fold of a cross validation, whose models no component keeps"
 META, PARAM = "HomoLogisticRegressionMeta", "HomoLogisticRegressionParam"
-KEPT = Classifiers(
-    ModelSpec({META: model_pb2.LRModelMeta, PARAM: model_pb2.LRModelParam}),
-    partial(joined, meta=META, param=PARAM),
-    partial(split, meta=META, param=PARAM),
-)
 MODEL = "the whole model, which is the same for all: the average of all contributors' weights after each round"
 
 
@@ -88,15 +82,8 @@ def contributor(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Outputs:
     return _CONTRIBUTE(p, box, inputs)
 
 
-def arbiter(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Outputs:
-    """Average; its model says how it was trained, it does not know the names of the weights."""
-    if not p.need_run:
-        return Outputs()
-    return Outputs(model=inputs.model) if inputs.model is not None else _AGGREGATE(p, box, inputs)
-
-
 def _contribute(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Outputs:
-    """One binary training."""
+    """One training of two classes."""
     rows, evaluated = Rows.of(p, inputs.one("train_data", "data")), _evaluated(p, box, inputs)
     start = _start(p, inputs.isometric_model, rows.names)
     classes = agree(p, box, rows.names, start, rows.classes)
@@ -110,8 +97,17 @@ def _contribute(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Outputs:
     return Outputs(prediction_table.stacked(parts), model, [curve], _summary(rows, run, parts[0]))
 
 
+def arbiter(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Outputs:
+    """Average, round by round; its model says how it was trained, it does not know the names of the weights."""
+    if not p.need_run:
+        return Outputs()
+    if inputs.model is not None:
+        return Outputs(model=inputs.model)
+    return _AGGREGATE(p, box, inputs)
+
+
 def _aggregate(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Outputs:
-    """One binary training at the arbiter."""
+    """The averages of one training of two classes."""
     found = aggregate(p, box)
     history = History(p.epochs_after(len(found.losses)), found.losses, True, found.converged)
     model = {META: training_meta(p), PARAM: weights_param([], np.zeros(0), history, ())}
@@ -119,7 +115,12 @@ def _aggregate(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Outputs:
     return Outputs(model=model, views=[loss_curve(history, p.aggregate_iters)], summary=summary)
 
 
-_CONTRIBUTE, _AGGREGATE = (cross_validated(one_vs_rest(train, KEPT, of_all)) for train in (_contribute, _aggregate))
+KEPT = Classifiers(
+    ModelSpec({META: model_pb2.LRModelMeta, PARAM: model_pb2.LRModelParam}),
+    partial(joined, meta=META, param=PARAM),
+    partial(split, meta=META, param=PARAM),
+)
+_CONTRIBUTE, _AGGREGATE = (cross_validated(one_vs_rest(work, KEPT, of_all)) for work in (_contribute, _aggregate))
 
 
 def _evaluated(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Table | None:
@@ -167,7 +168,10 @@ def _predicted(box: Box, model: ModelBuffers, table: Table, kind: str) -> Table:
 
 
 def _linear(model: ModelBuffers, table: Table) -> Floats:
-    """(n,) the linear predictor, of several classes (n, k), column by column: one row and a batch agree to the bit."""
+    """(n,) the linear predictor, column by column: one row and a batch agree to the last bit.
+
+    Of a model of several classes (n, classes).
+    """
     param = cast(model_pb2.LRModelParam, model[PARAM])
     if param.need_one_vs_rest:
         return np.column_stack([_linear(one, table) for one in KEPT.split(model)])
@@ -194,25 +198,16 @@ def _variant(component: Component, p: HomoLogisticParams) -> Component:
     """With the messages and the lessons of these parameters; a prediction sends none."""
     if component.prediction is not None and component.topics is component.prediction.topics:
         return component
-    conditional = {
-        LOOKED.name: p.early_stopping_rounds is not None,
-        VALUES.name: p.one_vs_rest_param.need_one_vs_rest,
-        CLASSES.name: p.one_vs_rest_param.need_one_vs_rest,
-    }
-    topics = [topic for topic in component.topics if conditional.get(topic.name, True)]
-    learns = {role: [*texts, *_runs(role, p)] for role, texts in component.learns.items()}
+    topics = [topic for topic in component.topics if topic is not LOOKED or p.early_stopping_rounds is not None]
+    learns = dict(component.learns)
+    if not p.one_vs_rest_param.need_one_vs_rest:
+        topics = [topic for topic in topics if topic not in (LABELS, COUNT)]
+    if p.in_fold:
+        learns |= {role: [*learns[role], OF_FOLDS] for role in CONTRIBUTORS}
     if p.min_contributors < MIN_CONTRIBUTORS:
         exception = f"EXCEPTION: min_contributors is {p.min_contributors}, not {MIN_CONTRIBUTORS}: {LEARNS_OF_TWO}"
         learns |= {role: [*learns[role], exception] for role in CONTRIBUTORS}
     return replace(component, topics=topics, learns=learns)
-
-
-def _runs(role: Role, p: HomoLogisticParams) -> Iterator[str]:
-    """What is said of several trainings in one component."""
-    if p.one_vs_rest_param.need_one_vs_rest:
-        yield from OF_CLASSES[role]
-    if p.in_fold:
-        yield "one model per fold is trained, with averages of its own, and none is kept"
 
 
 def _notes(p: HomoLogisticParams) -> Iterator[str]:
@@ -226,7 +221,7 @@ HOMO_LR = Component(
     title="Logistic regression over the rows of guest and hosts, with the same columns",
     params=HomoLogisticParams,
     roles={Role.GUEST: contributor, Role.HOST: contributor, Role.ARBITER: arbiter},
-    topics=(VALUES, CLASSES, AGREEMENT, SHAPE, *TOPICS, LOOKED),
+    topics=(LABELS, COUNT, AGREEMENT, SHAPE, *TOPICS, LOOKED),
     learns={
         Role.GUEST: [MODEL],
         Role.HOST: [MODEL],

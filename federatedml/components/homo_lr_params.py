@@ -15,15 +15,10 @@ from federatedml.crypto.secagg.client import MIN_CONTRIBUTORS
 from federatedml.crypto.secagg.steps import MinContributors
 from federatedml.federation.wire import Array
 
-OWN: Mapping[str, bool | set[str]] = {  # what parties may have differently
-    "class_weight": True,
+OWN: Mapping[str, Any] = {  # what parties may have differently
+    **dict.fromkeys(("class_weight", "encrypt_param", "encrypted_mode_calculator_param", "party_weight"), True),
+    **dict.fromkeys(("predict_param", "re_encrypt_batches", "sample_weight_name"), True),
     "cv_param": {"mode", "role", "evaluate_param"},
-    "encrypt_param": True,
-    "encrypted_mode_calculator_param": True,
-    "party_weight": True,
-    "predict_param": True,
-    "re_encrypt_batches": True,
-    "sample_weight_name": True,
 }
 UNUSED = ("encrypt_param", "encrypted_mode_calculator_param", "re_encrypt_batches")  # FATE's encrypted host
 
@@ -77,5 +72,5 @@ class HomoLogisticParams(LogisticTraining):
 
 def common_digest(p: HomoLogisticParams) -> Array:
     """SHA-256 of what all parties must have alike."""
-    text = p.model_dump_json(exclude=dict(OWN))
+    text = p.model_dump_json(exclude=OWN)
     return np.frombuffer(hashlib.sha256(text.encode()).digest(), "|u1")

@@ -98,7 +98,7 @@ def test_labels_of_two_classes_are_one_model(tmp_path: Path) -> None:
 
 def test_what_is_said_of_classes_and_folds() -> None:
     plain, several = (HOMO_LR.variant(HOMO_LR, params(**more)) for more in ({}, {**CV, **OVR}))
-    added = {"label_values", "classes"}
+    added = {"label_values", "class_count"}
     assert set(several.topic_table()) - set(plain.topic_table()) == added
     assert {str(role): len(texts) for role, texts in several.learns.items()} != {
         str(role): len(texts) for role, texts in plain.learns.items()
@@ -109,7 +109,7 @@ def test_what_is_said_of_classes_and_folds() -> None:
 @pytest.mark.parametrize(
     ("member", "labels", "error"),
     [
-        (GUEST, np.arange(40) * 1.0, "FED-257|more than"),
+        (GUEST, np.arange(40) * 1.0, "FED-257|FED-910.*too many"),
         (HOST, np.array([np.nan, *range(24)]), "FED-257.*not finite"),
     ],
     ids=["too many", "nan"],
@@ -117,7 +117,7 @@ def test_what_is_said_of_classes_and_folds() -> None:
 def test_labels_that_are_no_classes_are_refused(
     member: Member, labels: np.ndarray, error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("federatedml.components.homo_lr_classes.MOST", 20)
+    monkeypatch.setattr("federatedml.components.one_vs_rest.MOST", 20)
     tables = rows()
     tables[member] = replace(tables[member], columns={**tables[member].columns, "y": labels})
     with pytest.raises(FedError, match=error):
