@@ -113,7 +113,7 @@ def run_conclude(seat: Seat, on_session: Callable[[WorkerSession], None], on_run
     """Conclude the job at this member; seconds per part and the registered version, for XCom."""
     clock = Clock()
     plan = seat.plan()
-    session = seat.session(plan, VERSION)
+    session = seat.session(plan, VERSION, topics={})
     on_session(session)
     try:
         with MlflowRest(seat.home.mlflow_url) as rest:

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +19,7 @@ from airfed_proto.v1 import common_pb2, local_pb2
 from federated_operators.airflow_frames import airflow_frame
 from federated_operators.budgets import budget_of, source_tables
 from federated_operators.federate import read_plan
+from federated_operators.gateway.declared import Declared
 from federated_operators.gateway.limits import Limits
 from federated_operators.gateway.names import member_of, member_pb
 from federated_operators.gateway.plan import ALL_SUCCESS, JobPlan, StepPlan
@@ -36,6 +37,7 @@ from federatedml.federation.checkpoint import Checkpoint, CheckpointStore
 from federatedml.federation.home import PartyHome
 from federatedml.federation.party import Member
 from federatedml.federation.party_seal import PartySeal
+from federatedml.federation.topic import Topic
 from federatedml.federation.vault import FolderVault
 
 log = logging.getLogger(__name__)
@@ -70,8 +72,8 @@ class Seat:
         """The job as this member runs it."""
         return read_plan(self.home, self.initiator, self.job_id, self.member)
 
-    def session(self, plan: JobPlan, version: str) -> WorkerSession:
-        """A worker's session at the own gateway."""
+    def session(self, plan: JobPlan, version: str, topics: Mapping[str, Topic[Any]]) -> WorkerSession:
+        """A worker's session at the own gateway; messages of other topics are refused as they come."""
         join = local_pb2.Join(
             job=common_pb2.JobKey(initiator=self.initiator, job_id=self.job_id),
             component=self.component,
@@ -82,7 +84,8 @@ class Seat:
             conf_digest=bytes.fromhex(plan.digest),
             component_version=version,
         )
-        return WorkerSession(self.home.worker_socket, join, limits=Limits.of(self.home.config.transport))
+        limits, declared = Limits.of(self.home.config.transport), Declared(topics)
+        return WorkerSession(self.home.worker_socket, join, limits=limits, declared=declared)
 
 
 class Work(Protocol):
@@ -172,7 +175,6 @@ class ComponentWork:
         self.plan, self.step = plan, plan.steps[seat.component]
         self.rule = plan.trigger_rules.get(seat.component, ALL_SUCCESS)
         self.on_run: OnRun | None = on_run
-        self.component = component(self.step.module, predicting=self.step.model is not None)
         stored = partial(TrainedModels(seat.home).buffers, plan)
         self.store = JobStore(seat.job_dir, Catalogue(seat.home.data, airflow_frame), stored)
         self._told = 0.0
@@ -183,13 +185,12 @@ class ComponentWork:
         attempt_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.tracker.begin(attempt_dir)
         with self.clock.part("load"):
-            params = _params(self.component, self.step)
+            runs, params = running(self.step)
             committed = load_committed(start.inputs, self.plan)
             inputs = self.store.inputs(self.step, committed, self.rule)
-            running = self.component.variant(self.component, params)
-            box = self._box(start, attempt_dir, running)
+            box = self._box(start, attempt_dir, runs)
         with self.clock.part("algorithm"):
-            outputs = self.component.roles[self.seat.member.role](params, box, inputs)
+            outputs = runs.roles[self.seat.member.role](params, box, inputs)
         with self.clock.part("store"):
             return self._store(outputs, attempt_dir)
 
@@ -201,7 +202,7 @@ class ComponentWork:
             log.info("%s = %.6g", name, value)
         return dump_outputs(stored)
 
-    def _box(self, start: local_pb2.Start, attempt_dir: Path, running: Component) -> Box:
+    def _box(self, start: local_pb2.Start, attempt_dir: Path, runs: Component) -> Box:
         checkpoints = CheckpointStore(attempt_dir.parent)
         attempt = AttemptKey(
             self.seat.initiator, self.seat.job_id, self.seat.component, start.step.generation, start.step.attempt
@@ -209,7 +210,7 @@ class ComponentWork:
         return Box(
             me=self.seat.member,
             members=sorted(member_of(member) for member in start.members),
-            topics=running.topic_table(),
+            topics=runs.topic_table(),
             transport=self.session.transport,
             attempt=attempt,
             checkpoints=checkpoints,
@@ -254,7 +255,7 @@ def run_component(seat: Seat, on_session: Callable[[WorkerSession], None], on_ru
     with clock.part("load"):
         plan, step = taken_part(seat)
         tracker = StepTracker(seat.home, plan, step, seat.job_dir)
-    session = seat.session(plan, step.version)
+    session = seat.session(plan, step.version, running(step)[0].topic_table())
     on_session(session)
     try:
         with seat.home.compute() as compute:
@@ -298,6 +299,13 @@ def xcom(outputs: StepOutputs) -> dict[str, Any]:
         "model": {alias: model.module for alias, model in outputs.model.items()},
         "summary": dict(outputs.summary),
     }
+
+
+def running(step: StepPlan) -> tuple[Component, Params]:
+    """The component as it runs with its parameters, and these; ``DslError`` if they are not valid."""
+    declared = component(step.module, predicting=step.model is not None)
+    params = _params(declared, step)
+    return declared.variant(declared, params), params
 
 
 def _params(kind: Component, step: StepPlan) -> Params:

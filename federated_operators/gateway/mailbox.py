@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 from airfed_proto.v1 import common_pb2 as pb
 from federated_operators.gateway.arriving import Arriving
+from federated_operators.gateway.declared import Declared
 from federated_operators.gateway.frames import CHUNK_BYTES, Piece
 from federated_operators.gateway.limits import Limits
 from federated_operators.gateway.names import Seat, member_of
@@ -38,9 +39,18 @@ class Mailbox:
         seat: who sends and receives here.
         step: key of the attempt.
         push: hands a piece or receipts to the gateway's stream; what it loses is sent again.
+        declared: what may come; None: anything.
     """
 
-    def __init__(self, seat: Seat, step: pb.StepKey, push: Push, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        seat: Seat,
+        step: pb.StepKey,
+        push: Push,
+        limits: Limits | None = None,
+        declared: Declared | None = None,
+    ) -> None:
+        self._declared = declared
         self._step, self._push, self._limits = step, push, limits or Limits()
         lock = threading.Lock()
         self._came = threading.Condition(lock)  # the role function waits for it
@@ -226,7 +236,10 @@ class Mailbox:
         return pb.Receipt(key=piece.key, outcome=pb.Receipt.ARRIVING, chunks=known.in_order)
 
     def _room(self, key: MessageKey, piece: Piece) -> Arriving:
-        """Room for a new message; what peers can make this process keep has an end."""
+        """Room for a new message that may come; what peers can make this process keep has an end."""
+        if self._declared is not None:
+            least = len(piece.data) if piece.head.count == 1 else (piece.head.count - 1) * CHUNK_BYTES + 1
+            self._declared.check(key, least)
         arriving = Arriving(piece, CHUNK_BYTES, self._limits.in_memory - self._in_memory)
         count, most = len(self._arriving) + len(self._arrived) + 1, self._limits.unread
         if self._unread + arriving.size > most or count > MAX_UNREAD_MESSAGES:

@@ -16,6 +16,7 @@ from typing import overload
 from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2, local_pb2
 from federated_operators.gateway.client import GatewayClient
+from federated_operators.gateway.declared import Declared
 from federated_operators.gateway.frames import Kind, Piece
 from federated_operators.gateway.limits import Limits
 from federated_operators.gateway.mailbox import Mailbox
@@ -43,11 +44,18 @@ class WorkerSession:
         join: who this is; its generation and attempt are filled in here.
         patience: seconds for which a gateway that is not there is tried again.
         limits: how much of messages is kept where.
+        declared: which messages may come; None: any.
     """
 
     def __init__(
-        self, socket: Path, join: local_pb2.Join, patience: float = 60.0, limits: Limits | None = None
+        self,
+        socket: Path,
+        join: local_pb2.Join,
+        patience: float = 60.0,
+        limits: Limits | None = None,
+        declared: Declared | None = None,
     ) -> None:
+        self._declared = declared
         self._socket, self._join, self._patience, self._limits = socket, join, patience, limits
         self._seat = Seat.of(pb.StepKey(job=join.job, component=join.component), join.member)
         self._changed = threading.Condition()
@@ -277,7 +285,7 @@ class WorkerSession:
             return
         with self._changed:
             self._step, self._said = start.step, []
-            self._mailbox = Mailbox(self._seat, start.step, self._push, self._limits)
+            self._mailbox = Mailbox(self._seat, start.step, self._push, self._limits, self._declared)
         self._tell(start)
 
     def _on_end(self, end: local_pb2.EndAttempt) -> None:

@@ -24,6 +24,7 @@ from federatedml.component import Component, Inputs, ModelBuffers, ModelSpec, Ou
 from federatedml.components.data_io_fit import fit
 from federatedml.components.data_io_params import DataIOParams, DataTransformParams
 from federatedml.components.data_io_rows import TEXT, Meta, Param, checked, data_type, outliers, refuse, rows_again
+from federatedml.components.match_ids import by_match_id, match_column
 from federatedml.data.cells import MISSING, Cells, Texts, cells
 from federatedml.data.table import Column, Kind, Table
 from federatedml.federation.box import Box
@@ -35,7 +36,9 @@ WHOLE = ("int", "int64", "long")
 def party(p: DataIOParams, box: Box, inputs: Inputs) -> Outputs:
     """Fit on the table, or use the model that is given, and transform."""
     table = inputs.one("data", "train_data", "eval_data")
-    model = inputs.model or fit(p, table)
+    if match := _match_column(p, inputs.model, table):
+        table = by_match_id(table, match)
+    model = inputs.model or fit(p, table, match)
     found = replace(transform(model, table), origin=box.attempt.component)
     missing = sum(int(np.isnan(column).sum()) for column in found.columns.values() if column.dtype.kind == "f")
     counts = {"rows": float(len(found)), "columns": float(len(found.header)), "missing": float(missing)}
@@ -60,6 +63,15 @@ def transform(model: ModelBuffers, table: Table) -> Table:
     if label is not None and rows.labels is not None:
         columns = {label: _labels(meta.label_type, label, rows.labels), **columns}
     return replace(table, columns=columns, label=label, kind=Kind.INSTANCES)
+
+
+def _match_column(p: DataIOParams, model: ModelBuffers | None, table: Table) -> str:
+    """Whose ids take the place of the sample ids; empty: theirs stay."""
+    if model is not None:
+        return (
+            cast(pb.DataTransformMeta, model["DataTransformMeta"]).match_id_name if "DataTransformMeta" in model else ""
+        )
+    return match_column(p, table) if isinstance(p, DataTransformParams) and p.with_match_id and p.need_run else ""
 
 
 def _replaced(meta: Meta, param: Param, name: str, column: Cells | Texts) -> Column:

@@ -49,13 +49,18 @@ class _Fill:
         return str(self.values[at] if isinstance(self.values, list) else self.values)
 
 
-def fit(p: DataIOParams, table: Table) -> ModelBuffers:
+def fit(p: DataIOParams, table: Table, match_id: str = "") -> ModelBuffers:
     """The model of a raw table.
+
+    Args:
+        match_id: the column that became its ids, for tables that are read later.
 
     Raises:
         DataError: a column is missing, or holds cells that are neither numbers nor missing.
     """
     meta, param = _messages(p, table)
+    if isinstance(meta, pb.DataTransformMeta):
+        meta.with_match_id, meta.match_id_name = bool(match_id), match_id
     if p.need_run:
         rows = _first_rows(p, meta, param, table)
         header = p.columns or [name for name in rows.names if rows.lines is not None or name != param.label_name]

@@ -97,3 +97,10 @@ class DataTransformParams(DataIOParams):
     """Those of DataTransform, whose tables have no label where nothing is said."""
 
     with_label: bool = Field(False, description="whether this party's table holds the label")
+    with_match_id: bool = Field(
+        False, description="compare the ids of another column, one row each, in the place of the sample ids"
+    )
+    match_id_name: str | None = Field(
+        None, description="of with_match_id: that column; null: the one at match_id_index"
+    )
+    match_id_index: int = Field(0, ge=0, description="of with_match_id: its position, the sample ids not counted")

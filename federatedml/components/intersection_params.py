@@ -97,7 +97,7 @@ class IntersectParams(Params):
     sync_cardinality: bool = Field(False, description="no effect: hosts are told the number, which they may refuse")
     join_method: Literal["inner_join"] = "inner_join"
     allow_info_share: Literal[False] = False
-    repeated_id_process: Literal[False] = False
+    repeated_id_process: Literal[False] = Field(False, description="true is not offered: an id has one row")
     with_sample_id: Literal[False] = False
     run_preprocess: Literal[False] = False
 

@@ -7,17 +7,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from airfed_proto.v1 import common_pb2 as pb
 from federated_operators.gateway import arriving, mailbox
+from federated_operators.gateway.declared import Declared
 from federated_operators.gateway.frames import CHUNK_BYTES, Piece
 from federated_operators.gateway.limits import Limits
 from federated_operators.gateway.mailbox import Mailbox
 from federated_operators.gateway.names import Job, Seat, member_pb
 from federatedml.errors import AttemptEnded, ProtocolError
 from federatedml.federation.box import MessageKey
+from federatedml.federation.party import Role
+from federatedml.federation.topic import Carries, Topic
+from federatedml.federation.wire import Vector
 from tests.members import GUEST, HOST
 
 SEAT = Seat(Job(GUEST.party, "20260728120000000001"), "lr_0", HOST)
@@ -26,9 +31,9 @@ SEAT = Seat(Job(GUEST.party, "20260728120000000001"), "lr_0", HOST)
 class Box:
     """A mailbox and what it pushed."""
 
-    def __init__(self, **limits: int) -> None:
+    def __init__(self, declared: Declared | None = None, **limits: int) -> None:
         self.pushed: list[Piece | Sequence[pb.Receipt]] = []
-        self.mail = Mailbox(SEAT, SEAT.step(1, 1), self.pushed.append, Limits(**limits))
+        self.mail = Mailbox(SEAT, SEAT.step(1, 1), self.pushed.append, Limits(**limits), declared)
 
     def take(self, round: int, body: bytes, count: int = 1, index: int = 0) -> pb.Receipt | None:
         """A piece comes; the receipt for it."""
@@ -90,8 +95,8 @@ def until(what: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def mailbox_with(**limits: int) -> Iterator[Box]:
-    made = Box(**limits)
+def mailbox_with(declared: Declared | None = None, **limits: int) -> Iterator[Box]:
+    made = Box(declared, **limits)
     yield made
     made.mail.end(AttemptEnded("the test is over"))
 
@@ -197,3 +202,38 @@ def test_send_waits_while_too_much_is_not_acknowledged() -> None:
         assert not second.is_alive()
         box.acknowledge(1)
         box.mail.send(key[2], b"1" * 100)  # larger than all that may wait: alone
+
+
+TOPICS: dict[str, Topic[Any]] = {
+    "t": Topic("t", (Role.GUEST,), (Role.HOST,), Vector("<f8"), Carries.CONTROL, "nothing to speak of", 100),
+    "back": Topic("t", (Role.HOST,), (Role.GUEST,), Vector("<f8"), Carries.CONTROL, "nothing to speak of", 100),
+    "long": Topic("t", (Role.GUEST,), (Role.HOST,), Vector("<f8"), Carries.CONTROL, "nothing to speak of", CHUNK_BYTES),
+}
+
+
+@pytest.mark.parametrize(
+    ("topics", "size", "count", "code"),
+    [
+        ({}, 1, 1, "FED-300"),
+        ({"t": TOPICS["back"]}, 1, 1, "FED-301"),
+        ({"t": TOPICS["t"]}, 101, 1, "FED-302"),
+        ({"t": TOPICS["long"]}, CHUNK_BYTES, 2, "FED-302"),
+        ({"t": TOPICS["long"]}, CHUNK_BYTES, 2**30, "FED-302"),
+    ],
+)
+def test_what_the_component_does_not_declare_is_refused_before_it_is_kept(
+    topics: dict[str, Topic[Any]], size: int, count: int, code: str
+) -> None:
+    with mailbox_with(Declared(topics)) as box:
+        receipt = box.take(0, b"x" * size, count)
+        assert receipt is not None
+        assert receipt.outcome == pb.Receipt.REFUSED
+        assert code in receipt.reason
+        with pytest.raises(ProtocolError, match=code):
+            box.recv(0)
+
+
+def test_what_is_declared_is_taken() -> None:
+    with mailbox_with(Declared({"t": TOPICS["t"]})) as box:
+        box.take(0, b"x" * 100)
+        assert box.recv(0) == b"x" * 100

@@ -67,7 +67,7 @@ def test_the_partys_engine_reaches_the_role_function(
     (tmp_path / "policy.yaml").write_text(default_policy(GUEST.party, [HOST.party]))
     home = PartyHome(tmp_path)
     seat = Seat(home, GUEST.party, JOB.job_id, "seen_0", GUEST, "task", 1)
-    session, tracker = seat.session(plan(), "1"), StepTracker(home, plan(), plan().steps["seen_0"], seat.job_dir)
+    session, tracker = seat.session(plan(), "1", {}), StepTracker(home, plan(), plan().steps["seen_0"], seat.job_dir)
     key = pb.StepKey(job=JOB.key(), component="seen_0", generation=1, attempt=1)
     members = [member_pb(member) for member in (GUEST, HOST)]
     start = local_pb2.Start(step=key, attempt_dir=str(seat.job_dir / "seen_0" / "g1" / "a1"), members=members)
