@@ -42,6 +42,6 @@ def split(model: ModelBuffers, meta: str = META, param: str = PARAM) -> list[Mod
     return [{meta: model[meta], param: one} for one in classifiers] or [model]
 
 
-def classes_of(model: ModelBuffers) -> Sequence[float]:
+def classes_of(model: ModelBuffers, param: str = PARAM) -> Sequence[float]:
     """Label values of the scores of several classes, in their order."""
-    return tuple(cast(model_pb2.LRModelParam, model[PARAM]).classes)
+    return tuple(cast(model_pb2.LRModelParam, model[param]).classes)
