@@ -21,6 +21,7 @@ NAMES = (
     "chaos",
     "crypto",
     "maps",
+    "quality",
     "psi",
     "ids",
     "secagg",

@@ -6,6 +6,7 @@ One SQLite file in the party's home; every task of the party's Airflow writes to
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -82,6 +83,44 @@ class StoredBudget:
 def budget_of(home: PartyHome, me: Member, attempt: AttemptKey) -> StoredBudget:
     """The account of ``home`` for an attempt."""
     return StoredBudget(home.budgets_db, partial(load_policy, home.policy), me, attempt)
+
+
+ROWS = "predicted_rows"
+BLOCK = 1000  # rows that are noted before they are asked for, so that not every score waits for the disk
+BLOCK_S = 60.0  # after which what is left of a block is forgotten
+
+
+class OnlineRows:
+    """Counts rows whose part of the score a guest is told online, on the account that predict jobs count on.
+
+    Rows are noted in blocks, before they are told: what is left of a block at a restart was counted for nothing, and
+    never the other way round. An hour is one step of the account.
+    """
+
+    def __init__(self, home: PartyHome) -> None:
+        self.home = home
+        self._lock = threading.Lock()
+        self._left: dict[str, tuple[int, float]] = {}  # guest -> rows, until when
+
+    def spend(self, me: Member, guest: str, model_key: str, rows: int) -> None:
+        """Count ``rows`` that ``guest`` is about to be told; ``FED-747`` beyond the policy's limit."""
+        with self._lock:
+            now = time.time()
+            left, until = self._left.get(guest, (0, 0.0))
+            if now >= until or left < rows:
+                left, until = self._noted(me, guest, model_key, rows, now), now + BLOCK_S
+            self._left[guest] = left - rows, until
+
+    def _noted(self, me: Member, guest: str, model_key: str, rows: int, now: float) -> int:
+        """A block that holds ``rows``, or these alone where the limit is near."""
+        hour = time.strftime("%Y%m%d%H", time.gmtime(now))
+        account = budget_of(self.home, me, AttemptKey(guest, f"online-{hour}", model_key, 1, 1))
+        try:
+            account.spend(ROWS, guest, "", max(BLOCK, rows))
+        except PolicyError:
+            account.spend(ROWS, guest, "", rows)
+            return rows
+        return max(BLOCK, rows)
 
 
 def source_tables(plan: JobPlan, component: str) -> tuple[str, ...]:

@@ -126,12 +126,14 @@ class Scorer:
         merge: (model, part of the guest, parts of the hosts in party order) -> (n,) scores, of several classes (n, k);
             at the guest only.
         alone: each party scores its own rows without the others (models of the homo family): no host is asked.
+        classes: model -> label values in the order of (n, k) scores.
     """
 
     transform: Callable[[ModelBuffers, Table], Table] | None = None
     partial: Callable[[ModelBuffers, Table], Any] | None = None
     merge: Callable[[ModelBuffers, Any, Sequence[Any]], Any] | None = None
     alone: bool = False
+    classes: Callable[[ModelBuffers], Sequence[float]] | None = None
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from serving.limits import Limits
 from serving.model import LoadedModel
 from serving.peers import Peers
 from serving.retcode import Retcode, ScoreError
-from serving.scoring import Row, Scored, Scoring
+from serving.scoring import Answer, Row, Scored, Scoring
 from serving.shelf import Shelf
 
 LOG = logging.getLogger(__name__)
@@ -162,16 +162,26 @@ def _row(sample: schema.Sample) -> Row:
     return Row(sample.feature_data, sample.send_to_remote_feature_data.sample_id)
 
 
-def _score(model: LoadedModel, score: float | None) -> schema.Score:
+def _score(model: LoadedModel, answer: Answer | None) -> schema.Score:
+    label, score = (None, None) if answer is None else (_whole(answer.label), answer.score)
     return schema.Score(
-        score=score, model_id=model.binding.name, model_version=model.version, timestamp=model.loaded_at
+        score=score, label=label, model_id=model.binding.name, model_version=model.version, timestamp=model.loaded_at
     )
 
 
-def _row_reply(scored: Scored, index: int, answer: float | ScoreError) -> schema.RowReply:
+def _whole(label: float | None) -> float | int | None:
+    """Labels are mostly whole numbers, and FATE's callers compare them as such."""
+    return int(label) if label is not None and label == int(label) else label
+
+
+def _row_reply(scored: Scored, index: int, answer: Answer | ScoreError) -> schema.RowReply:
     if isinstance(answer, ScoreError):
         return schema.RowReply(index=index, retcode=answer.retcode, retmsg=answer.message, data=schema.Score())
-    return schema.RowReply(index=index, retcode=0, retmsg="", data=schema.Score(score=answer))
+    return schema.RowReply(index=index, retcode=0, retmsg="", data=_row_score(answer))
+
+
+def _row_score(answer: Answer) -> schema.Score:
+    return schema.Score(score=answer.score, label=_whole(answer.label))
 
 
 def _log(scored: Scored) -> None:
@@ -187,10 +197,10 @@ def _log(scored: Scored) -> None:
 
 
 async def _readiness(model: LoadedModel, peers: Peers, features: FeatureTable) -> dict[str, Any]:
-    if model.me.role is Role.HOST:
+    if model.me.role is Role.HOST and not model.merging.scorer.alone:
         return {"modelVersion": model.version, "ready": features.ready, "problem": features.problem}
-    states = await asyncio.gather(*(_host_state(model, host, peers) for host in model.hosts))
-    hosts = dict(zip(model.hosts, states, strict=True))
+    states = await asyncio.gather(*(_host_state(model, host, peers) for host in model.asked))
+    hosts = dict(zip(model.asked, states, strict=True))
     return {"modelVersion": model.version, "ready": all(state["ready"] for state in states), "hosts": hosts}
 
 
@@ -214,5 +224,5 @@ def _served(model: LoadedModel) -> schema.ServedModel:
         manifest=model.binding.digest,
         timestamp=model.loaded_at,
         components={stage.name: stage.module for stage in model.stages},
-        hosts=list(model.hosts),
+        hosts=list(model.asked),
     )

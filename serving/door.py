@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
+import numpy as np
 from grpc import aio
 
 from airfed_proto.v1 import serving_pb2 as pb
@@ -15,7 +17,10 @@ from airfed_proto.v1 import serving_pb2_grpc
 from federatedml.errors import DataError, FedError, PolicyError
 from federatedml.federation.home import PartyHome
 from federatedml.federation.identity import verify_leaf
+from federatedml.federation.party import Member
 from serving.features import FeatureTable
+from serving.model import LoadedModel
+from serving.parts import MAX_REPLY, encoded
 from serving.retcode import Retcode, ScoreError
 from serving.shelf import Shelf
 
@@ -31,11 +36,19 @@ OPTIONS = [
 ]
 
 
+class Spend(Protocol):
+    """The party's account of what guests learn."""
+
+    def __call__(self, me: Member, guest: str, model_key: str, rows: int) -> None:
+        """Count ``rows`` that ``guest`` is about to be told; ``PolicyError`` beyond the limit."""
+        ...
+
+
 class InferenceDoor(serving_pb2_grpc.InferenceServicer):
     """Answers guests. Who asks is the certificate's party; its role is what the model says."""
 
-    def __init__(self, shelf: Shelf, features: FeatureTable, pinned: Mapping[str, bytes]) -> None:
-        self.shelf, self.features, self.pinned = shelf, features, pinned
+    def __init__(self, shelf: Shelf, features: FeatureTable, pinned: Mapping[str, bytes], spend: Spend) -> None:
+        self.shelf, self.features, self.pinned, self.spend = shelf, features, pinned, spend
         self.busy = 0
 
     async def Score(self, request: pb.ScoreRequest, context: Any) -> pb.ScoreReply:  # noqa: N802
@@ -44,7 +57,7 @@ class InferenceDoor(serving_pb2_grpc.InferenceServicer):
         await self._admit(request.guest_party_id, context)
         self.busy += 1
         try:
-            reply = self._score(request)
+            reply = await asyncio.to_thread(self._score, request)
         except FedError as error:
             reply = _declined(error)
         finally:
@@ -81,16 +94,27 @@ class InferenceDoor(serving_pb2_grpc.InferenceServicer):
             raise ScoreError(Retcode.OVERLOAD, f"{MAX_CONCURRENT} requests are being answered")
         _check(request)
         model = self.shelf.for_guest(request.guest_party_id, request.model_key, request.model_version)
+        self._count(model, request)
         table, missing = self.features.lookup(request.ids)
         reply = pb.ScoreReply(model_version=model.version, missing=missing)
         if not len(table):
             raise ScoreError(Retcode.HOST_FEATURE_NOT_FOUND, "no features for the id")
-        unknown = set(missing)
+        known = np.setdiff1d(np.arange(len(request.ids)), missing)
         for component, values in model.partials(table).items():
-            known = iter(values.tolist())
-            row_values = [0.0 if index in unknown else next(known) for index in range(len(request.ids))]
-            reply.scores.append(pb.PartialScore(component=component, values=row_values))
+            whole = np.zeros((len(request.ids), *values.shape[1:]))
+            whole[known] = values
+            reply.scores.append(encoded(component, whole))
+        if reply.ByteSize() > MAX_REPLY:
+            raise ScoreError(Retcode.PARAM_ERROR, f"the answer has more than {MAX_REPLY} bytes: ask for fewer ids")
         return reply
+
+    def _count(self, model: LoadedModel, request: pb.ScoreRequest) -> None:
+        """Every id that is asked for: that it is known is told, too."""
+        try:
+            self.spend(model.me, request.guest_party_id, model.model_key, len(request.ids))
+        except PolicyError as error:
+            LOG.warning("event=rows_refused guest=%s reason=%s", request.guest_party_id, error)
+            raise ScoreError(Retcode.OVERLOAD, f"{error.code} {error.message}") from None
 
 
 def _check(request: pb.ScoreRequest) -> None:

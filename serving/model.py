@@ -11,23 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated_operators.registry.cache import Binding
-from federatedml.component import Component, ModelBuffers, ModelSpec, Scorer
+from federatedml.component import Component
 from federatedml.data.table import Table
 from federatedml.errors import ModelError
 from federatedml.federation.party import Member, Role
 from federatedml.model_bundle import ModelBundle
+from serving.chain import RAW, Stage, stages
 
-Partials = Mapping[str, NDArray[np.float64]]  # component -> one number per row
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One component with its model."""
-
-    name: str
-    module: str
-    buffers: ModelBuffers
-    scorer: Scorer
+Partials = Mapping[str, NDArray[np.float64]]  # component -> a number per row, (n,), or several, (n, k)
+MAX_NUMBERS = 1 << 16  # of one row
 
 
 @dataclass(frozen=True)
@@ -47,6 +39,11 @@ class LoadedModel:
         """FATE's model version: the job id, equal at all parties."""
         return self.binding.job_id
 
+    @property
+    def asked(self) -> Sequence[str]:
+        """Hosts that have a part of the score: none, if each party scores its own rows alone."""
+        return () if self.merging.scorer.alone else self.hosts
+
     def partials(self, table: Table) -> dict[str, NDArray[np.float64]]:
         """This party's part of the score of every row, by component.
 
@@ -54,57 +51,42 @@ class LoadedModel:
             DataError: the table lacks a column of the model, or holds what is not a number.
         """
         found: dict[str, NDArray[np.float64]] = {}
+        tables = {RAW: table}
         for stage in self.stages:
-            if stage.scorer.transform is not None:
-                table = stage.scorer.transform(stage.buffers, table)
+            given = tables[stage.source]
+            tables[stage.name] = stage.scorer.transform(stage.buffers, given) if stage.scorer.transform else given
             if stage.scorer.partial is not None:
-                found[stage.name] = _numbers(stage, stage.scorer.partial(stage.buffers, table), len(table))
+                found[stage.name] = _numbers(stage, stage.scorer.partial(stage.buffers, given), len(table))
         return found
 
     def merge(self, own: Partials, remote: Sequence[Partials]) -> NDArray[np.float64]:
-        """Scores of rows from the guest's part and the hosts' parts in party order."""
+        """Scores of rows, (n,), or of several classes (n, k), from the guest's part and the hosts' in party order."""
         stage = self.merging
         merge: Any = stage.scorer.merge
         scores = merge(stage.buffers, own[stage.name], [parts[stage.name] for parts in remote])
         return _numbers(stage, scores, len(own[stage.name]))
 
+    def label(self, scores: NDArray[np.float64]) -> float | None:
+        """The class of the highest of one row's (k,) scores; None if the model does not name its classes."""
+        stage = self.merging
+        classes = stage.scorer.classes(stage.buffers) if stage.scorer.classes else ()
+        return float(classes[int(np.argmax(scores))]) if len(classes) == len(scores) else None
+
     @property
     def merging(self) -> Stage:
         """The stage that makes the score."""
-        return next(stage for stage in self.stages if stage.scorer.merge is not None)
+        return self.stages[-1]
 
 
 def load(binding: Binding, bundle: ModelBundle, modules: Mapping[str, Component]) -> LoadedModel:
-    """The model of a verified bundle.
-
-    Raises:
-        ModelError: ``FED-606`` components that cannot score online, all of them named; ``FED-607`` it gives no score,
-            or more than one; ``FED-601`` a buffer is missing.
-    """
-    unsupported = [
-        f"{name} ({model.module})"
-        for name, model in bundle.components.items()
-        if model.module not in modules or modules[model.module].scorer is None
-    ]
-    if unsupported:
-        raise ModelError("FED-606", f"{bundle.party_model_id}: no online scoring for {', '.join(unsupported)}")
-    stages = [_stage(name, model.buffers, modules[model.module]) for name, model in bundle.components.items()]
-    scoring = [stage.name for stage in stages if stage.scorer.merge is not None]
-    if len(scoring) != 1:
-        raise ModelError(
-            "FED-607", f"{bundle.party_model_id} has {len(scoring)} components that give a score", "one is needed"
-        )
+    """The model of a verified bundle; ``ModelError`` as ``chain.stages``."""
     guests, hosts = bundle.parties(Role.GUEST), bundle.parties(Role.HOST)
-    return LoadedModel(binding, bundle.me, guests, hosts, bundle.model_key, stages)
-
-
-def _stage(name: str, stored: Mapping[str, bytes], component: Component) -> Stage:
-    spec = component.model or ModelSpec({})
-    return Stage(name, component.module, spec.parse(stored), component.scorer or Scorer())
+    return LoadedModel(binding, bundle.me, guests, hosts, bundle.model_key, stages(bundle, modules))
 
 
 def _numbers(stage: Stage, values: Any, rows: int) -> NDArray[np.float64]:
     array = np.asarray(values, np.float64)
-    if array.shape != (rows,) or not np.isfinite(array).all():
-        raise ModelError("FED-608", f"component {stage.name}: the score is not one finite number per row")
+    width = array.shape[1] if array.ndim == 2 else 1
+    if array.shape[:1] != (rows,) or array.ndim > 2 or not 1 <= width <= MAX_NUMBERS or not np.isfinite(array).all():
+        raise ModelError("FED-608", f"component {stage.name}: the score is not one finite number per row, nor several")
     return array

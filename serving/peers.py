@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import grpc
@@ -12,9 +11,9 @@ from airfed_proto.v1 import serving_pb2 as pb
 from airfed_proto.v1 import serving_pb2_grpc
 from federatedml.federation.home import PartyHome
 from federatedml.federation.identity import dns_name
+from serving.parts import MAX_REPLY, decoded
 from serving.retcode import Retcode, ScoreError
 
-MAX_REPLY = 1 << 20  # bytes
 OPTIONS = [
     ("grpc.enable_retries", 0),
     ("grpc.max_receive_message_length", MAX_REPLY),
@@ -83,9 +82,9 @@ def _unanswered(party: str, error: aio.AioRpcError, timeout: float) -> ScoreErro
 
 
 def _check(party: str, request: pb.ScoreRequest, reply: pb.ScoreReply) -> None:
-    """A host's answer is hostile until it has the asked version and one finite number per id."""
+    """A host's answer is hostile until it has the asked version and finite numbers, as many for every id."""
     rows = len(request.ids)
-    whole = all(len(part.values) == rows and all(map(math.isfinite, part.values)) for part in reply.scores)
+    whole = all(decoded(part, rows) is not None for part in reply.scores)
     indices = list(reply.missing)
     listed = len(set(indices)) == len(indices) and all(index < rows for index in indices)
     if reply.model_version != request.model_version or not whole or not listed:

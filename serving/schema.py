@@ -102,7 +102,8 @@ class _Reply(BaseModel):
 class Score(_Reply):
     """A score and the model that gave it; empty if ``retcode`` is not 0."""
 
-    score: float | None = None
+    score: float | list[float] | None = Field(default=None, description="of a model of several classes one per class")
+    label: float | int | None = Field(default=None, description="of several classes the one with the highest score")
     model_id: str | None = Field(default=None, description="FATE's party model id")
     model_version: str | None = Field(default=None, description="the training job's id")
     timestamp: int | None = Field(default=None, description="when the model was loaded, ms")

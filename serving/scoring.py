@@ -10,11 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from airfed_proto.v1 import serving_pb2 as pb
 from federatedml.data.table import Column, Kind, Table
-from federatedml.errors import DataError, FedError
+from federatedml.errors import DataError, FedError, ModelError
 from serving.model import LoadedModel, Partials
+from serving.parts import decoded
 from serving.peers import Peers
 from serving.retcode import Retcode, ScoreError
 from serving.shelf import Shelf
@@ -22,6 +24,7 @@ from serving.shelf import Shelf
 LOG = logging.getLogger(__name__)
 DEADLINE = 3.0  # seconds for a whole request
 Value = float | str | None
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,20 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """One row's score; of several classes one each, and the label of the highest."""
+
+    score: float | list[float]
+    label: float | None = None
+
+
+@dataclass(frozen=True)
 class Scored:
     """Per row a score or the reason why there is none, in the order of the rows."""
 
     model: LoadedModel
     case_id: str
-    rows: Sequence[float | ScoreError]
+    rows: Sequence[Answer | ScoreError]
 
 
 class Scoring:
@@ -57,7 +68,7 @@ class Scoring:
         model = self.shelf.for_caller(service_id)
         own = [_own(model, row) for row in rows]
         good = [(row, part) for row, part in zip(rows, own, strict=True) if not isinstance(part, ScoreError)]
-        scores: Iterator[float | ScoreError] = iter(())
+        scores: Iterator[Answer | ScoreError] = iter(())
         if good:
             ids = [row.sample_id for row, _ in good]
             replies = await self._ask(model, ids, case_id, started + self.deadline)
@@ -77,13 +88,13 @@ class Scoring:
             case_id=case_id,
         )
         left = until - time.monotonic()
-        calls = [asyncio.ensure_future(self.peers.score(host, request, left)) for host in model.hosts]
+        calls = [asyncio.ensure_future(self.peers.score(host, request, left)) for host in model.asked]
         try:
             replies = await asyncio.gather(*calls)
         finally:
             for call in calls:
                 call.cancel()
-        return list(zip(model.hosts, replies, strict=True))
+        return list(zip(model.asked, replies, strict=True))
 
 
 def _own(model: LoadedModel, row: Row) -> Partials | ScoreError:
@@ -108,23 +119,43 @@ def table_of(row: Row) -> Table:
 
 def _merged(
     model: LoadedModel, own: Sequence[Partials], replies: Sequence[tuple[str, pb.ScoreReply]]
-) -> list[float | ScoreError]:
+) -> list[Answer | ScoreError]:
     component = model.merging.name
-    stacked = {component: np.concatenate([part[component] for part in own])}
-    remote = [{component: _part(host, component, reply)} for host, reply in replies]
+    mine = np.concatenate([part[component] for part in own])
+    remote = [{component: _part(host, component, reply, mine)} for host, reply in replies]
     unknown: dict[int, str] = {}
     for host, reply in replies:
         unknown |= dict.fromkeys(reply.missing, host)
     return [
         ScoreError.from_host(unknown[index], Retcode.HOST_FEATURE_NOT_FOUND, "no features for the id")
         if index in unknown
-        else float(score)
-        for index, score in enumerate(model.merge(stacked, remote))
+        else _answer(model, score)
+        for index, score in enumerate(_together(model, {component: mine}, remote))
     ]
 
 
-def _part(host: str, component: str, reply: pb.ScoreReply) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _together(model: LoadedModel, own: Partials, remote: Sequence[Partials]) -> Floats:
+    """Scores; a host whose part has another width than its half of the model gives is at fault."""
+    try:
+        return model.merge(own, remote)
+    except (ModelError, ValueError, IndexError):
+        if not remote:
+            raise
+        raise ScoreError(Retcode.INVALID_RESPONSE, "the hosts' parts do not fit this party's part") from None
+
+
+def _answer(model: LoadedModel, score: Floats) -> Answer:
+    if score.ndim == 0:
+        return Answer(float(score))
+    return Answer([float(value) for value in score], model.label(score))
+
+
+def _part(host: str, component: str, reply: pb.ScoreReply, mine: Floats) -> Floats:
+    """A host's part of ``component``, of as many dimensions as the own one ``mine``."""
     for part in reply.scores:
         if part.component == component:
-            return np.array(part.values, np.float64)
+            values = decoded(part, len(mine))
+            if values is None or values.ndim != mine.ndim:
+                raise ScoreError(Retcode.INVALID_RESPONSE, f"host {host} sent a part of another shape")
+            return values
     raise ScoreError(Retcode.INVALID_RESPONSE, f"host {host} sent no part for component {component}")

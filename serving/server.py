@@ -37,15 +37,15 @@ class _Http(uvicorn.Server):
         yield
 
 
-async def serve(home: PartyHome) -> None:
-    """Serve until SIGTERM or SIGINT."""
+async def serve(home: PartyHome, spend: door.Spend) -> None:
+    """Serve until SIGTERM or SIGINT; ``spend`` counts what guests are told."""
     shelf, peers = Shelf(), Peers(home)
     features = _features(home)
     cache = ModelCache(home.serving_cache)
     models = ModelRegistry(MlflowRest(home.mlflow_url, tries=1, read_timeout=5.0), cache)
     loader = Loader(home.config.party_id, models, cache, shelf, registry(), features)
     http = _http(home, shelf, peers, features)
-    grpc_server = await door.start(home, door.InferenceDoor(shelf, features, home.pinned()))
+    grpc_server = await door.start(home, door.InferenceDoor(shelf, features, home.pinned(), spend))
     stop = threading.Event()
     thread = threading.Thread(target=loader.run, args=(stop,), name="loader", daemon=True)
     thread.start()

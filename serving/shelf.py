@@ -21,8 +21,11 @@ class Shelf:
         self.models, self.problems = dict(models), dict(problems)
 
     def for_caller(self, service_id: str) -> LoadedModel:
-        """The guest's model of a service id: a model key, or a whole party model id if keys are not unique."""
-        mine = [model for model in self.models.values() if model.me.role is Role.GUEST]
+        """The model of a service id: a model key, or a whole party model id if keys are not unique.
+
+        This party is the guest of the model, or it needs no other party for a score.
+        """
+        mine = [model for model in self.models.values() if model.me.role is Role.GUEST or not model.asked]
         found = [model for model in mine if service_id in (model.model_key, model.binding.name)]
         if len(found) == 1:
             return found[0]
@@ -53,5 +56,5 @@ class Shelf:
         return [
             model
             for model in self.models.values()
-            if model.me.role is Role.HOST and model.model_key == model_key and guest in model.guests
+            if model.me.role is Role.HOST and model.asked and model.model_key == model_key and guest in model.guests
         ]

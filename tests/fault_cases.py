@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +12,7 @@ from typing import Any
 from federatedml.component import Component, Inputs, ModelBuffers, Params
 from federatedml.components.data_io import DATA_IO, DATA_TRANSFORM, DataIOParams, DataTransformParams
 from federatedml.components.data_split import HETERO_DATA_SPLIT, HOMO_DATA_SPLIT, DataSplitParams
+from federatedml.components.data_statistics import DATA_STATISTICS, StatisticsParams
 from federatedml.components.evaluation import EVALUATION, EvaluateParams
 from federatedml.components.feature_scale import FEATURE_SCALE, ScaleParams
 from federatedml.components.federated_sample import FEDERATED_SAMPLE, SampleParams
@@ -22,6 +23,8 @@ from federatedml.components.one_hot import ONE_HOT, OneHotParams
 from federatedml.components.reader import READER, ReaderParams
 from federatedml.components.secure_add import SECURE_ADD, SecureAddParams
 from federatedml.components.selection_params import FeatureSelectionParams
+from federatedml.components.tree_params import TreeParam
+from federatedml.components.union import UNION, UnionParams
 from federatedml.data.table import Kind, Table
 from federatedml.federation.party import Member
 from tests import homo_cases
@@ -98,6 +101,15 @@ def federated_sample() -> Mapping[str, Small]:
     }
 
 
+def union() -> Mapping[str, Small]:
+    parts = [table(["a", "b"], x=[1, 2]), table(["b", "c"], x=[3, 4])]
+    return {"overlap": Small(Case(UNION, {GUEST: UnionParams()}, {GUEST: Inputs({"data": parts})}))}
+
+
+def data_statistics() -> Mapping[str, Small]:
+    return {"summary": Small(_local(DATA_STATISTICS, StatisticsParams(), labelled(5), table(["c"], z=[5.0])))}
+
+
 def homo_data_split() -> Mapping[str, Small]:
     return {"halves": Small(_local(HOMO_DATA_SPLIT, DataSplitParams(train_size=0.5), labelled(4), labelled(6)))}
 
@@ -171,11 +183,20 @@ def hetero_secureboost() -> Mapping[str, Small]:
     looks = {"early_stopping_rounds": 1, "metrics": ["loss"]}
     plain = boost_case(boost_params(**short, **looks), cut(x, y, [2, 3]), held_out)
     training = boost_case(boost_params(**short, task_type="regression"), cut(numbers, values, [2, 2]))
+    hidden = boost_params(**short, protocol="paillier", encrypt_param={"key_length": 1024})
+    drawn = hidden.model_copy(update={"run_goss": True, "tree_param": TreeParam(max_depth=2, min_leaf_node=2)})
     return {
         "validated": Small(plain),
         "classes, 2 hosts": Small(boost_case(boost_params(**short), cut(several, classes, [2, 2, 2]))),
+        "paillier": Small(_without_arbiter(boost_case(hidden, cut(x, y, [2, 3])))),
+        "paillier, drawn rows": Small(_without_arbiter(boost_case(drawn, cut(several, classes, [2, 2, 2])))),
         "predict": Small(_predicting(training)),
     }
+
+
+def _without_arbiter(step: Case) -> Case:
+    params, inputs = ({m: of[m] for m in of if m != ARBITER} for of in (dict(step.params), dict(step.inputs)))
+    return replace(step, params=params, inputs=inputs)
 
 
 def homo_lr() -> Mapping[str, Small]:
@@ -236,6 +257,8 @@ MAKERS = {
     "FederatedSample": federated_sample,
     "HeteroDataSplit": hetero_data_split,
     "HomoDataSplit": homo_data_split,
+    "Union": union,
+    "DataStatistics": data_statistics,
     "Intersection": intersection,
     "HeteroLR": hetero_lr,
     "HeteroSecureBoost": hetero_secureboost,

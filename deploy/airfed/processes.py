@@ -48,7 +48,7 @@ def programs(home: PartyHome) -> list[Program]:
     ]
     if home.config.serving:
         ready = health.http(f"{home.serving_url}/health/live")
-        found.append(Program("serving", ("-m", "serving"), ready, (ports.serving_http, ports.serving_grpc)))
+        found.append(Program("serving", ("-m", "airfed.serving"), ready, (ports.serving_http, ports.serving_grpc)))
     return found
 
 

@@ -33,6 +33,7 @@ floors:
   key_length: 1024            # bits of any homomorphic or RSA key
   paillier_bits: 2048         # bits of a Paillier key
   batch_rows_per_column: 10   # rows of a mini-batch per feature column, where batch gradients can be seen
+  bin_rows: 20                # rows of a bin of a host whose events the guest learns
   contributors: {contributors}             # parties of a secure sum; of two, each learns the other's numbers from it
 budgets:                      # what one peer may learn over all jobs; more is refused
   psi_ids: {{most: 10000000, days: 30}}         # ids that it tests against a table by Intersection
@@ -59,6 +60,7 @@ class Floors(_Model):
     key_length: int = Field(default=1024, ge=1024, description="bits")
     paillier_bits: int = Field(default=2048, ge=1024, description="bits")
     batch_rows_per_column: float = Field(default=10.0, ge=0, strict=False, description="rows per column")
+    bin_rows: int = Field(default=20, ge=1, description="rows")
     contributors: int = Field(default=3, ge=2, description="parties")
 
 
@@ -122,6 +124,7 @@ class Policy(_Model):
                 raise _refused("raw_ids", f"{step.component}: hashes of ids may not be told (method raw)")
             self._check_keys(step)
             self._check_contributors(step)
+            self._check_bins(step)
             self._check_tables(step, catalogue)
         for step in (step for earlier in before for step in earlier.steps.values()):
             self._check_allowed(step)
@@ -189,6 +192,12 @@ class Policy(_Model):
         for found, text in ((asked, f"min_contributors {asked}"), (there, f"{there} contributors")):
             if found < self.floors.contributors:
                 raise _floor("contributors", step, text, f"{self.floors.contributors}")
+
+    def _check_bins(self, step: StepPlan) -> None:
+        """A step with the parameter ``min_bin_rows`` tells the guest sums over the bins of hosts."""
+        rows = step.params.get("min_bin_rows")
+        if isinstance(rows, int) and rows < self.floors.bin_rows:
+            raise _floor("bin_rows", step, f"min_bin_rows {rows}", f"{self.floors.bin_rows}")
 
     def _check_tables(self, step: StepPlan, catalogue: Catalogue) -> None:
         self._check_allowed(step)

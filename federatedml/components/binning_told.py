@@ -20,6 +20,7 @@ from federatedml.federation.party import Member, Role
 from federatedml.federation.wire import Array
 
 BIN_SUMS = "bin_sums"
+UNKNOWN = ""  # table of all data of which it is not known
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def count_sums(box: Box, rows: int, bits: int) -> None:
     Raises:
         PolicyError: the sum would pass a limit.
     """
-    for subject in accounts(box.tables) or [str(rows)]:
+    for subject in accounts(box.tables or [UNKNOWN]):
         for member in box.members:
             if member.role is Role.GUEST:
                 box.budget.spend(BIN_SUMS, member.party, subject, bits, rows // 2)

@@ -106,13 +106,13 @@ TOPICS: Mapping[str, Sequence[Topic[Any]]] = {
     "shared": (SAME_ROWS, BINS, SETUP, SEED, CORRECTION, MASKED_BINS, MASKED_LABELS, SHARED_SUMS),
 }
 _GUEST = (
-    "of each host's binned columns, by position: rows, events, WOE and IV of each bin. Bins of a host have at least "
-    "min_bin_rows rows, and so have their differences; jobs with other bins on the same rows tell further sums, which "
-    "each host counts"
+    "of each host's binned columns, by position: rows, events, WOE and IV of each bin of at least min_bin_rows rows; "
+    "jobs with other bins, or other labels, on the same rows tell further sums, whose differences may be about few "
+    "rows: each host counts them over jobs"
 )
 _HOST = "nothing of the labels: neither events nor WOE nor IV of its own columns"
 LEARNS: Mapping[str, Mapping[Role, Sequence[str]]] = {
-    "paillier": {Role.GUEST: (_GUEST,), Role.HOST: (_HOST,), Role.ARBITER: ("nothing: it takes no part",)},
+    "paillier": {Role.GUEST: (_GUEST,), Role.HOST: (_HOST,)},
     "shared": {
         Role.GUEST: (_GUEST, "together with the arbiter it could read every row's bins: the two must not collude"),
         Role.HOST: (_HOST, "together with the arbiter it could read the labels: the two must not collude"),

@@ -13,7 +13,9 @@ that no part asks for are in none. A part without rows is not there: what reads 
 within a part.
 
 ``stratified`` gives every part each label in proportion, exact within one row; ``split_points`` make groups of labels
-that are numbers. ``random_state`` gives the same parts for the same table; see ``row_choice`` for why not for another.
+that are numbers. Each part is then an equation in the labels, which hosts hear of: over many splits of the same rows
+they add up. ``random_state`` gives the same parts for the same table. Hosts know it too: under ``stratified`` the whole
+table of the guest is part of the seed, or they could try which labels give the parts that they see.
 """
 
 from __future__ import annotations
@@ -86,8 +88,8 @@ class DataSplitParams(Params):
 PARTS = row_topic(
     "parts",
     "|u1",
-    "which of the common samples are in which part; under stratified each part has the labels in proportion, "
-    "which tells whose labels differ where a part has few rows",
+    "which of the common samples are in which part; under stratified each part has the labels in proportion: "
+    "one equation in the labels, which tells whose labels differ where a part has few rows",
 )
 
 

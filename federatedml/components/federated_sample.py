@@ -14,8 +14,10 @@ rows get new ids, 0 and up, in a drawn order.
 ``downsample`` cannot hide which rows are left: where labels have different fractions, the rows that go are of the label
 that gets less, all of them if the other one keeps all.
 
-task_type homo: each party draws from its own rows; no message leaves it. ``random_state`` gives the same rows for the
-same table; see ``row_choice`` for why not for another.
+task_type homo: each party draws from its own rows; no message leaves it.
+
+``random_state`` gives the same rows for the same table. Hosts know it too: under ``stratified`` the whole table of the
+guest is part of the seed, or they could try which labels give the rows that they see.
 """
 
 from __future__ import annotations

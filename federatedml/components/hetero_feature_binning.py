@@ -58,6 +58,7 @@ def guest(p: FeatureBinningParams, box: Box, inputs: Inputs) -> Outputs:
     param = cast(pb.FeatureBinningParam, buffers[PARAM])
     param.classes.extend(classes)
     if p.exchanges:
+        box.progress(0.1, "own columns binned")
         told = _of_hosts(p, box, table, labels)
         for member, result in of_hosts(told).items():
             param.host_results[member].CopyFrom(result)
@@ -76,6 +77,7 @@ def host(p: FeatureBinningParams, box: Box, inputs: Inputs) -> Outputs:
     if p.exchanges:
         agree_rows(box, table)
         box.send(BINS, message(table.header, bins))
+        box.progress(0.1, "own columns binned")
         rows = bin_table(table, bins)
         if p.protocol == "shared":
             binning_shared.answer(box, rows)
@@ -199,6 +201,8 @@ def _notes(p: FeatureBinningParams) -> Iterator[str]:
     for name in ("compress_thres", "head_size", "error"):
         if getattr(p, name) != FeatureBinningParams.model_fields[name].default:
             yield f"{name} has no effect: quantiles are exact"
+    if p.exchanges and p.protocol == "shared" and p.encrypt_param != FeatureBinningParams().encrypt_param:
+        yield "encrypt_param has no effect under protocol 'shared'"
     if p.exchanges and p.protocol == "paillier" and p.encrypt_param.key_length < DEFAULT_BITS:
         yield f"encrypt_param.key_length {p.encrypt_param.key_length} is short: {DEFAULT_BITS} is the least to rely on"
 
@@ -210,7 +214,7 @@ HETERO_FEATURE_BINNING = Component(
     roles={Role.GUEST: guest, Role.HOST: host, Role.ARBITER: arbiter},
     topics=tuple({topic.name: topic for topics in TOPICS.values() for topic in topics}.values()),
     learns={
-        role: [f"protocol {name!r}: {text}" for name, learns in LEARNS.items() for text in learns[role]]
+        role: [f"protocol {name!r}: {text}" for name, learns in LEARNS.items() for text in learns.get(role, ())]
         for role in Role
     },
     optional_roles=(Role.HOST, Role.ARBITER),
@@ -226,8 +230,8 @@ HETERO_FEATURE_BINNING = Component(
         "each party: a sort per column",
         "protocol 'paillier', key of 2048 bits: guest some 0.06 ms and 512 bytes a row and host; host about 2 us per "
         "row and column, less where columns have few bins; one ciphertext back per 100 bins",
-        "protocol 'shared': host and arbiter some 3 ns per row and bin, 4 bytes per row and bin from host to guest, "
-        "4 bytes per row the other way",
+        "protocol 'shared': all parties together some 30 ns per row and bin of hosts, 4 bytes per row and bin from "
+        "host to guest, 4 bytes per row the other way",
         "memory: paillier some 600 bytes a row at the host; shared one block of 16 MiB",
     ),
 )

@@ -33,7 +33,7 @@ from federatedml.components.lr_params import ADAPTIVE, LogisticParams
 from federatedml.components.lr_predict import PARTIAL, PREDICTED, partial_of, predicted, send_partial
 from federatedml.components.lr_release import EQUATIONS, ROWS
 from federatedml.components.lr_result import META, PARAM
-from federatedml.components.one_vs_rest import CLASSES, Classifiers, one_vs_rest
+from federatedml.components.one_vs_rest import CLASSES, Classifiers, of_the_guest, one_vs_rest
 from federatedml.components.one_vs_rest import LEARNS as OF_CLASSES
 from federatedml.crypto.paillier.keys import DEFAULT_BITS
 from federatedml.errors import DslError
@@ -64,7 +64,7 @@ LEARNS: Mapping[str, Mapping[Role, Sequence[str]]] = {
 def _by_protocol(role: Role) -> RoleFunction:
     """The role's function: passes data through, predicts, or trains under the protocol that the parameters name."""
 
-    train = {name: cross_validated(one_vs_rest(roles[role], KEPT)) for name, roles in PROTOCOLS.items()}
+    train = {name: cross_validated(one_vs_rest(roles[role], KEPT, of_the_guest)) for name, roles in PROTOCOLS.items()}
 
     def run(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
         if not p.need_run:

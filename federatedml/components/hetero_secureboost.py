@@ -21,6 +21,7 @@ from federatedml.component import (
     Scorer,
 )
 from federatedml.components import tree_guest, tree_host, tree_paillier_topics, tree_shared
+from federatedml.components.cross_validation import cross_validated
 from federatedml.components.encryption_notes import encryption_notes
 from federatedml.components.lr_release import ROWS
 from federatedml.components.tree_agreement import AGREEMENT, CLASSES, NEXT, SAME_ROWS, params_digest
@@ -75,6 +76,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
     ),
 }
 SHARED = "shared"
+OF_FOLDS = "all of this of each fold of a cross validation, whose models no component keeps"
 COMMON: tuple[Topic[Any], ...] = (AGREEMENT, CLASSES, NEXT, SAME_ROWS, SPLIT_BITS)
 LEARNS: Mapping[Role, Sequence[str]] = {
     Role.GUEST: (
@@ -90,7 +92,7 @@ def _guest(p: SecureBoostParams, box: Box, inputs: Inputs) -> Outputs:
     if inputs.model is not None:
         table = inputs.one("data", "eval_data", "train_data")
         return Outputs(predict_guest(box, inputs.model, table), inputs.model, summary={"rows": len(table)})
-    return tree_guest.train(p, box, inputs, PROTOCOLS[p.protocol].hosts)
+    return _TRAIN(p, box, inputs)
 
 
 def _host(p: SecureBoostParams, box: Box, inputs: Inputs) -> Outputs:
@@ -100,7 +102,7 @@ def _host(p: SecureBoostParams, box: Box, inputs: Inputs) -> Outputs:
         table = inputs.one("data", "eval_data", "train_data")
         predict_host(box, inputs.model, table)
         return Outputs(None, inputs.model, summary={"rows": len(table)})
-    return tree_host.answer(p, box, inputs, PROTOCOLS[p.protocol].answers)
+    return _ANSWER(p, box, inputs)
 
 
 def _arbiter(p: SecureBoostParams, box: Box, inputs: Inputs) -> Outputs:
@@ -109,10 +111,25 @@ def _arbiter(p: SecureBoostParams, box: Box, inputs: Inputs) -> Outputs:
         return Outputs()
     if inputs.model is not None:
         return Outputs(model=inputs.model)
+    return _DEAL(p, box, inputs)
+
+
+def _train(p: SecureBoostParams, box: Box, inputs: Inputs) -> Outputs:
+    return tree_guest.train(p, box, inputs, PROTOCOLS[p.protocol].hosts)
+
+
+def _answer(p: SecureBoostParams, box: Box, inputs: Inputs) -> Outputs:
+    return tree_host.answer(p, box, inputs, PROTOCOLS[p.protocol].answers)
+
+
+def _deal(p: SecureBoostParams, box: Box, inputs: Inputs) -> Outputs:
     rounds = 0
     if p.protocol == SHARED:
         rounds = tree_shared.deal(p, box, box.resume.round if box.resume else 0)
     return Outputs(model=host_buffers(p, box.me, [], [], []), summary={"rounds": rounds})
+
+
+_TRAIN, _ANSWER, _DEAL = (cross_validated(work) for work in (_train, _answer, _deal))
 
 
 def _settle(submitted: MemberParams) -> MemberParams:
@@ -155,7 +172,8 @@ def _variant(component: Component, p: SecureBoostParams) -> Component:
     if component.prediction is not None and component.topics is component.prediction.topics:
         return component
     protocol = PROTOCOLS[p.protocol]
-    learns = {role: [*LEARNS.get(role, ()), *protocol.learns.get(role, ())] for role in Role}
+    folds = [OF_FOLDS] if p.cv_param.need_cv else []
+    learns = {role: [*LEARNS.get(role, ()), *protocol.learns.get(role, ()), *folds] for role in Role}
     return replace(component, topics=(*COMMON, *protocol.sent(p)), learns=learns)
 
 

@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -43,13 +44,16 @@ from federatedml.component import (
     Scorer,
 )
 from federatedml.components import prediction_table
+from federatedml.components.cross_validation import cross_validated
 from federatedml.components.homo_lr_agreement import AGREEMENT, SHAPE, agree
 from federatedml.components.homo_lr_average import aggregate
 from federatedml.components.homo_lr_params import UNUSED, HomoLogisticParams, common_digest
 from federatedml.components.homo_lr_rounds import LOOKED, TOPICS, Run, contribute
 from federatedml.components.homo_lr_steps import HeldOut, Rows
 from federatedml.components.linear_model import initial_weights, logistic, partial_score, training_loss
+from federatedml.components.lr_classes import joined, split
 from federatedml.components.lr_result import History, loss_curve, training_meta, weights_param
+from federatedml.components.one_vs_rest import COUNT, LABELS, Classifiers, of_all, one_vs_rest
 from federatedml.crypto.ring import Floats
 from federatedml.crypto.secagg.client import MIN_CONTRIBUTORS
 from federatedml.crypto.secagg.steps import CONTRIBUTORS, LEARNS_OF_TWO
@@ -58,6 +62,7 @@ from federatedml.errors import DataError, DslError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Role
 
+OF_FOLDS = "likewise of each fold of a cross validation, whose models no component keeps"
 META, PARAM = "HomoLogisticRegressionMeta", "HomoLogisticRegressionParam"
 MODEL = "the whole model, which is the same for all: the average of all contributors' weights after each round"
 
@@ -69,6 +74,11 @@ def contributor(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Outputs:
     if inputs.model is not None:
         table = inputs.one("data", "eval_data", "train_data")
         return Outputs(_predicted(box, inputs.model, table, "predict"), inputs.model, summary={"rows": len(table)})
+    return _CONTRIBUTE(p, box, inputs)
+
+
+def _contribute(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Outputs:
+    """One training of two classes."""
     rows, evaluated = Rows.of(p, inputs.one("train_data", "data")), _evaluated(p, box, inputs)
     start = _start(p, inputs.isometric_model, rows.names)
     classes = agree(p, box, rows.names, start, rows.classes)
@@ -88,11 +98,24 @@ def arbiter(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Outputs:
         return Outputs()
     if inputs.model is not None:
         return Outputs(model=inputs.model)
+    return _AGGREGATE(p, box, inputs)
+
+
+def _aggregate(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Outputs:
+    """The averages of one training of two classes."""
     found = aggregate(p, box)
     history = History(p.epochs_after(len(found.losses)), found.losses, True, found.converged)
     model = {META: training_meta(p), PARAM: weights_param([], np.zeros(0), history, ())}
     summary = {"epochs": history.epochs, "is_converged": float(found.converged)}
     return Outputs(model=model, views=[loss_curve(history, p.aggregate_iters)], summary=summary)
+
+
+KEPT = Classifiers(
+    ModelSpec({META: model_pb2.LRModelMeta, PARAM: model_pb2.LRModelParam}),
+    partial(joined, meta=META, param=PARAM),
+    partial(split, meta=META, param=PARAM),
+)
+_CONTRIBUTE, _AGGREGATE = (cross_validated(one_vs_rest(work, KEPT, of_all)) for work in (_contribute, _aggregate))
 
 
 def _evaluated(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Table | None:
@@ -111,6 +134,8 @@ def _start(p: HomoLogisticParams, before: ModelBuffers | None, names: list[str])
     if before is None or PARAM not in before:
         return initial_weights(p.init_param, len(names) + intercept, "homo")
     model = cast(model_pb2.LRModelParam, before[PARAM])
+    if model.need_one_vs_rest:
+        raise DataError("FED-911", "the isometric_model has a model per class, the training is of one", "one-vs-rest")
     return np.array([*(model.weight.get(name, 0.0) for name in names), *([model.intercept] if intercept else [])])
 
 
@@ -134,13 +159,20 @@ def _summary(rows: Rows, run: Run, predicted: Table) -> dict[str, float]:
 
 def _predicted(box: Box, model: ModelBuffers, table: Table, kind: str) -> Table:
     meta, param = cast(model_pb2.LRModelMeta, model[META]), cast(model_pb2.LRModelParam, model[PARAM])
-    scores = logistic(model, _linear(model, table), ())
-    return prediction_table.binary(table, scores, param.classes, meta.threshold, kind, box.attempt.component)
+    scores, origin = logistic(model, _linear(model, table), ()), box.attempt.component
+    if param.need_one_vs_rest:
+        return prediction_table.multiclass(table, scores, param.classes, kind, origin)
+    return prediction_table.binary(table, scores, param.classes, meta.threshold, kind, origin)
 
 
 def _linear(model: ModelBuffers, table: Table) -> Floats:
-    """(n,) the linear predictor, column by column: one row and a batch agree to the last bit."""
+    """(n,) the linear predictor, column by column: one row and a batch agree to the last bit.
+
+    Of a model of several classes (n, classes).
+    """
     param = cast(model_pb2.LRModelParam, model[PARAM])
+    if param.need_one_vs_rest:
+        return np.column_stack([_linear(one, table) for one in KEPT.split(model)])
     return partial_score(table, list(param.header), param.weight, param.intercept)
 
 
@@ -166,6 +198,10 @@ def _variant(component: Component, p: HomoLogisticParams) -> Component:
         return component
     topics = [topic for topic in component.topics if topic is not LOOKED or p.early_stopping_rounds is not None]
     learns = dict(component.learns)
+    if not p.one_vs_rest_param.need_one_vs_rest:
+        topics = [topic for topic in topics if topic not in (LABELS, COUNT)]
+    if p.in_fold:
+        learns |= {role: [*learns[role], OF_FOLDS] for role in CONTRIBUTORS}
     if p.min_contributors < MIN_CONTRIBUTORS:
         exception = f"EXCEPTION: min_contributors is {p.min_contributors}, not {MIN_CONTRIBUTORS}: {LEARNS_OF_TWO}"
         learns |= {role: [*learns[role], exception] for role in CONTRIBUTORS}
@@ -183,14 +219,14 @@ HOMO_LR = Component(
     title="Logistic regression over the rows of guest and hosts, with the same columns",
     params=HomoLogisticParams,
     roles={Role.GUEST: contributor, Role.HOST: contributor, Role.ARBITER: arbiter},
-    topics=(AGREEMENT, SHAPE, *TOPICS, LOOKED),
+    topics=(LABELS, COUNT, AGREEMENT, SHAPE, *TOPICS, LOOKED),
     learns={
         Role.GUEST: [MODEL],
         Role.HOST: [MODEL],
         Role.ARBITER: ["the averages of weights and losses after each round, without the names of the columns"],
     },
     has_model=True,
-    model=ModelSpec({META: model_pb2.LRModelMeta, PARAM: model_pb2.LRModelParam}),
+    model=KEPT.model,
     scorer=Scorer(partial=_linear, merge=logistic, alone=True),
     prediction=Prediction(),
     settle=_settle,

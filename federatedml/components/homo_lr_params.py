@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -14,15 +15,10 @@ from federatedml.crypto.secagg.client import MIN_CONTRIBUTORS
 from federatedml.crypto.secagg.steps import MinContributors
 from federatedml.federation.wire import Array
 
-OWN = {  # what parties may have differently
-    "class_weight",
-    "cv_param",
-    "encrypt_param",
-    "encrypted_mode_calculator_param",
-    "party_weight",
-    "predict_param",
-    "re_encrypt_batches",
-    "sample_weight_name",
+OWN: Mapping[str, Any] = {  # what parties may have differently
+    **dict.fromkeys(("class_weight", "encrypt_param", "encrypted_mode_calculator_param", "party_weight"), True),
+    **dict.fromkeys(("predict_param", "re_encrypt_batches", "sample_weight_name"), True),
+    "cv_param": {"mode", "role", "evaluate_param"},
 }
 UNUSED = ("encrypt_param", "encrypted_mode_calculator_param", "re_encrypt_batches")  # FATE's encrypted host
 

@@ -1,6 +1,7 @@
 """One-vs-rest: a binary model for each class of the label, each trained by the component's own role function.
 
-The classes are the guest's labels, ascending; the others hear how many there are. Each class runs in a box of its own
+The classes are the values of the label, ascending: in a hetero component those of the guest, and the others hear how
+many there are; in a homo one those of all contributors, who tell each other. Each class runs in a box of its own
 (``stages``) with the label 1 for its rows and 0 for the rest. A row's result is the class with the highest probability;
 the probabilities of a row do not add up to 1, as in FATE. A label of two classes is trained as one binary model.
 
@@ -19,12 +20,13 @@ from pydantic import Field
 from federatedml.component import Inputs, ModelBuffers, ModelSpec, Outputs, Params, RoleFunction
 from federatedml.components.prediction_table import multiclass, numeric_labels
 from federatedml.components.stages import Stages
+from federatedml.crypto.ring import Floats
 from federatedml.data.table import Table
 from federatedml.errors import DataError, ProtocolError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Role
 from federatedml.federation.topic import Carries, Topic
-from federatedml.federation.wire import Vector
+from federatedml.federation.wire import Array, Vector
 
 MOST = 1000  # classes
 CLASSES = Topic(
@@ -34,6 +36,23 @@ CLASSES = Topic(
     Vector("<i8"),
     Carries.CONTROL,
     "how many classes the label has, and thereby how many models are trained; not which, nor how many rows each has",
+)
+LABELS = Topic(
+    "label_values",
+    (Role.GUEST, Role.HOST),
+    (Role.GUEST, Role.HOST),
+    Vector("<f8"),
+    Carries.CONTROL,
+    "which values the sender's label has, not how many rows each",
+    max_bytes=16 * MOST,
+)
+COUNT = Topic(
+    "class_count",
+    (Role.GUEST, Role.HOST),
+    (Role.ARBITER,),
+    Vector("<i8"),
+    Carries.CONTROL,
+    "how many classes the labels of all have, and thereby how many models are trained",
 )
 LEARNS: Mapping[Role, Sequence[str]] = {
     Role.GUEST: ("all that is said of one model, for one model per class",),
@@ -64,41 +83,79 @@ class Classifiers:
     split: Callable[[ModelBuffers], Sequence[ModelBuffers]]
 
 
-def one_vs_rest(train: RoleFunction, kept: Classifiers) -> RoleFunction:
-    """A role function that does what ``train`` does, for each class if ``p.one_vs_rest_param.need_one_vs_rest``."""
+Agreed = Callable[[Box, Inputs], tuple[Sequence[float], int]]  # the classes, where they are known; how many
+
+
+def one_vs_rest(train: RoleFunction, kept: Classifiers, agreed: Agreed) -> RoleFunction:
+    """A role function that does what ``train`` does, for each class if ``p.one_vs_rest_param.need_one_vs_rest``.
+
+    Args:
+        agreed: how parties come to know the classes: ``of_the_guest`` or ``of_all``.
+    """
 
     def run(p: Any, box: Box, inputs: Inputs) -> Outputs:
         if not p.one_vs_rest_param.need_one_vs_rest:
             return train(p, box, inputs)
-        classes = _classes(box, inputs) if box.me.role is Role.GUEST else ()
-        count = len(classes) or _told(box)
+        classes, count = agreed(box, inputs)
         return train(p, box, inputs) if count == 2 else _of_each(train, kept, p, box, inputs, classes, count)
 
     return run
 
 
-def _classes(box: Box, inputs: Inputs) -> tuple[float, ...]:
-    """At the guest, who tells the others how many.
+def of_the_guest(box: Box, inputs: Inputs) -> tuple[Sequence[float], int]:
+    """The classes of the guest's label; it tells the others how many.
 
     Raises:
         DataError: fewer than two classes, too many, or the rows to validate have another one.
+        ProtocolError: the guest told no number of classes.
     """
-    table = inputs.one("train_data", "data")
-    classes = np.unique(numeric_labels(table))
+    if box.me.role is not Role.GUEST:
+        return (), _told(box, CLASSES)
+    classes = _checked(_own(inputs), inputs)
+    box.send(CLASSES, np.array([len(classes)], np.int64))
+    return classes.tolist(), len(classes)
+
+
+def of_all(box: Box, inputs: Inputs) -> tuple[Sequence[float], int]:
+    """The classes of the labels of guest and hosts together, who tell each other theirs, and the arbiter how many.
+
+    Raises:
+        DataError: as ``of_the_guest``.
+        ProtocolError: a party told too many classes, or none; or the arbiter different numbers.
+    """
+    if box.me.role is Role.ARBITER:
+        return (), _told(box, COUNT)
+    own = _own(inputs)
+    box.send(LABELS, own[: MOST + 1])
+    theirs = list(box.gather(LABELS).values())
+    if any(not 0 < len(told) <= MOST for told in theirs):
+        raise ProtocolError("FED-910", "a party names no classes, or too many", f"1 to {MOST}")
+    classes = _checked(np.unique(np.concatenate([own, *theirs])), inputs)
+    box.send(COUNT, np.array([len(classes)], np.int64))
+    return classes.tolist(), len(classes)
+
+
+def _own(inputs: Inputs) -> Floats:
+    return np.unique(numeric_labels(inputs.one("train_data", "data")))
+
+
+def _checked(classes: Floats, inputs: Inputs) -> Floats:
     if not 2 <= len(classes) <= MOST:
-        raise DataError("FED-257", f"the label {table.label!r} has {len(classes)} classes", f"2 to {MOST}")
+        name = inputs.one("train_data", "data").label
+        raise DataError("FED-257", f"the label {name!r} has {len(classes)} classes", f"2 to {MOST}")
     for held_out in inputs.data.get("eval_data", ()):
         if held_out.label is not None and not np.isin(numeric_labels(held_out), classes).all():
             raise DataError("FED-257", f"the label {held_out.label!r} has a value that the training does not have")
-    box.send(CLASSES, np.array([len(classes)], np.int64))
-    return tuple(classes.tolist())
+    return classes
 
 
-def _told(box: Box) -> int:
-    told = box.recv(CLASSES)
-    if told.shape != (1,) or not 2 <= told[0] <= MOST:
-        raise ProtocolError("FED-910", "the guest names no number of classes", f"one number from 2 to {MOST}")
-    return int(told[0])
+def _told(box: Box, topic: Topic[Array]) -> int:
+    """The number of classes, of which all who tell it must think the same."""
+    counts = box.gather(topic).values()
+    told = {int(count[0]) if count.shape == (1,) else 0 for count in counts}
+    if len(told) != 1 or not 2 <= min(told) <= MOST:
+        raise ProtocolError("FED-910", "no number of classes is named", f"the same by all, from 2 to {MOST}")
+    return told.pop()
 
 
 def _of_each(

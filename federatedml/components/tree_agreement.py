@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 
@@ -93,8 +94,13 @@ def same_rows(box: Box, table: Table, round: int) -> None:
 
 
 def params_digest(p: SecureBoostParams) -> Array:
-    """SHA-256 of what all parties must have alike: all but prediction, cross validation and the loss."""
-    text = p.model_dump_json(exclude={"predict_param", "cv_param", "objective_param"})
+    """SHA-256 of what all parties must have alike: all but the loss, and what becomes of scores at the guest."""
+    own: dict[str, Any] = {
+        "predict_param": True,
+        "objective_param": True,
+        "cv_param": {"mode", "role", "evaluate_param"},
+    }
+    text = p.model_dump_json(exclude=own)
     return np.frombuffer(hashlib.sha256(text.encode()).digest(), "|u1")
 
 

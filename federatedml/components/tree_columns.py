@@ -18,6 +18,7 @@ from federatedml.errors import DataError
 
 EVERY_VALUE = float(np.finfo(np.float64).max)  # threshold of the split that parts values from missing ones
 MOST_IN_A_BYTE = 256
+ROWS_AT_ONCE = 2048
 
 
 @dataclass(frozen=True)
@@ -114,18 +115,19 @@ def column_values(gaps: Gaps, table: Table, name: str) -> Floats:
     return values
 
 
-def goes_left(values: Floats, split: Threshold) -> Bits:
-    """(n,) whether rows go left at a split."""
-    left: Bits = np.where(np.isnan(values), split.missing_left, values <= split.value)
-    return left
-
-
 def bits_of(gaps: Gaps, table: Table, header: Sequence[str], splits: Sequence[Threshold]) -> Bits:
     """(n, splits) whether rows go left at each; columns are found by name."""
-    used = {column: column_values(gaps, table, header[column]) for column in {split.column for split in splits}}
     found = np.zeros((len(table), len(splits)), bool)
-    for at, split in enumerate(splits):
-        found[:, at] = goes_left(used[split.column], split)
+    if not splits:
+        return found
+    used = sorted({split.column for split in splits})
+    values = np.stack([column_values(gaps, table, header[column]) for column in used], axis=1)
+    at = np.searchsorted(used, [split.column for split in splits])
+    thresholds = np.array([split.value for split in splits])
+    missing_left = np.array([split.missing_left for split in splits])
+    for start in range(0, len(table), ROWS_AT_ONCE):
+        part = values[start : start + ROWS_AT_ONCE, at]
+        found[start : start + ROWS_AT_ONCE] = (part <= thresholds) | (np.isnan(part) & missing_left)
     return found
 
 

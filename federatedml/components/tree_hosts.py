@@ -26,6 +26,7 @@ from federatedml.crypto.ring import Floats
 from federatedml.federation.box import Box
 from federatedml.federation.party import Member
 
+MOST_COLUMNS = 2**20  # of a host; candidates may be fewer, as columns of one value have none
 Rows = NDArray[np.int64]
 Bits = NDArray[np.bool_]
 

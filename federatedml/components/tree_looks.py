@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from federatedml.components.lr_release import count_rows
 from federatedml.components.lr_validation import Patience
 from federatedml.components.tree_agreement import same_rows
 from federatedml.components.tree_columns import Gaps, Threshold, bits_of
-from federatedml.components.tree_nodes import LEAF, Tree, TreeNode
+from federatedml.components.tree_nodes import Forest
 from federatedml.components.tree_params import SecureBoostParams
 from federatedml.components.tree_predict import add_trees, recv_bits, send_bits
 from federatedml.components.tree_state import Best, GuestState
@@ -90,9 +88,8 @@ class Looks:
         gaps = Gaps(self.p.use_missing, self.p.zero_as_missing)
         bits = [bits_of(gaps, self.table, header, state.splits[own:])]
         bits += [recv_bits(self.box, message, len(self.table), member) for member in self.members]
-        first = [own, *theirs]
-        trees = [_moved(tree, first) for tree in state.trees[rounds * state.scores.shape[1] :]]
-        add_trees(state.held_out, trees, [part.shape[1] for part in bits], np.concatenate(bits, axis=1))
+        forest = Forest.of(state.trees[rounds * state.scores.shape[1] :])
+        add_trees(state.held_out, forest, bits, [own, *theirs])
         state.looked = [state.rounds, len(state.splits), *state.made]
 
 
@@ -112,12 +109,3 @@ class HostLooks:
             gaps = Gaps(self.p.use_missing, self.p.zero_as_missing)
             send_bits(self.box, message, bits_of(gaps, self.table, self.header, splits[self.told :]))
             self.told = len(splits)
-
-
-def _moved(tree: Tree, first: Sequence[int]) -> Tree:
-    """The tree with splits counted from those of the last look."""
-    return [node if node.party == LEAF else _renumbered(node, node.split - first[node.party]) for node in tree]
-
-
-def _renumbered(node: TreeNode, split: int) -> TreeNode:
-    return TreeNode(node.weight, node.rows, node.party, node.column, split, node.left, node.right, node.gain)

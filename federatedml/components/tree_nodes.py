@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from federatedml.components.tree_hosts import Bits
 from federatedml.crypto.ring import Floats
@@ -41,55 +42,58 @@ class TreeNode:
 Tree = list[TreeNode]
 
 
-@dataclass(frozen=True)
+Positions = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
 class Forest:
     """Trees as arrays, to score many rows.
 
     Attributes:
-        bit: (trees, nodes) column of all parties' bits, the guest's first; -1 at leaves.
+        party, split: (trees, nodes) who splits, at which of its splits; 0 at leaves.
         left, right: (trees, nodes) children; a leaf is its own.
         weight: (trees, nodes).
         depth: most levels of splits.
     """
 
-    bit: np.ndarray[tuple[int, int], np.dtype[np.int64]]
-    left: np.ndarray[tuple[int, int], np.dtype[np.int64]]
-    right: np.ndarray[tuple[int, int], np.dtype[np.int64]]
+    party: Positions
+    split: Positions
+    left: Positions
+    right: Positions
     weight: Floats
     depth: int
 
     @staticmethod
-    def of(trees: Sequence[Tree], splits: Sequence[int]) -> Forest:
-        """The arrays of some trees.
-
-        Args:
-            splits: number of splits that each party gives bits of, the guest's first.
-        """
+    def of(trees: Sequence[Tree]) -> Forest:
+        """The arrays of some trees."""
         shape = (len(trees), max((len(tree) for tree in trees), default=1))
-        bit, weight = np.full(shape, -1, np.int64), np.zeros(shape)
-        left, right = np.tile(np.arange(shape[1]), (shape[0], 1)), np.tile(np.arange(shape[1]), (shape[0], 1))
-        offsets = np.concatenate([[0], np.cumsum(splits)])
+        party, split = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        left, right = (np.tile(np.arange(shape[1]), (shape[0], 1)) for _ in range(2))
+        weight = np.zeros(shape)
         for t, tree in enumerate(trees):
             for q, node in enumerate(tree):
                 weight[t, q] = node.weight
                 if node.party != LEAF:
-                    bit[t, q] = offsets[node.party] + node.split
+                    party[t, q], split[t, q] = node.party, node.split
                     left[t, q], right[t, q] = node.left, node.right
-        return Forest(bit, left, right, weight, max((depth_of(tree) for tree in trees), default=0))
+        return Forest(party, split, left, right, weight, max((depth_of(tree) for tree in trees), default=0))
 
-    def weights(self, bits: Bits) -> Floats:
+    def weights(self, bits: Sequence[Bits], first: Sequence[int] = ()) -> Floats:
         """(n, trees) what each tree adds to the score of each row.
 
         Args:
-            bits: (n, splits of all parties) whether rows go left.
+            bits: of each party, the guest's first: (n, splits) whether rows go left.
+            first: number of the split that each party's bits begin with; 0 without.
         """
-        found = np.zeros((len(bits), len(self.weight)))
-        at_tree = np.arange(len(self.weight))
-        for start in range(0, len(bits), ROWS_AT_ONCE):
-            part = bits[start : start + ROWS_AT_ONCE]
+        widths = [part.shape[1] for part in bits]
+        shift = np.concatenate([[0], np.cumsum(widths)[:-1]]) - np.array(first or [0] * len(bits))
+        place, together = np.maximum(shift[self.party] + self.split, 0), np.concatenate(bits, axis=1)
+        found, at_tree = np.zeros((len(together), len(self.weight))), np.arange(len(self.weight))
+        for start in range(0, len(together), ROWS_AT_ONCE):
+            part = together[start : start + ROWS_AT_ONCE]
             at = np.zeros((len(part), len(self.weight)), np.int64)
             for _ in range(self.depth):
-                goes = np.take_along_axis(part, np.maximum(self.bit[at_tree, at], 0), axis=1)
+                goes = np.take_along_axis(part, place[at_tree, at], axis=1)
                 at = np.where(goes, self.left[at_tree, at], self.right[at_tree, at])
             found[start : start + ROWS_AT_ONCE] = self.weight[at_tree, at]
         return found

@@ -25,7 +25,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from federatedml.components.tree_hosts import Bits, Cut, Node, Start, Taken
+from federatedml.components.tree_hosts import MOST_COLUMNS, Bits, Cut, Node, Start, Taken
 from federatedml.components.tree_paillier_nodes import packed
 from federatedml.components.tree_paillier_plan import PaillierPlan
 from federatedml.components.tree_paillier_topics import (
@@ -137,6 +137,8 @@ class PaillierHosts:
         ends = np.cumsum([0, *(-(-len(cut.node.rows) // 8) for cut in own)])
         if answer["columns"].shape != (len(own),) or answer["left"].shape != (ends[-1],):
             raise ProtocolError("FED-822", f"{self.members[number]} does not answer to {len(own)} cuts")
+        if (answer["columns"] >= MOST_COLUMNS).any():
+            raise ProtocolError("FED-822", f"{self.members[number]} names a column that it cannot have")
         found = []
         for q, (cut, column) in enumerate(zip(own, answer["columns"].tolist(), strict=True)):
             body = answer["left"][ends[q] : ends[q + 1]]

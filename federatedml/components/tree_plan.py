@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from federatedml.components.tree_hosts import Start
 from federatedml.components.tree_params import SecureBoostParams
 from federatedml.crypto.dealt.deal import STRIPE
 
-PASS_BYTES = 2**27  # of the words that the guest and the dealer keep for one pass over a host's masked table
+PASS_BYTES = 2**28  # of the words that the guest and the dealer keep for one pass over a host's masked table
 WORD = 4
+MESSAGE_CELLS = 2**22  # rows times nodes in one message
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,15 @@ class Plan:
         """Number of a level among all, for messages."""
         return round * self.depth + level
 
-    def levels(self, round: int) -> Iterator[int]:
+    def levels(self, round: int) -> range:
         """Numbers of a round's levels."""
-        return iter(range(self.level(round, 0), self.level(round + 1, 0)))
+        return range(self.level(round, 0), self.level(round + 1, 0))
+
+    @property
+    def nodes(self) -> int:
+        """Nodes of a level that are asked about in one message."""
+        return max(1, MESSAGE_CELLS // self.rows)
+
+    def part(self, level: int, part: int) -> int:
+        """Number of a message about some nodes of a level."""
+        return level * -(-self.vectors // (self.width * self.nodes)) + part

@@ -5,7 +5,10 @@ A bit says whether a row goes left at a split. The guest walks all trees by them
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -15,7 +18,7 @@ from federatedml.components.tree_agreement import expect, same_rows
 from federatedml.components.tree_columns import bits_of
 from federatedml.components.tree_hosts import Bits
 from federatedml.components.tree_model import Read, own_splits, read
-from federatedml.components.tree_nodes import LEAF, Forest, Tree
+from federatedml.components.tree_nodes import LEAF, Forest
 from federatedml.crypto.ring import Floats
 from federatedml.data.table import Table
 from federatedml.errors import ModelError
@@ -41,7 +44,7 @@ def predict_guest(box: Box, model: ModelBuffers, table: Table) -> Table:
     same_rows(box, table, 0)
     hosts = [member for member in box.members if member.role is Role.HOST]
     parts = [recv_bits(box, 0, len(table), member).astype(np.float64) for member in sorted(hosts)]
-    found = read(model)
+    found = WHOLE.of(model).read
     predicted = merge(model, partial_of(model, table), parts)
     return found.target.table(table, predicted, found.threshold, "predict", box.attempt.component)
 
@@ -70,7 +73,7 @@ def recv_bits(box: Box, round: int, rows: int, source: Member) -> Bits:
 
 def partial_of(model: ModelBuffers, table: Table) -> Array:
     """(n, splits) ones where a row goes left at the party's own splits; one column of zeros if it has none."""
-    header, splits, gaps = own_splits(model)
+    header, splits, gaps = OWN.of(model)
     bits = bits_of(gaps, table, header, splits)
     return bits.astype(np.float64) if splits else np.zeros((len(table), 1))
 
@@ -81,31 +84,70 @@ def merge(model: ModelBuffers, own: Floats, others: Sequence[Floats]) -> Floats:
     Raises:
         ModelError: FED-803, a host gives fewer bits than its part of the model has splits, or there are fewer hosts.
     """
-    found = read(model)
-    parts = [own, *others]
-    if len(others) != found.hosts or any(part.shape[1] < n for part, n in zip(parts, _needed(found), strict=True)):
+    whole, parts = WHOLE.of(model), [own, *others]
+    needed = whole.needed
+    if len(parts) != len(needed) or any(part.shape[1] < n for part, n in zip(parts, needed, strict=True)):
         raise ModelError("FED-803", "the hosts' parts of the model have fewer splits than the guest's trees use")
-    bits = np.concatenate([part > 0.5 for part in parts], axis=1)
-    scores = np.tile(found.start, (len(own), 1))
-    add_trees(scores, found.trees, [part.shape[1] for part in parts], bits)
-    return found.target.objective.predict(scores)
+    scores = np.tile(whole.read.start, (len(own), 1))
+    add_trees(scores, whole.forest, [part > 0.5 for part in parts])
+    return whole.read.target.objective.predict(scores)
 
 
-def _needed(found: Read) -> list[int]:
-    """How many splits of each party the trees use."""
-    needed = [0] * (1 + found.hosts)
-    for node in (node for tree in found.trees for node in tree if node.party != LEAF):
-        needed[node.party] = max(needed[node.party], 1 + node.split)
-    return needed
+def add_trees(scores: Floats, forest: Forest, bits: Sequence[Bits], first: Sequence[int] = ()) -> None:
+    """Add what trees say to (n, k) scores, round by round; see ``Forest.weights``."""
+    weights = forest.weights(bits, first)
+    for tree in range(weights.shape[1]):
+        scores[:, tree % scores.shape[1]] += weights[:, tree]
 
 
-def add_trees(scores: Floats, trees: Sequence[Tree], splits: Sequence[int], bits: Bits) -> None:
-    """Add what trees say to (n, k) scores, round by round.
+@dataclass(frozen=True)
+class Whole:
+    """A guest's model, ready to score.
+
+    Attributes:
+        needed: how many splits of each party the trees use, the guest's first.
+    """
+
+    read: Read
+    forest: Forest
+    needed: Sequence[int]
+
+    @staticmethod
+    def of(model: ModelBuffers) -> Whole:
+        """Of the stored messages."""
+        found = read(model)
+        needed = [0] * (1 + found.hosts)
+        for node in (node for tree in found.trees for node in tree if node.party != LEAF):
+            needed[node.party] = max(needed[node.party], 1 + node.split)
+        return Whole(found, Forest.of(found.trees), needed)
+
+
+T = TypeVar("T")
+
+
+class Recent(Generic[T]):
+    """What was made of the models that were used last: a server scores a row at a time with one model.
 
     Args:
-        splits: bits of each party, the guest's first.
-        bits: (n, all splits).
+        make: from messages, which nobody changes after that.
     """
-    weights = Forest.of(trees, splits).weights(bits)
-    for tree in range(len(trees)):
-        scores[:, tree % scores.shape[1]] += weights[:, tree]
+
+    def __init__(self, make: Callable[[ModelBuffers], T], most: int = 8) -> None:
+        self._make, self._most = make, most
+        self._kept: dict[tuple[int, ...], tuple[Sequence[object], T]] = {}
+        self._turn = Lock()
+
+    def of(self, model: ModelBuffers) -> T:
+        """Made of a model, now or before."""
+        messages = [message for _, message in sorted(model.items())]
+        key = tuple(map(id, messages))  # kept messages live: their ids are nobody else's
+        with self._turn:
+            found = self._kept.pop(key, None) or (messages, self._make(model))
+            self._kept[key] = found
+            while len(self._kept) > self._most:
+                del self._kept[next(iter(self._kept))]
+        return found[1]
+
+
+OWN = Recent(own_splits)
+WHOLE = Recent(Whole.of)

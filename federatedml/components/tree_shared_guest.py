@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from federatedml.components.tree_agreement import expect, params_digest
-from federatedml.components.tree_hosts import Bits, Cut, Node, Start, Taken
+from federatedml.components.tree_hosts import MOST_COLUMNS, Bits, Cut, Node, Start, Taken
 from federatedml.components.tree_params import SecureBoostParams
 from federatedml.components.tree_plan import Plan
 from federatedml.components.tree_shared_topics import (
@@ -102,19 +102,22 @@ class SharedHosts:
         self._gradients, self._round, self._level = gradients, round, self.plan.level(round, 0)
         for link in self._open():
             number = round * len(self.members) + self.members.index(link.member)
-            deal_pass(self.box, self.plan, link, round)
             link.asker.start(self.plan.columns(round).start)
+            deal_pass(self.box, self.plan, link, round)
             link.triples.start(self.plan.bits(round).start)
             link.dealt = expect(self.box.recv(TRIPLES, number), self.plan.triples, -(-self.plan.rows // 8))
 
     def sums(self, nodes: Sequence[Node]) -> Sequence[Floats]:
         """See ``tree_hosts.Hosts``."""
-        vectors = self._vectors(nodes)
-        for link in self._open():
-            sealed, lifted = link.asker.seal(vectors), link.asker.lift(link.told)
-            message = {"sealed": octets(sealed.to_bytes()), "lifted": octets(lifted.to_bytes())}
-            self.box.send(LEVEL, message, self._level, link.member)
-        return [self._told(link, len(nodes)) for link in self._links]
+        parts = [nodes[at : at + self.plan.nodes] for at in range(0, len(nodes), self.plan.nodes)]
+        for number, part in enumerate(parts):
+            vectors, last = self._vectors(part), np.array([number == len(parts) - 1], np.uint8)
+            for link in self._open():
+                sealed, lifted = link.asker.seal(vectors), link.asker.lift(link.told)
+                message = {"sealed": octets(sealed.to_bytes()), "lifted": octets(lifted.to_bytes()), "last": last}
+                self.box.send(LEVEL, message, self.plan.part(self._level, number), link.member)
+        told = [[self._told(link, len(part), number) for number, part in enumerate(parts)] for link in self._links]
+        return [np.concatenate(found) for found in told]
 
     def split(self, cuts: Sequence[Cut]) -> Sequence[Taken]:
         """See ``tree_hosts.Hosts``."""
@@ -133,7 +136,8 @@ class SharedHosts:
         """See ``tree_hosts.Hosts``: hosts that wait for another level hear that there is none."""
         if self._level < self.plan.level(self._round + 1, 0):
             for link in self._open():
-                self.box.send(LEVEL, {"sealed": NONE, "lifted": NONE}, self._level, link.member)
+                nothing = {"sealed": NONE, "lifted": NONE, "last": NONE}
+                self.box.send(LEVEL, nothing, self.plan.part(self._level, 0), link.member)
 
     def _open(self) -> list[Link]:
         return [link for link in self._links if link is not None]
@@ -147,11 +151,11 @@ class SharedHosts:
                 found[node.rows, q * width + c] = self._gradients[node.rows, node.tree * width + c]
         return found
 
-    def _told(self, link: Link | None, nodes: int) -> Floats:
+    def _told(self, link: Link | None, nodes: int, part: int) -> Floats:
         """(nodes, candidates, width)."""
         if link is None:
             return np.zeros((nodes, 0, self.plan.width))
-        message = self.box.recv(SUMS, self._level, link.member)
+        message = self.box.recv(SUMS, self.plan.part(self._level, part), link.member)
         closed = message["closed"]
         found = link.asker.open(Reply.from_bytes(message["reply"].tobytes()))
         found = found.reshape(link.told, nodes, self.plan.width).swapaxes(0, 1)
@@ -181,7 +185,7 @@ class SharedHosts:
         cuts = sorted(cuts, key=lambda cut: cut.node.tree)
         message = self.box.recv(BITS, self._level, link.member)
         columns = expect(message["columns"], len(cuts))
-        if (columns < 0).any() or (columns >= link.told).any():
+        if (columns < 0).any() or (columns >= MOST_COLUMNS).any():
             raise ProtocolError("FED-802", f"{link.member} names a column that it cannot have")
         left = self._left(link, [cut.node.tree for cut in cuts], message["answer"])
         found = []

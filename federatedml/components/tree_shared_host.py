@@ -73,14 +73,24 @@ class SharedAnswers:
         shuffle = self.map.shuffle(self.box.recv(SHUFFLE, number), columns, number)
         closed, chosen = self._closed(shuffle, number), list[Split]()
         for level in self.plan.levels(number):
-            message = self.box.recv(LEVEL, level)
-            if not len(message["sealed"]):
+            if not self._tell_sums(self.map, shuffle, closed, level):
                 break
-            result = self.map.apply(Sealed.from_bytes(message["sealed"].tobytes()))
-            reply = shuffle.reveal(result, Lifted.from_bytes(message["lifted"].tobytes()))
-            self.box.send(SUMS, {"reply": octets(reply.to_bytes()), "closed": closed}, level)
             chosen += self._split(shuffle, closed, level, number)
         return chosen
+
+    def _tell_sums(self, table: SplitMap, shuffle: Shuffle, closed: Array, level: int) -> bool:
+        """Sums for the nodes of a level that the guest asks about; false if there are none, and no more levels."""
+        part, last = 0, False
+        while not last:
+            number = self.plan.part(level, part)
+            message = self.box.recv(LEVEL, number)
+            if not len(message["sealed"]):
+                return False
+            result = table.apply(Sealed.from_bytes(message["sealed"].tobytes()))
+            reply = shuffle.reveal(result, Lifted.from_bytes(message["lifted"].tobytes()))
+            self.box.send(SUMS, {"reply": octets(reply.to_bytes()), "closed": closed}, number)
+            part, last = part + 1, bool(message["last"].any())
+        return True
 
     def _tell_table(self, table: SplitMap, round: int) -> None:
         """The masked table, if a pass over it is due; never more than some blocks ahead of the guest."""

@@ -67,7 +67,7 @@ LEVEL = Topic(
     "masked_gradients",
     GUEST,
     HOST,
-    Tensors({"sealed": ("|u1", 1), "lifted": ("|u1", 1)}),
+    Tensors({"sealed": ("|u1", 1), "lifted": ("|u1", 1), "last": ("|u1", 1)}),
     Carries.MASKED,
     "how many nodes of a level are asked about, not which rows they have: gradients under fresh uniform masks",
     LARGE,

@@ -15,6 +15,7 @@ import httpx
 import yaml
 from mlflow_server import mlflow_server
 
+from federated_operators.gateway.policy import default_policy
 from federated_operators.registry.models import ModelRegistry
 from federated_operators.registry.rest import MlflowRest
 from federatedml.component import Component
@@ -81,7 +82,9 @@ class Federation:
         for at, member in enumerate((GUEST, HOST), start=1):
             self._home(member, self.base + 10 * at)
             environment = {"AIRFED_HOME": str(self.home(member))}
-            self.serving[member] = Process([sys.executable, "-m", "serving"], environment, self.root / f"{member}.log")
+            self.serving[member] = Process(
+                [sys.executable, "-m", "airfed.serving"], environment, self.root / f"{member}.log"
+            )
 
     def home(self, member: Member) -> Path:
         return self.root / str(member)
@@ -105,6 +108,7 @@ class Federation:
             Catalogue(home / "data").write(TableName("online", "rows"), raw_table(member))
         (home / "pki" / "peers").mkdir(parents=True)
         (home / "party.yaml").write_text(yaml.safe_dump(config))
+        (home / "policy.yaml").write_text(default_policy(member.party, []))
         ca = self.cas[member.party]
         leaf = issue(ca, member.party)
         (home / "pki/ca.pem").write_bytes(ca.certificate)

@@ -16,7 +16,7 @@ from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.federation.identity import KeyPair, create_ca, dns_name, issue
 from federatedml.model_bundle import StoredModel
 from tests.members import ARBITER, GUEST, HOST
-from tests.model_halves import KEY, batch_scores, bundle, raw_table
+from tests.model_halves import KEY, batch_scores, bundle, node, raw_table, with_dsl
 
 JOB = "20260101120000000001"
 
@@ -161,7 +161,8 @@ def test_new_versions_are_served_without_a_restart_and_never_mixed(federation: F
 
 
 def test_a_model_that_cannot_be_scored_is_refused_by_name_and_the_one_before_stays(federation: Federation) -> None:
-    half = bundle(GUEST, f"{JOB[:-1]}4")
+    nodes = {"nn_0": node("HeteroNN", "dataio_0.train"), "hetero_lr_0": node("HeteroLR", "nn_0.data")}
+    half = with_dsl(bundle(GUEST, f"{JOB[:-1]}4"), **nodes)
     more = {**half.components, "nn_0": StoredModel("HeteroNN", "model", {"Net": b""})}
     net = Component("HeteroNN", "", Params, {}, model=ModelSpec({"Net": model_pb2.LRModelMeta}))
     federation.publish(replace(half, components=more), {**registry(), "HeteroNN": net})

@@ -87,7 +87,8 @@ async def score(root: Path, port: int, deadline: float = 3.0) -> float:
         answer = (await Scoring(shelf, peers, deadline).score("breast", [Row(features, "id0")])).rows[0]
         if isinstance(answer, ScoreError):
             raise answer
-        return answer
+        assert isinstance(answer.score, float)
+        return answer.score
     finally:
         await peers.close()
 
@@ -116,13 +117,16 @@ def test_an_honest_answer_is_a_score_and_only_the_id_has_left(tmp_path: Path) ->
         (reply(values=[1.0, 2.0]), 135),
         (reply(model_version="2"), 135),
         (reply(scores=[]), 135),
+        (reply(scores=[pb.PartialScore(component="hetero_lr_0", values=[1.0], width=1)]), 135),
+        (reply(scores=[pb.PartialScore(component="hetero_lr_0", width=2**20)]), 135),
+        (reply(scores=[pb.PartialScore(component="hetero_lr_0", width=3, bits=b"\xff")]), 135),
         (reply(scores=[pb.PartialScore(component="other", values=[1.0])]), 135),
         (reply(missing=[1]), 135),
         (reply(missing=[0, 0]), 135),
         (reply(missing=[0]), 2113),
         (pb.ScoreReply(retcode=104, message="another version"), 2104),
         (pb.ScoreReply(retcode=7), 2007),
-        (reply(message="x" * (2 << 20)), 2124),
+        (reply(message="x" * (5 << 20)), 2124),
     ],
 )
 def test_an_answer_that_was_not_asked_is_no_score(tmp_path: Path, answer: pb.ScoreReply, code: int) -> None:
@@ -185,7 +189,7 @@ async def _ask_door(root: Path, request: pb.ScoreRequest) -> pb.ScoreReply:
     features = FeatureTable(catalogue, name)
     features.refresh()
     shelf.replace({"m": load(Binding("m", "product", 1, JOB, "d"), bundle(HOST, JOB), registry())}, {})
-    server = await start(party, InferenceDoor(shelf, features, party.pinned()))
+    server = await start(party, InferenceDoor(shelf, features, party.pinned(), lambda me, guest, model_key, rows: None))
     peers = Peers(home(root / "guest", "9999", GRPC_PORT))
     try:
         return await peers.score("10000", request, 3)

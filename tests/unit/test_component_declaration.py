@@ -23,7 +23,7 @@ def one(request: pytest.FixtureRequest) -> Component:
 
 def test_the_installed_modules_are_found_by_name() -> None:
     assert set(MODULES) <= set(registry())
-    with pytest.raises(DslError, match=r"FED-121.*'HeteroFTL' is not installed.*DataIO, DataTransform, Evaluation"):
+    with pytest.raises(DslError, match=r"FED-121.*'HeteroFTL' is not installed.*DataIO, .*Evaluation"):
         component("HeteroFTL")
 
 
@@ -66,8 +66,9 @@ def test_settling_is_stable(one: Component) -> None:
 def test_a_model_has_buffers_if_and_only_if_it_is_declared(one: Component) -> None:
     assert (one.model is not None) == one.has_model
     if one.model is not None:
-        stored = dict.fromkeys(one.model.buffers, b"")
-        assert {name: type(found) for name, found in one.model.parse(stored).items()} == dict(one.model.buffers)
+        for part in one.model.parts or [tuple(one.model.buffers)]:
+            found = one.model.parse(dict.fromkeys(part, b""))
+            assert {name: type(message) for name, message in found.items()} == {n: one.model.buffers[n] for n in part}
 
 
 def test_what_has_a_model_says_how_it_predicts(one: Component) -> None:

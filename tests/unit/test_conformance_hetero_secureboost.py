@@ -7,7 +7,9 @@ from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
+import pytest
 
+from federatedml.components import tree_paillier_guest
 from federatedml.conformance import Pooled
 from federatedml.conformance.case import Found
 from federatedml.federation.party import Role
@@ -15,20 +17,28 @@ from tests.boost_cases import reference
 from tests.conforming import Inherited
 from tests.fault_cases import cases
 from tests.members import GUEST
+from tests.unit.test_faults import ready_key
+
+
+@pytest.fixture(autouse=True)
+def _ready_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tree_paillier_guest, "generate", ready_key)
 
 
 class TestHeteroSecureBoost(Inherited):
     module = "HeteroSecureBoost"
     kill_every = 5
-    tolerances: ClassVar[Mapping[str, float]] = {"validated": 1e-5, "classes, 2 hosts": 1e-5}
+    tolerances: ClassVar[Mapping[str, float]] = dict.fromkeys(("validated", "classes, 2 hosts", "paillier"), 1e-5)
 
     conditional: ClassVar[Mapping[str, Sequence[str]]] = {
         "validated": ["block_taken"],  # of tables that take more than four blocks
         "classes, 2 hosts": ["block_taken", "scored_rows", "split_bits"],  # of validation rows
+        "paillier": ["scored_rows", "split_bits"],
+        "paillier, drawn rows": ["scored_rows", "split_bits"],
     }
 
     def references(self) -> Mapping[str, Pooled]:
-        return {"validated": partial(boosted, "validated"), "classes, 2 hosts": partial(boosted, "classes, 2 hosts")}
+        return {name: partial(boosted, name) for name in ("validated", "classes, 2 hosts", "paillier")}
 
 
 def boosted(name: str, outputs: Found) -> Mapping[str, tuple[Any, Any]]:

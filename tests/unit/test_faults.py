@@ -17,7 +17,7 @@ from airfed_proto.v1 import common_pb2 as pb
 from federated_operators.gateway import mailbox
 from federated_operators.gateway.frames import Piece
 from federatedml.component import registry
-from federatedml.components import binning_paillier, hetero_lr_paillier
+from federatedml.components import binning_paillier, hetero_lr_paillier, tree_paillier_guest
 from federatedml.conformance.deaths import survived
 from federatedml.crypto.paillier.keys import PrivateKey, generate
 from federatedml.errors import ProtocolError
@@ -35,7 +35,7 @@ Undisturbed = Callable[[str, str], StepResult]
 @pytest.fixture(autouse=True)
 def _ready_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hundreds of runs: making a key for each would take most of the time."""
-    for module in (binning_paillier, hetero_lr_paillier):
+    for module in (binning_paillier, hetero_lr_paillier, tree_paillier_guest):
         monkeypatch.setattr(module, "generate", ready_key)
 
 

@@ -352,6 +352,8 @@ def test_parameters_without_effect_are_noted() -> None:
     )  # type: ignore[arg-type]
     assert any("error has no effect" in note for note in notes)
     assert any("1024 is short" in note for note in notes)
+    shared = FeatureBinningParams(protocol="shared", encrypt_param=SHORT["encrypt_param"])  # type: ignore[arg-type]
+    assert list(HETERO_FEATURE_BINNING.notes(shared)) == ["encrypt_param has no effect under protocol 'shared'"]
 
 
 GOOD: dict[str, Any] = {"columns": [1, 4], "sizes": [2, 1], "missing": [1, 0], "counts": [30, 20, 50]}

@@ -9,15 +9,20 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from airfed_proto.v1 import features_pb2 as pb
 from federatedml.component import Inputs, ModelBuffers, Outputs
+from federatedml.components import hetero_feature_selection
 from federatedml.components.hetero_feature_selection import HETERO_FEATURE_SELECTION
+from federatedml.components.selection_iv import STAYING, candidates
 from federatedml.components.selection_model import transform
 from federatedml.components.selection_params import FeatureSelectionParams
+from federatedml.components.selection_rules import Rule
 from federatedml.data.table import Table
-from federatedml.errors import DataError, DslError, FedError
+from federatedml.errors import DataError, DslError, FedError, ProtocolError
 from federatedml.federation.party import Member
 from tests.binning_cases import bin_tables, binning_case, binning_param
 from tests.conformance import Case, conforms
@@ -284,3 +289,72 @@ def test_a_table_of_one_row_and_of_none_keeps_a_column(tmp_path: Path) -> None:
         t = column_table(a=[1.0], b=[2.0]).take(np.arange(rows))
         result = selecting({GUEST: t}, filter_methods=methods).run(tmp_path / str(rows))
         assert left(result.outputs)[GUEST] == ["a"]
+
+
+def test_label_and_weights_of_rows_are_no_columns_to_select(tmp_path: Path) -> None:
+    columns = {"y": np.array([0, 1, 0, 1]), "w": np.ones(4), "a": np.ones(4), "b": np.arange(4.0)}
+    ids = np.array(["i", "j", "k", "l"], object)
+    result = selecting({GUEST: Table(ids, columns, "y", weight="w")}).run(tmp_path)
+    found = result.outputs[GUEST].data
+    assert found is not None
+    assert (list(found.columns), found.label, found.weight) == (["y", "w", "b"], "y", "w")
+
+
+VALUES = st.lists(st.sampled_from([0.0, 0.1, 0.5, 0.5, 2.0]), max_size=6)
+
+
+@given(
+    st.lists(VALUES, min_size=1, max_size=4),
+    st.sampled_from(["threshold", "top_k", "top_percentile"]),
+    st.integers(1, 10),
+    st.booleans(),
+)
+def test_whatever_the_rule_each_party_keeps_its_best(
+    parties: list[list[float]], kind: Any, tenths: int, high: bool
+) -> None:
+    values = [{f"{party}_{n}": v for n, v in enumerate(own)} for party, own in enumerate(parties)]
+    rule = Rule(kind, tenths if kind == "top_k" else tenths / 10, high=high)
+    left = rule.stays(values)
+    for own, kept in zip(values, left, strict=True):
+        best = (max if high else min)(own.values(), default=None)
+        assert [c for c in own if c in kept] == kept
+        assert not own or best in {own[column] for column in kept}
+    total, most = sum(map(len, left)), sum(map(len, values))
+    if kind == "top_k":
+        assert min(tenths, most) <= total <= max(tenths, 0) + len(parties)
+    if kind == "threshold":
+        passing = sum(v >= tenths / 10 if high else v <= tenths / 10 for own in parties for v in own)
+        assert passing <= total <= passing + len(parties)
+
+
+def test_a_guest_that_answers_with_other_columns_is_refused(
+    tables: dict[Member, Table], outputs: dict[Member, Outputs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, answer in enumerate(([0, 0], [7], [])):
+        monkeypatch.setattr(
+            hetero_feature_selection,
+            "tell",
+            lambda box, left, round_, answer=answer: [
+                box.send(STAYING, np.array(answer, "<u4"), round_, host) for host in left
+            ],
+        )
+        with pytest.raises(ProtocolError, match="FED-845"):
+            selecting(tables, models_of(outputs), filter_methods=["iv_top_k"]).run(tmp_path / str(number))
+
+
+@pytest.mark.parametrize("asked", [[0, 0], [9], [0, 1, 2, 3]])
+def test_a_host_that_asks_about_columns_without_bins_is_refused(
+    asked: list[int], outputs: dict[Member, Outputs]
+) -> None:
+    with pytest.raises(ProtocolError, match="FED-845"):
+        candidates(_Asking(asked), binning_param(outputs[GUEST]), 0)  # type: ignore[arg-type]
+
+
+class _Asking:
+    """A guest's box with what its hosts ask."""
+
+    def __init__(self, asked: list[int]) -> None:
+        self.asked = asked
+
+    def gather(self, topic: Any, round_: int) -> dict[Member, Any]:
+        return {HOST: np.array(self.asked, "<u4")}

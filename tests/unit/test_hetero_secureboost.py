@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from federatedml.components import tree_plan
 from federatedml.components.tree_params import SecureBoostParams
 from tests.boost_cases import breast, case, cut, guest_param, host_param, made, params, reference
 from tests.members import ARBITER, GUEST, HOST, OTHER_HOST
@@ -138,3 +139,10 @@ def test_a_host_without_a_split_and_rows_that_no_host_may_see(tmp_path: Path) ->
     again = training.predicting(result.outputs).run(tmp_path / "predict")
     assert not again.unread
     assert host_param(result.outputs, OTHER_HOST).header == ["host_secret0", "host_secret1"]
+
+
+def test_many_nodes_are_asked_about_in_several_messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tree_plan, "MESSAGE_CELLS", 1500)
+    monkeypatch.setattr(tree_plan, "PASS_BYTES", 2**20)
+    p = params(tree_param={"max_depth": 5, "min_child_weight": 0.2})
+    same_as_xgboost(p, *made(500, 7, "multi"), [3, 4], tmp_path, objective="multi:softprob", num_class=4)

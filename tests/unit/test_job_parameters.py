@@ -41,7 +41,7 @@ def test_conf_v2_says_the_same() -> None:
     given = {"timeout": 3600, "auto_retries": 1, "auto_retry_delay": 5, "task_timeout": {"dataio_0": 9}}
     found = v2.spec(conf_edit=at("job_parameters", "common", **given))
     assert (found.job.timeout, found.job.task_timeouts) == (3600.0, {"dataio_0": 9.0})
-    assert found.job.auto_retries == dict.fromkeys(NAMES, 1)
+    assert found.job.auto_retries == dict.fromkeys(("reader_0", *NAMES), 1)
     assert any("common.auto_retry_delay has no effect" in note for note in found.notes)
 
 

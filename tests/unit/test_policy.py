@@ -79,6 +79,7 @@ def test_the_default_allows_the_configured_peers_only(tmp_path: Path, catalogue:
             {"protocol": "shared", "optimizer": "adam", "batch_size": 19},
             "policy floors.batch_rows_per_column: lr_0 has batch_size 19",
         ),
+        ({}, {"min_bin_rows": 19}, "policy floors.bin_rows: lr_0 has min_bin_rows 19, at least 20"),
         ({}, {"batch_size": 19}, "policy floors.batch_rows_per_column: lr_0 has batch_size 19, at least 10 x 2"),
     ],
 )

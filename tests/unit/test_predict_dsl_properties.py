@@ -72,6 +72,8 @@ def component(draw: st.DrawFn, module: str, sources: list[str], earlier: dict[st
 
 def parsed(value: dict[str, Any]) -> PipelineSpec:
     body = {"dsl": {"components": value}, "conf": conf(two_tables)}
+    of_two = [name for name, step in value.items() if step["module"] == "HomoLR"]  # by default it asks for three
+    body["conf"]["algorithm_parameters"] = {name: {"min_contributors": 2} for name in of_two}
     return parse_native("p", json.dumps(body).encode(), "p.json")
 
 

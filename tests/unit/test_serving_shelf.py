@@ -5,15 +5,20 @@ from __future__ import annotations
 import pytest
 
 from federated_operators.registry.cache import Binding
+from federatedml.component import Scorer
+from serving.chain import Stage
 from serving.model import LoadedModel
 from serving.retcode import Retcode, ScoreError
 from serving.shelf import Shelf
 from tests.members import GUEST, HOST
 
 
-def model(name: str, me: object, job: str, key: str = "k", guests: tuple[str, ...] = ("9999",)) -> LoadedModel:
+def model(
+    name: str, me: object, job: str, key: str = "k", guests: tuple[str, ...] = ("9999",), alone: bool = False
+) -> LoadedModel:
     member = GUEST if me == GUEST else HOST
-    return LoadedModel(Binding(name, "product", 1, job, "d"), member, guests, ("10000",), key, ())
+    stage = Stage("lr_0", "LR", {}, Scorer(alone=alone))
+    return LoadedModel(Binding(name, "product", 1, job, "d"), member, guests, ("10000",), key, [stage])
 
 
 def shelf(*models: LoadedModel) -> Shelf:
@@ -46,6 +51,14 @@ def test_only_a_guest_of_the_model_finds_it_and_only_with_its_version() -> None:
         with pytest.raises(ScoreError) as refused:
             served.for_guest(guest, key, version)
         assert refused.value.retcode == Retcode.MODEL_NULL
+
+
+def test_a_model_that_needs_no_host_is_served_by_each_of_its_parties_and_asked_for_by_none() -> None:
+    served = shelf(model("a", HOST, "1", alone=True))
+    assert served.for_caller("k").binding.name == "a"
+    assert served.for_caller("k").asked == ()
+    with pytest.raises(ScoreError):
+        served.for_guest("9999", "k", "1")
 
 
 def test_codes_have_a_status_and_a_stable_code() -> None:

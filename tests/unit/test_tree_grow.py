@@ -79,9 +79,10 @@ def test_a_forest_scores_as_the_training_did() -> None:
         last = parts[0].counts[split.feature] - 1
         bits[at] |= split.missing_left & (parts[0].bins[split.feature] == last)
     candidates = parts[1].candidates.splits
-    bits += [parts[1].goes_left(candidates.index(split)) for split in hosts.splits[0]]
-    forest = Forest.of([round.trees[0] for round in rounds], [len(own(rounds)), len(hosts.splits[0])])
-    np.testing.assert_allclose(forest.weights(np.stack(bits, axis=1)).sum(axis=1), scores, atol=1e-12)
+    theirs = [parts[1].goes_left(candidates.index(split)) for split in hosts.splits[0]]
+    both = [np.stack(bits, axis=1), np.stack(theirs, axis=1)]
+    forest = Forest.of([round.trees[0] for round in rounds])
+    np.testing.assert_allclose(forest.weights(both).sum(axis=1), scores, atol=1e-12)
 
 
 def test_of_two_children_one_is_asked_for() -> None:

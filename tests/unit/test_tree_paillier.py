@@ -11,11 +11,11 @@ import pytest
 
 from federatedml.components.tree_params import SecureBoostParams
 from federatedml.compute.choice import compute_engine
+from federatedml.conformance.case import Case
 from federatedml.data.table import Table
 from federatedml.federation.local import LocalNetwork, StepResult
 from federatedml.federation.party import Member
-from tests.boost_cases import breast, case, cut, guest_param, host_param, made, params, predicting, reference
-from tests.conformance import Case, conforms
+from tests.boost_cases import breast, case, cut, guest_param, host_param, made, params, reference
 from tests.members import GUEST, HOST, OTHER_HOST
 
 Floats = np.ndarray
@@ -112,7 +112,7 @@ def test_a_predict_job_scores_as_the_training_did(tmp_path: Path) -> None:
     tables = cut(*made(ROWS, 6), [2, 2, 2])
     training = of(encrypted(), tables)
     result = training.run(tmp_path / "train")
-    again = predicting(training, result.outputs, tables).run(tmp_path / "predict")
+    again = training.predicting(result.outputs).run(tmp_path / "predict")
     assert scores(again).tolist() == scores(result).tolist()
 
 
@@ -122,6 +122,10 @@ def test_hosts_without_candidates_and_tables_of_one_row(tmp_path: Path) -> None:
     constant = of(encrypted(), cut(x, y, [2, 2, 0])).run(tmp_path / "constant")
     alone = of(encrypted(), cut(x, y, [2, 0])).run(tmp_path / "alone")
     assert scores(constant).tolist() == scores(alone).tolist()
+    x[:, :3], x[:, 3] = 0.0, y  # the only column with a candidate comes last
+    late = of(encrypted(), cut(x, y, [0, 4])).run(tmp_path / "late")
+    shared = case(params(num_trees=2), cut(x, y, [0, 4])).run(tmp_path / "shared")
+    np.testing.assert_allclose(scores(late), scores(shared), rtol=1e-6)
     p = encrypted(task_type="regression")
     one = of(p, cut(x[:1], y[:1], [1, 1])).run(tmp_path / "one")
     assert scores(one).tolist() == y[:1].tolist()
@@ -132,12 +136,3 @@ def test_the_engine_changes_nothing(tmp_path: Path) -> None:
     with compute_engine(workers=2) as compute:
         threads = LocalNetwork(tmp_path / "b", compute=compute).run(whole.component, whole.params, whole.inputs)
     np.testing.assert_allclose(scores(threads), scores(whole.run(tmp_path / "a")), atol=1e-9)
-
-
-@pytest.mark.parametrize("given", [{}, {"run_goss": True, "tree_param": {"min_leaf_node": 3}}], ids=str)
-def test_messages_are_as_declared_and_an_attempt_goes_on_where_another_ended(
-    given: dict[str, Any], tmp_path: Path
-) -> None:
-    p = encrypted(**given)
-    unused = {"scored_rows", "split_bits"}
-    conforms(of(p, cut(*made(60, 4), [2, 2])), tmp_path, unused, kill_every=9)

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61irfed_proto/v1/serving.proto\x12\tairfed.v1\"n\n\x0cScoreRequest\x12\x11\n\tmodel_key\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\x16\n\x0eguest_party_id\x18\x03 \x01(\t\x12\x0b\n\x03ids\x18\x04 \x03(\t\x12\x0f\n\x07\x63\x61se_id\x18\x05 \x01(\t\"1\n\x0cPartialScore\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12\x0e\n\x06values\x18\x02 \x03(\x01\"\x7f\n\nScoreReply\x12\x0f\n\x07retcode\x18\x01 \x01(\r\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\'\n\x06scores\x18\x03 \x03(\x0b\x32\x17.airfed.v1.PartialScore\x12\x0f\n\x07missing\x18\x04 \x03(\r\x12\x15\n\rmodel_version\x18\x05 \x01(\t\"9\n\x0cReadyRequest\x12\x11\n\tmodel_key\x18\x01 \x01(\t\x12\x16\n\x0eguest_party_id\x18\x02 \x01(\t\"2\n\nReadyReply\x12\r\n\x05ready\x18\x01 \x01(\x08\x12\x15\n\rmodel_version\x18\x02 \x01(\t2}\n\tInference\x12\x37\n\x05Score\x12\x17.airfed.v1.ScoreRequest\x1a\x15.airfed.v1.ScoreReply\x12\x37\n\x05Ready\x12\x17.airfed.v1.ReadyRequest\x1a\x15.airfed.v1.ReadyReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61irfed_proto/v1/serving.proto\x12\tairfed.v1\"n\n\x0cScoreRequest\x12\x11\n\tmodel_key\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\x16\n\x0eguest_party_id\x18\x03 \x01(\t\x12\x0b\n\x03ids\x18\x04 \x03(\t\x12\x0f\n\x07\x63\x61se_id\x18\x05 \x01(\t\"N\n\x0cPartialScore\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12\x0e\n\x06values\x18\x02 \x03(\x01\x12\r\n\x05width\x18\x03 \x01(\r\x12\x0c\n\x04\x62its\x18\x04 \x01(\x0c\"\x7f\n\nScoreReply\x12\x0f\n\x07retcode\x18\x01 \x01(\r\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\'\n\x06scores\x18\x03 \x03(\x0b\x32\x17.airfed.v1.PartialScore\x12\x0f\n\x07missing\x18\x04 \x03(\r\x12\x15\n\rmodel_version\x18\x05 \x01(\t\"9\n\x0cReadyRequest\x12\x11\n\tmodel_key\x18\x01 \x01(\t\x12\x16\n\x0eguest_party_id\x18\x02 \x01(\t\"2\n\nReadyReply\x12\r\n\x05ready\x18\x01 \x01(\x08\x12\x15\n\rmodel_version\x18\x02 \x01(\t2}\n\tInference\x12\x37\n\x05Score\x12\x17.airfed.v1.ScoreRequest\x1a\x15.airfed.v1.ScoreReply\x12\x37\n\x05Ready\x12\x17.airfed.v1.ReadyRequest\x1a\x15.airfed.v1.ReadyReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,13 +34,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCOREREQUEST']._serialized_start=44
   _globals['_SCOREREQUEST']._serialized_end=154
   _globals['_PARTIALSCORE']._serialized_start=156
-  _globals['_PARTIALSCORE']._serialized_end=205
-  _globals['_SCOREREPLY']._serialized_start=207
-  _globals['_SCOREREPLY']._serialized_end=334
-  _globals['_READYREQUEST']._serialized_start=336
-  _globals['_READYREQUEST']._serialized_end=393
-  _globals['_READYREPLY']._serialized_start=395
-  _globals['_READYREPLY']._serialized_end=445
-  _globals['_INFERENCE']._serialized_start=447
-  _globals['_INFERENCE']._serialized_end=572
+  _globals['_PARTIALSCORE']._serialized_end=234
+  _globals['_SCOREREPLY']._serialized_start=236
+  _globals['_SCOREREPLY']._serialized_end=363
+  _globals['_READYREQUEST']._serialized_start=365
+  _globals['_READYREQUEST']._serialized_end=422
+  _globals['_READYREPLY']._serialized_start=424
+  _globals['_READYREPLY']._serialized_end=474
+  _globals['_INFERENCE']._serialized_start=476
+  _globals['_INFERENCE']._serialized_end=601
 # @@protoc_insertion_point(module_scope)

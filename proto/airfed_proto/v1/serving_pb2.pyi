@@ -21,12 +21,16 @@ class ScoreRequest(_message.Message):
     def __init__(self, model_key: _Optional[str] = ..., model_version: _Optional[str] = ..., guest_party_id: _Optional[str] = ..., ids: _Optional[_Iterable[str]] = ..., case_id: _Optional[str] = ...) -> None: ...
 
 class PartialScore(_message.Message):
-    __slots__ = ("component", "values")
+    __slots__ = ("component", "values", "width", "bits")
     COMPONENT_FIELD_NUMBER: _ClassVar[int]
     VALUES_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    BITS_FIELD_NUMBER: _ClassVar[int]
     component: str
     values: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, component: _Optional[str] = ..., values: _Optional[_Iterable[float]] = ...) -> None: ...
+    width: int
+    bits: bytes
+    def __init__(self, component: _Optional[str] = ..., values: _Optional[_Iterable[float]] = ..., width: _Optional[int] = ..., bits: _Optional[bytes] = ...) -> None: ...
 
 class ScoreReply(_message.Message):
     __slots__ = ("retcode", "message", "scores", "missing", "model_version")

@@ -1,0 +1,40 @@
+"""A party's part of scores on the wire: an array per component as a message, and back from one that may be hostile."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from airfed_proto.v1 import serving_pb2 as pb
+from serving.model import MAX_NUMBERS
+
+MAX_REPLY = 4 << 20  # bytes
+
+
+def encoded(component: str, values: NDArray[np.float64]) -> pb.PartialScore:
+    """(n,) or (n, k) finite numbers; those of several that are 0 and 1 alone take a bit each."""
+    if values.ndim == 1:
+        return pb.PartialScore(component=component, values=values.tolist())
+    width = values.shape[1]
+    if np.isin(values, (0.0, 1.0)).all():
+        return pb.PartialScore(component=component, width=width, bits=np.packbits(values.astype(np.uint8)).tobytes())
+    return pb.PartialScore(component=component, width=width, values=values.reshape(-1).tolist())
+
+
+def decoded(part: pb.PartialScore, rows: int) -> NDArray[np.float64] | None:
+    """(rows,) or (rows, width) finite numbers; None for what does not have as many as it says."""
+    width = part.width
+    if width > MAX_NUMBERS or (part.bits and (part.values or not width)):
+        return None
+    count = rows * max(width, 1)
+    if part.bits:
+        if len(part.bits) != -(-count // 8):
+            return None
+        values = np.unpackbits(np.frombuffer(part.bits, np.uint8), count=count).astype(np.float64)
+    else:
+        if len(part.values) != count:
+            return None
+        values = np.array(part.values, np.float64)
+        if not np.isfinite(values).all():
+            return None
+    return values.reshape(rows, width) if width else values
