@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -188,6 +191,24 @@ def test_any_descriptor_and_any_text_is_a_table_or_one_typed_error(
     (folder / "data" / "bank" / "clients.yaml").write_bytes(body)
     with pytest.raises(DataError, match="FED-850"):
         catalogue.read(NAME)
+
+
+CELLS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8).map(lambda text: f"t{text}")
+
+
+@given(st.lists(st.tuples(CELLS, CELLS), unique_by=lambda row: row[0], max_size=8), st.sampled_from(",;\t|"))
+@settings(max_examples=150, deadline=None)
+def test_any_text_that_is_quoted_is_read_as_written(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], delimiter: str
+) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=delimiter, quoting=csv.QUOTE_ALL)
+    writer.writerows([("key", "text"), *rows])
+    found = read(
+        tmp_path_factory.mktemp("d"), f"{{kind: csv, delimiter: {json.dumps(delimiter)}}}", clients__csv=text.getvalue()
+    )
+    assert found.ids.tolist() == [row[0] for row in rows]
+    assert found.columns["text"].tolist() == [row[1] for row in rows]
 
 
 def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
