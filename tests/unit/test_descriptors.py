@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from federatedml.data import text_tables
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.data.descriptor import Sql
 from federatedml.data.table import Kind, Table
@@ -88,6 +89,18 @@ def test_text_that_is_no_table_is_refused_without_showing_it(tmp_path: Path, tex
     with pytest.raises(DataError, match=words) as caught:
         read(tmp_path, "kind: csv", clients__csv=text)
     assert "secret" not in str(caught.value)
+
+
+def test_rows_that_are_long_and_types_that_show_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = (
+        "id," + ",".join(f"x{at}" for at in range(30_000)) + "\na" + ",1.2345678901234567890123456789012345678" * 30_000
+    )
+    assert len(read(tmp_path / "wide", "kind: csv", clients__csv=wide).header) == 30_000
+    monkeypatch.setattr(text_tables, "LONGEST_ROW", 64)
+    late = "id,x,z\n" + "".join(f"{at},{at},{at}\n" for at in range(100)) + "a,0.5,text\n"
+    found = read(tmp_path / "late", "kind: csv", clients__csv=late)
+    assert found.columns["x"][-2:].tolist() == [99.0, 0.5]
+    assert found.columns["z"][-2:].tolist() == ["99", "text"]
 
 
 def test_an_id_column_that_is_not_there(tmp_path: Path) -> None:
