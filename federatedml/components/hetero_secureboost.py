@@ -32,6 +32,7 @@ from federatedml.components.tree_paillier_host import PaillierAnswers
 from federatedml.components.tree_params import SecureBoostParams
 from federatedml.components.tree_predict import SPLIT_BITS, merge, partial_of, predict_guest, predict_host
 from federatedml.crypto.choice import Boosting, Place, for_boosting
+from federatedml.crypto.paillier.keys import DEFAULT_BITS
 from federatedml.errors import DslError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Role
@@ -173,8 +174,19 @@ def _variant(component: Component, p: SecureBoostParams) -> Component:
         return component
     protocol = PROTOCOLS[p.protocol]
     folds = [OF_FOLDS] if p.cv_param.need_cv else []
-    learns = {role: [*LEARNS.get(role, ()), *protocol.learns.get(role, ()), *folds] for role in Role}
+    learns = {
+        role: [*LEARNS.get(role, ()), *protocol.learns.get(role, ()), *_exceptions(role, p), *folds] for role in Role
+    }
     return replace(component, topics=(*COMMON, *protocol.sent(p)), learns=learns)
+
+
+def _exceptions(role: Role, p: SecureBoostParams) -> Iterator[str]:
+    """What is weaker than by default."""
+    usual, bits = SecureBoostParams().min_cell_rows, p.encrypt_param.key_length
+    if role is Role.GUEST and p.min_cell_rows < usual:
+        yield f"EXCEPTION: min_cell_rows is {p.min_cell_rows}, not {usual}: sums of so few rows may name them"
+    if role is Role.HOST and p.protocol != SHARED and bits < DEFAULT_BITS:
+        yield f"EXCEPTION: whoever breaks a key of {bits} bits reads gradients, and so labels"
 
 
 def _notes(p: SecureBoostParams) -> Iterator[str]:
