@@ -250,8 +250,8 @@ HETERO_SECUREBOOST = Component(
         "protocol 'shared', n rows, m split candidates of a host, depth D, T rounds: before the trees 4 n m bytes from "
         "host to guest and 2^D T n m multiplications at guest and arbiter",
         "per round about 2^D n F additions for F columns at a host, 4 n 2^D bytes to it and 8 m 2^D bytes back",
-        "protocol 'paillier', key of 2048 bits: per round n encryptions of 50 us and 512 n bytes to each host, at a "
+        "protocol 'paillier', key of 2048 bits: per round n encryptions of 40 us and 512 n bytes to each host, at a "
         "host 2 us for each column and row of one of each two children (less where columns have few bins), "
-        "0.3 ms and 25 bytes for each of its m candidates in each such node",
+        "0.25 ms and 25 bytes for each of its m candidates in each such node",
     ),
 )
