@@ -43,9 +43,9 @@ def read_csv(path: Path, declared: Csv) -> tuple[pa.Table, str]:
     try:
         arrow = csv.read_csv(
             path,
-            csv.ReadOptions(
-                use_threads=False, autogenerate_column_names=not declared.header
-            ),  # so that it counts lines
+            csv.ReadOptions(  # one thread, so that lines are counted
+                use_threads=False, block_size=LONGEST_ROW, autogenerate_column_names=not declared.header
+            ),
             csv.ParseOptions(
                 delimiter=declared.delimiter,
                 quote_char=declared.quote,
