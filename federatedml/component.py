@@ -40,7 +40,13 @@ class Params(BaseModel):
         twice = [f"{alias!r} and {name!r}" for alias, name in cls.aliases.items() if alias in given and name in given]
         if twice:
             raise ValueError(f"{', '.join(twice)} are two names of one parameter: give one of them")
-        return {cls.aliases.get(name, name): value for name, value in given.items()}
+        return cls.by_our_names(given)
+
+    @classmethod
+    def by_our_names(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """``given`` with FATE 1.11's names replaced; where both names of one parameter are given, both stay."""
+        ours = {name: cls.aliases.get(name, name) for name in given}
+        return {name if ours[name] in given else ours[name]: value for name, value in given.items()}
 
 
 ModelBuffers = Mapping[str, Message]  # buffer name ("DataIOMeta") -> message

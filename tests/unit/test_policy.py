@@ -12,6 +12,7 @@ import pytest
 
 from federated_operators.gateway.plan import DataRef, JobPlan, ModelRef, StepPlan
 from federated_operators.gateway.policy import Policy, default_policy, load_policy
+from federatedml.component import registry
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.errors import DataError, FedError, PolicyError
 from federatedml.federation.party import Member, Role
@@ -272,3 +273,10 @@ def test_the_rules_are_those_of_the_file_as_it_is_now(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(PolicyError, match="FED-530"):
         load_policy(path)
+
+
+def test_there_is_a_budget_for_all_that_components_count() -> None:
+    budgets = Policy.model_validate({"initiators": []}).budgets
+    for component in registry().values():
+        for kind in (*component.spends, *(component.prediction.spends if component.prediction else ())):
+            assert budgets.of(kind)
