@@ -38,7 +38,7 @@ from federatedml.components.encryption_notes import encryption_notes
 from federatedml.components.lr_release import ROWS
 from federatedml.components.tree_agreement import AGREEMENT, CLASSES, NEXT, SAME_ROWS, params_digest
 from federatedml.components.tree_hosts import OpenAnswers, OpenHosts
-from federatedml.components.tree_model import GUEST_BUFFERS, HOST_BUFFERS, host_buffers
+from federatedml.components.tree_model import GUEST_BUFFERS, HOST_BUFFERS, host_buffers, label_values
 from federatedml.components.tree_paillier_guest import PaillierHosts
 from federatedml.components.tree_paillier_host import PaillierAnswers
 from federatedml.components.tree_params import SecureBoostParams
@@ -218,7 +218,7 @@ HETERO_SECUREBOOST = Component(
     optional_roles=(Role.ARBITER,),
     has_model=True,
     model=ModelSpec({**GUEST_BUFFERS, **HOST_BUFFERS}, (tuple(GUEST_BUFFERS), tuple(HOST_BUFFERS))),
-    scorer=Scorer(partial=partial_of, merge=merge),
+    scorer=Scorer(partial=partial_of, merge=merge, classes=label_values),
     prediction=Prediction(
         topics=(SAME_ROWS, SPLIT_BITS),
         learns={

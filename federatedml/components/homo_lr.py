@@ -57,7 +57,7 @@ from federatedml.components.homo_lr_params import UNUSED, HomoLogisticParams, co
 from federatedml.components.homo_lr_rounds import TOPICS, Run, contribute
 from federatedml.components.homo_lr_steps import HeldOut, Rows
 from federatedml.components.linear_model import initial_weights, logistic, partial_score, training_loss
-from federatedml.components.lr_classes import joined, split
+from federatedml.components.lr_classes import classes_of, joined, split
 from federatedml.components.lr_result import History, loss_curve, training_meta, weights_param
 from federatedml.components.lr_start import weights_of
 from federatedml.components.one_vs_rest import COUNT, LABELS, Classifiers, of_all, one_vs_rest
@@ -232,7 +232,7 @@ HOMO_LR = Component(
     },
     has_model=True,
     model=KEPT.model,
-    scorer=Scorer(partial=_linear, merge=logistic, alone=True),
+    scorer=Scorer(partial=_linear, merge=logistic, alone=True, classes=partial(classes_of, param=PARAM)),
     prediction=Prediction(),
     settle=_settle,
     variant=_variant,

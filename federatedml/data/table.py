@@ -65,10 +65,15 @@ class Table:
         return [name for name in self.columns if name not in (self.label, self.weight)]
 
     def features(self) -> NDArray[np.float64]:
-        """(n, k) matrix of the feature columns, C order."""
+        """(n, k) matrix of the feature columns, C order; ``DataError`` (``FED-860``) if any holds text."""
         names = self.header
         if not names:
             return np.zeros((len(self), 0))
+        if text := [name for name in names if self.columns[name].dtype.kind not in "fiub"]:
+            shown = ", ".join(map(repr, text[:8]))
+            raise DataError(
+                "FED-860", f"{len(text)} feature columns are not numeric", f"{shown}: see DataIO's data_type"
+            )
         return np.ascontiguousarray(np.column_stack([self.columns[name] for name in names]).astype(np.float64))
 
     def labels(self) -> Column:

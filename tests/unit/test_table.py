@@ -106,6 +106,11 @@ def test_rows_features_and_labels() -> None:
         replace(one, label=None).labels()
 
 
+def test_features_of_text_are_refused() -> None:
+    with pytest.raises(DataError, match=r"FED-860.*1 feature columns are not numeric \('text'"):
+        GOOD.features()
+
+
 def test_digests_tell_tables_apart() -> None:
     others = [
         GOOD,
