@@ -89,8 +89,7 @@ def _contribute(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Outputs:
     rows, evaluated = Rows.of(p, inputs.one("train_data", "data")), _evaluated(p, box, inputs)
     start = _start(p, inputs.isometric_model, rows.names)
     classes = agree(p, box, rows.names, start, rows.classes)
-    held_out = HeldOut.of(p, evaluated, rows.names, classes) if p.validates and evaluated is not None else None
-    run = contribute(p, box, rows, start, held_out, classes[1])
+    run = contribute(p, box, rows, start, _held_out(p, evaluated, rows, classes), classes[1])
     model = _model(p, rows, run, classes)
     parts = [_predicted(box, model, rows.table, "train")]
     if evaluated is not None:
@@ -126,13 +125,21 @@ _CONTRIBUTE, _AGGREGATE = (cross_validated(one_vs_rest(work, KEPT, of_all)) for 
 
 
 def _evaluated(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Table | None:
-    """Validation rows, if there are any; the guest's are what ends a training early."""
+    """Validation rows, if there are any."""
     table = inputs.one("eval_data") if inputs.data.get("eval_data") else None
     if table is not None and len(table):
         return table
-    if p.validates and box.me.role is Role.GUEST:
+    if p.validates and p.early_stopping_rounds is None and box.me.role is Role.GUEST:
         raise DataError("FED-722", "validation_freqs or early_stopping_rounds is set, but eval_data has no rows")
     return None
+
+
+def _held_out(p: HomoLogisticParams, table: Table | None, rows: Rows, classes: tuple[float, float]) -> HeldOut | None:
+    """What is looked at during the training; rows that are only predicted are checked before it, too."""
+    if table is None or not (p.validates or table.label):
+        return None
+    found = HeldOut.of(p, table, rows.names, classes)
+    return found if p.validates else None
 
 
 def _start(p: HomoLogisticParams, before: ModelBuffers | None, names: list[str]) -> Floats:

@@ -17,6 +17,7 @@ from federatedml.components.homo_lr import HOMO_LR
 from federatedml.components.homo_lr_params import HomoLogisticParams
 from federatedml.data.table import Table
 from federatedml.errors import DataError, DslError, FedError, PolicyError
+from federatedml.federation.local import LocalNetwork
 from federatedml.federation.party import Member, Role
 from tests.homo_cases import (
     THREE,
@@ -143,6 +144,26 @@ def test_training_stops_when_it_has_converged(function: str, eps: float, tmp_pat
     epochs = {out.summary["epochs"] for out in found.values()}
     assert len(epochs) == 1
     assert 1 < epochs.pop() < 50
+
+
+@pytest.mark.parametrize(
+    ("change", "error"), [({"y": np.full(25, 7)}, "FED-257"), ({"x1": np.full(25, np.nan)}, "FED-253")]
+)
+def test_held_out_rows_are_checked_before_the_training(change: dict[str, Any], error: str, tmp_path: Path) -> None:
+    tables = rows()
+    odd = replace(tables[HOST], columns={**tables[HOST].columns, **change})
+    network = LocalNetwork(tmp_path)
+    with pytest.raises(DataError, match=error):
+        case(params(), tables, {HOST: odd}).over(network)
+    assert "update" not in {message.key.topic for message in network.sent}
+
+
+def test_any_partys_held_out_rows_may_stop_a_training(tmp_path: Path) -> None:
+    tables = rows()
+    p = params(early_stopping_rounds=1, metrics=["loss"])
+    run = case(p, tables, {HOST: tables[HOST]}).run(tmp_path)
+    assert {out.summary["epochs"] for out in run.outputs.values()} == {3}
+    assert run.outputs[GUEST].summary["best_epoch"] == 3
 
 
 def test_looks_are_every_so_many_epochs_and_losses_every_average(tmp_path: Path) -> None:
