@@ -239,6 +239,4 @@ class LogisticParams(LogisticTraining):
                 "penalty 'L1' needs weights in clear at their owner: under protocol 'shared' only with optimizer "
                 + ", ".join(ADAPTIVE)
             )
-        if self.protocol == "paillier" and self.validates:
-            raise ValueError("validation_freqs and early_stopping_rounds are not available under protocol 'paillier'")
         return self
