@@ -28,7 +28,7 @@ from federatedml.components.cross_validation import cross_validated
 from federatedml.components.encryption_notes import encryption_notes
 from federatedml.components.linear_model import logistic
 from federatedml.components.lr_agreement import params_digest
-from federatedml.components.lr_classes import joined, split
+from federatedml.components.lr_classes import classes_of, joined, split
 from federatedml.components.lr_params import ADAPTIVE, LogisticParams
 from federatedml.components.lr_predict import PARTIAL, PREDICTED, partial_of, predicted, send_partial
 from federatedml.components.lr_release import EQUATIONS, ROWS
@@ -176,7 +176,7 @@ HETERO_LR = Component(
     },
     has_model=True,
     model=KEPT.model,
-    scorer=Scorer(partial=partial_of, merge=logistic),
+    scorer=Scorer(partial=partial_of, merge=logistic, classes=classes_of),
     prediction=Prediction(
         topics=(PREDICTED, PARTIAL),
         learns={

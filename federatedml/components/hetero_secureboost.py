@@ -1,6 +1,18 @@
 """HeteroSecureBoost: boosted trees on columns of several parties, who share all rows and show each other none.
 
-The declaration. Who does what is in ``tree_guest`` and ``tree_host``, and in one module per protocol.
+The guest knows the labels and grows the trees level by level (``tree_grow``): XGBoost's ``hist`` on columns in bins by
+quantiles, with its gain, its limits and its rules for missing values and for splits that are equally good
+(``tree_splits``). Hosts answer two questions (``tree_hosts``): the sums of gradients on the left of each of their split
+candidates, and which rows of a node go left at the chosen one. They learn neither labels nor weights of leaves.
+
+- Protocol ``shared`` (``tree_shared``): an arbiter deals correlated randomness; hosts see masked numbers only, not even
+  which rows a node has. The masked bins are sent once, which is most of the traffic of a short training.
+- Protocol ``paillier`` (``tree_paillier_guest``): gradients are encrypted, no arbiter is needed; hosts see which rows
+  the nodes have that they are asked about.
+
+Both give the same trees. A host's part of the model has its thresholds, the guest's part the trees, where a host's
+split is a number. To score rows, hosts send the bits of all their splits in one message (``tree_predict``).
+``isometric_model`` is a model to go on from: its trees stay (``tree_warm``).
 """
 
 from __future__ import annotations
@@ -26,7 +38,7 @@ from federatedml.components.encryption_notes import encryption_notes
 from federatedml.components.lr_release import ROWS
 from federatedml.components.tree_agreement import AGREEMENT, CLASSES, NEXT, SAME_ROWS, params_digest
 from federatedml.components.tree_hosts import OpenAnswers, OpenHosts
-from federatedml.components.tree_model import GUEST_BUFFERS, HOST_BUFFERS, host_buffers
+from federatedml.components.tree_model import GUEST_BUFFERS, HOST_BUFFERS, host_buffers, label_values
 from federatedml.components.tree_paillier_guest import PaillierHosts
 from federatedml.components.tree_paillier_host import PaillierAnswers
 from federatedml.components.tree_params import SecureBoostParams
@@ -206,7 +218,7 @@ HETERO_SECUREBOOST = Component(
     optional_roles=(Role.ARBITER,),
     has_model=True,
     model=ModelSpec({**GUEST_BUFFERS, **HOST_BUFFERS}, (tuple(GUEST_BUFFERS), tuple(HOST_BUFFERS))),
-    scorer=Scorer(partial=partial_of, merge=merge),
+    scorer=Scorer(partial=partial_of, merge=merge, classes=label_values),
     prediction=Prediction(
         topics=(SAME_ROWS, SPLIT_BITS),
         learns={

@@ -40,3 +40,8 @@ def split(model: ModelBuffers, meta: str = META, param: str = PARAM) -> list[Mod
     """A model per class; of a binary model itself alone."""
     classifiers = cast(model_pb2.LRModelParam, model[param]).classifiers if param in model else ()
     return [{meta: model[meta], param: one} for one in classifiers] or [model]
+
+
+def classes_of(model: ModelBuffers, param: str = PARAM) -> Sequence[float]:
+    """Label values of the scores of several classes, in their order."""
+    return tuple(cast(model_pb2.LRModelParam, model[param]).classes)

@@ -133,6 +133,11 @@ def own_splits(model: ModelBuffers) -> tuple[Sequence[str], Sequence[Threshold],
     return tuple(param.header), splits, Gaps(meta.use_missing, meta.zero_as_missing)
 
 
+def label_values(model: ModelBuffers) -> Sequence[float]:
+    """Label values of the classes, ascending; none of a regression."""
+    return tuple(cast(pb.BoostingTreeModelMeta, model[GUEST_META]).label_values)
+
+
 def read(model: ModelBuffers) -> Read:
     """The guest's part.
 

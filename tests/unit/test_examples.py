@@ -2,35 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from functools import cache
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from airfed.example_data import example_tables, write_example_data
-from dags_generator.simulate import Simulation, simulate
+from airfed.example_data import example_tables
+from tests.example_runs import EXAMPLES, NAMES, run
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/*_dsl.json"))
 LEAST_AUC = 0.9  # of two classes; all the data of the examples are easy
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("examples")
-    write_example_data(folder)
-    return folder
-
-
-@cache
-def run(name: str, data: Path) -> Simulation:
-    """An example; one that predicts takes the models of the one that it is named after."""
-    dsl, conf = (EXAMPLES / name / f"{name}_{kind}.json" for kind in ("dsl", "conf"))
-    predicts = json.loads(conf.read_text())["job_parameters"].get("job_type") == "predict"
-    models = run(name.removesuffix("_predict"), data).models() if predicts else None
-    return simulate(dsl, conf, data, models=models)
 
 
 def test_every_folder_holds_one_pipeline_of_its_name() -> None:
@@ -44,8 +22,8 @@ def test_the_index_names_every_example() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_example_runs_to_its_end(name: str, data: Path) -> None:
-    found = run(name, data)
+def test_the_example_runs_to_its_end(name: str) -> None:
+    found = run(name)
     assert set(found.outputs) == set(found.spec.running)
     assert not found.failures
     for component, members in found.summaries().items():
