@@ -128,6 +128,8 @@ def _runs(role: Role, p: LogisticParams) -> Iterator[str]:
     """What is said of several trainings in one component."""
     if p.one_vs_rest_param.need_one_vs_rest:
         yield from OF_CLASSES[role]
+    if p.validates and p.protocol == "paillier" and role is Role.GUEST:
+        yield "each host's part of the score of every row of eval_data, each validation_freqs epochs"
     if p.in_fold and role is not Role.ARBITER:
         shared = p.protocol == "shared" and p.optimizer not in ADAPTIVE
         yield OF_FOLDS if shared else f"{OF_FOLDS}; but what opens on the way opens in each fold, to its owner"

@@ -69,6 +69,9 @@ class Validation:
         self.positive = binary_labels(table)[0] > 0 if self.guest and p.validates else np.zeros(0, bool)
         self.rows = HeldOut(side, features)
         self.opened = side.plan.motion.opened
+        resume = exchange.box.resume
+        if resume is not None and p.validates and not self.guest:  # an attempt counts for itself
+            count_rows(exchange.box, side.plan.validation * (resume.round // p.validates))
 
     def exchange_features(self) -> None:
         """Tell all others the rows less their mask, once an attempt (if weights are shared)."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from federatedml.component import Params
+from federatedml.components.callback_params import Watched
 from federatedml.components.cross_validation import CvParam
 from federatedml.components.lr_params import Built, EncryptedModeParam, EncryptParam, PredictParam
 
@@ -107,7 +108,7 @@ class ObjectiveParam(Params):
     )
 
 
-class SecureBoostParams(Params):
+class SecureBoostParams(Watched):
     """FATE's HeteroSecureBoostParam and the choice of the protocol."""
 
     protocol: Literal["auto", "shared", "paillier"] = Field(
