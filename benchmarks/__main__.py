@@ -13,6 +13,7 @@ NAMES = (
     "overhead",
     "lr",
     "homolr",
+    "secureboost",
     "binning",
     "dsl",
     "pickup",

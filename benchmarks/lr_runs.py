@@ -105,11 +105,15 @@ def halves(ids: Sequence[str], guest: Floats, host: Floats, y: NDArray[np.int64]
 
 def credit(folder: Path) -> tuple[Floats, NDArray[np.int64], list[str]]:
     """default_credit: 13 columns of the guest and 10 of the host, labels, ids."""
+    return csv_pair(folder, "default_credit")
+
+
+def csv_pair(folder: Path, data: str) -> tuple[Floats, NDArray[np.int64], list[str]]:
+    """The rows that the guest's and the host's file of a data set both have: columns, labels, ids."""
     import pandas as pd
 
-    both = pd.read_csv(folder / "default_credit_hetero_guest.csv").merge(
-        pd.read_csv(folder / "default_credit_hetero_host.csv"), on="id", suffixes=("", "_host")
-    )
+    guest, host = (pd.read_csv(folder / f"{data}_hetero_{side}.csv") for side in ("guest", "host"))
+    both = guest.merge(host, on="id", suffixes=("", "_host"))
     y = both.pop("y").to_numpy()
     ids = [str(i) for i in both.pop("id")]
     return both.to_numpy(float), y, ids

@@ -1,7 +1,7 @@
 """Quality of every data set: the federated model beside the central one, and what it costs.
 
 Each job runs in a process of its own, so that memory is its own. The metric is of the rows that were trained on, as in
-FATE's examples. Trees beside XGBoost with the same number of bins, rounds, depth, rate and lambda; logistic regression
+FATE's examples. Trees beside XGBoost on the same bins, with as many rounds, depth, rate and lambda; logistic regression
 beside scikit-learn's (C=1), several classes beside its multinomial model.
 """
 

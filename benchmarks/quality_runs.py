@@ -17,7 +17,7 @@ from benchmarks.lr_runs import ARBITER, GUEST, Floats
 from benchmarks.quality_data import DataSet, data_set
 from federatedml.component import Inputs, component
 from federatedml.components.lr_optimizers import Memory, stepped
-from federatedml.components.quantile_bins import bins_of, quantile_points
+from federatedml.components.tree_columns import binned
 from federatedml.crypto.shared_linear import batch_order, batch_sizes
 from federatedml.federation.local import LocalNetwork
 from federatedml.metrics.binary import Counts
@@ -27,6 +27,7 @@ from federatedml.metrics.regression import measures
 METRIC = {"binary": "AUC", "multi": "accuracy", "regression": "rmse"}
 STEPS = {"penalty": "NONE", "eps": 1e-12, "init_param": {"init_method": "zeros"}}
 MOMENTUM = {**STEPS, "optimizer": "nesterov_momentum_sgd", "learning_rate": 0.2}
+WHOLE = {**STEPS, "learning_rate": 0.5, "batch_size": -1, "max_iter": 100}
 CLASSES = {"one_vs_rest_param": {"need_one_vs_rest": True}}
 TREES = {
     "num_trees": 50,
@@ -75,11 +76,11 @@ JOBS = (
     Job("default_credit", "hetero", "HeteroSecureBoost", TREES),
     Job("vehicle", "hetero", "HeteroSecureBoost", TREES),
     Job("student", "hetero", "HeteroSecureBoost", REGRESSION),
-    Job("motor", "hetero", "HeteroSecureBoost", REGRESSION),
+    Job("motor", "hetero", "HeteroSecureBoost", {**REGRESSION, "min_cell_rows": 10}, note=", cells of 10 rows"),
     Job("breast", "homo", "HomoLR", {**MOMENTUM, "batch_size": 64, "max_iter": 20}),
     Job("default_credit", "homo", "HomoLR", {**MOMENTUM, "max_iter": 10}),
     Job("vehicle", "homo", "HomoLR", {**MOMENTUM, **CLASSES, "batch_size": 64, "max_iter": 100}, _as_is),
-    Job("student", "homo", "HomoLR", {**MOMENTUM, "batch_size": 64, "max_iter": 30}, _above, ", above the median"),
+    Job("student", "homo", "HomoLR", WHOLE, _above, ", above the median"),
     Job("motor", "homo", "HomoLR", {**MOMENTUM, "batch_size": 64, "max_iter": 50}, _above, ", above the median"),
 )
 
@@ -128,7 +129,7 @@ def measured(job: Job, folder: Path | None) -> Measured:
         sent[str(message.key.source.role)] = sent.get(str(message.key.source.role), 0) + message.size
     ours = _metric(data.kind, *(columns[name] for name in names))
     clear = _clear(data, params[ARBITER]) if job.module == "HeteroLR" else None
-    return Measured(METRIC[data.kind], ours, _pooled(job, data), clear, cpu, wall, peak, sent)
+    return Measured(METRIC[data.kind], ours, _pooled(job, data, params[ARBITER]), clear, cpu, wall, peak, sent)
 
 
 def _metric(kind: str, labels: Floats, results: Floats, scores: Floats) -> float:
@@ -159,20 +160,23 @@ def _steps(data: DataSet, y: Floats, p: Any) -> Floats:
     return np.asarray(x @ w)
 
 
-def _pooled(job: Job, data: DataSet) -> float:
-    """scikit-learn's logistic regression with C=1, or XGBoost on as many bins: all rows and columns in one place."""
+def _pooled(job: Job, data: DataSet, p: Any) -> float:
+    """scikit-learn's logistic regression with C=1, or XGBoost on the same bins: all rows and columns in one place."""
     if job.module != "HeteroSecureBoost":
         model = LogisticRegression(max_iter=5000).fit(data.x, data.y)
         scores = model.predict_proba(data.x)
         return _metric(data.kind, data.y, model.predict(data.x), scores[:, 1])
     import xgboost
 
-    bins = np.column_stack([bins_of(column, quantile_points(column, TREES["bin_num"])) for column in data.x.T])
+    columns = data.by_columns().items()
+    bins = np.vstack(
+        [binned(p, table, 1 if member == GUEST else p.min_cell_rows).table.bins for member, table in columns]
+    )
     objective = {"binary": "binary:logistic", "multi": "multi:softprob", "regression": "reg:squarederror"}[data.kind]
     classes, y = np.unique(data.y, return_inverse=True) if data.kind == "multi" else (data.y[:0], data.y)
     given = {"objective": objective, "eta": 0.1, "max_depth": 3, "lambda": 1.0, "min_child_weight": 1.0, "nthread": 1}
     given |= {"num_class": len(classes)} if data.kind == "multi" else {}
-    matrix = xgboost.QuantileDMatrix(bins.astype(np.float64), y, max_bin=256)
+    matrix = xgboost.QuantileDMatrix(bins.T.astype(np.float64), y, max_bin=256)
     scores = xgboost.train({**given, "tree_method": "hist"}, matrix, TREES["num_trees"]).predict(matrix)
     if data.kind == "multi":
         return _metric("multi", data.y, classes[scores.argmax(1)], scores)

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+
 from dags_generator.spec import PipelineSpec
 from federated_operators.gateway.plan import PREDICT
 from federatedml.component import component
@@ -31,7 +34,9 @@ def form(spec: PipelineSpec) -> list[Field]:
     """Fields of the initiator's trigger form: what a person may change of the conf."""
     algorithm = spec.conf.get(ALGORITHM_PARAMETERS, {})
     components = [
-        Field(f"{ALGORITHM_PARAMETERS}.{name}", algorithm.get(name, {}), _schema(name, step.module))
+        Field(
+            f"{ALGORITHM_PARAMETERS}.{name}", _plain(step.module, algorithm.get(name, {})), _schema(name, step.module)
+        )
         for name, step in spec.graph.components.items()
     ]
     return [
@@ -39,6 +44,20 @@ def form(spec: PipelineSpec) -> list[Field]:
         Field(ROLE_PARAMETERS, spec.conf.get(ROLE_PARAMETERS, {}), _role_schema(spec)),
         Field(JOB_PARAMETERS, spec.conf[JOB_PARAMETERS], _job_schema(spec.job_type)),
     ]
+
+
+def _plain(module: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as the schema has them: by our names, words in the case that is listed."""
+    params = component(module).params
+    return {name: _plain_value(params.model_fields[name], value) for name, value in params.by_our_names(given).items()}
+
+
+def _plain_value(field: FieldInfo, value: Any) -> Any:
+    kind: TypeAdapter[Any] = TypeAdapter(field.rebuild_annotation())
+    try:
+        return kind.dump_python(kind.validate_json(json.dumps(value), strict=True), mode="json", exclude_unset=True)
+    except ValidationError:
+        return value  # of no member: each has its own
 
 
 def _schema(name: str, module: str) -> dict[str, Any]:

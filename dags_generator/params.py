@@ -37,9 +37,11 @@ def effective_params(conf: Values, graph: Graph, places: Mapping[Member, Where])
 
 
 def notes(params: EffectiveParams, graph: Graph) -> list[str]:
-    """What the modules say about their parameters."""
+    """What the modules say about their parameters; nothing of those that run with a fitted model."""
     found = []
     for name, spec in graph.components.items():
+        if spec.predicts:
+            continue
         module, first = component(spec.module), next(iter(params[name].values()))
         found += [f"{name}: {note}" for note in module.notes(module.params.model_validate_json(json.dumps(first)))]
     return found
@@ -71,10 +73,11 @@ def _submitted(
     if spec.name not in role_values and "{}" in read:
         return read["{}"]
     common_at = where.at("algorithm_parameters", spec.name)
-    common = common_at.object(conf.get("algorithm_parameters", {}).get(spec.name, {}))
+    model = component(spec.module).params
+    common = model.by_our_names(common_at.object(conf.get("algorithm_parameters", {}).get(spec.name, {})))
     role_at = where.at("role_parameters", member.role, spec.name)
-    picked = _of_member(role_at.object(role_values.get(spec.name, {})), parties, member, role_at)
-    model, own = component(spec.module).params, json.dumps(picked)
+    picked = model.by_our_names(_of_member(role_at.object(role_values.get(spec.name, {})), parties, member, role_at))
+    own = json.dumps(picked)
     try:
         if own not in read:
             read[own] = model.model_validate_json(json.dumps(_merged(common, picked)))

@@ -13,6 +13,7 @@ import pyarrow as pa
 from federatedml.data.descriptor import Sql
 from federatedml.errors import DataError
 
+DIALECTS = {"postgres": "postgresql"}  # types of connections that SQLAlchemy calls otherwise
 log = logging.getLogger(__name__)
 
 
@@ -20,7 +21,7 @@ def airflow_frame(declared: Sql) -> pa.Table:
     """The rows that a connection yields.
 
     A provider's own hook is asked if one is installed for the connection's type, else SQLAlchemy with what the
-    connection says: type, host, port, login, schema.
+    connection says: type, host, port, login, schema, extra.
 
     Raises:
         DataError: ``FED-856``, there is no such connection, or it yields no data frame. What the data base says goes to
@@ -64,13 +65,15 @@ def _sqlalchemy_hook(connection: Any) -> Any:
 
         @property
         def sqlalchemy_url(self) -> URL:
+            extra = connection.extra_dejson
             return URL.create(
-                connection.conn_type,
+                DIALECTS.get(connection.conn_type, connection.conn_type),
                 connection.login or None,
                 connection.password or None,
                 connection.host or None,
                 connection.port,
                 connection.schema or None,
+                {name: str(value) for name, value in extra.items() if isinstance(value, str | int | float)},
             )
 
         def get_conn(self) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, ClassVar
@@ -40,7 +40,13 @@ class Params(BaseModel):
         twice = [f"{alias!r} and {name!r}" for alias, name in cls.aliases.items() if alias in given and name in given]
         if twice:
             raise ValueError(f"{', '.join(twice)} are two names of one parameter: give one of them")
-        return {cls.aliases.get(name, name): value for name, value in given.items()}
+        return cls.by_our_names(given)
+
+    @classmethod
+    def by_our_names(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """``given`` with FATE 1.11's names replaced; where both names of one parameter are given, both stay."""
+        ours = {name: cls.aliases.get(name, name) for name in given}
+        return {name if ours[name] in given else ours[name]: value for name, value in given.items()}
 
 
 ModelBuffers = Mapping[str, Message]  # buffer name ("DataIOMeta") -> message
@@ -238,16 +244,37 @@ class Component:
         return replace(self, topics=predicts.topics, learns=predicts.learns, spends=predicts.spends)
 
 
+class Installed(Mapping[str, Component]):
+    """Components by module name. Each is imported when it is asked for: most of what runs needs a few."""
+
+    def __init__(self, points: Iterable[importlib.metadata.EntryPoint]) -> None:
+        self._points = {point.name: point for point in points}
+        self._loaded: dict[str, Component] = {}
+
+    def __getitem__(self, module: str) -> Component:
+        """``ModelError`` (``FED-602``) if what is installed under the name is not the component that it names."""
+        if module not in self._loaded:
+            point = self._points[module]
+            found = point.load()
+            if not isinstance(found, Component) or found.module != module:
+                raise ModelError("FED-602", f"entry point {module!r} ({point.value}) is not the component it names")
+            self._loaded[module] = found
+        return self._loaded[module]
+
+    def __contains__(self, module: object) -> bool:
+        return module in self._points
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._points)
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+
 @cache
 def registry() -> Mapping[str, Component]:
     """All components that are installed, by module name, from the entry points ``airfed.components``."""
-    found: dict[str, Component] = {}
-    for point in importlib.metadata.entry_points(group="airfed.components"):
-        component = point.load()
-        if not isinstance(component, Component) or component.module != point.name:
-            raise ModelError("FED-602", f"entry point {point.name!r} ({point.value}) is not the component it names")
-        found[point.name] = component
-    return found
+    return Installed(importlib.metadata.entry_points(group="airfed.components"))
 
 
 def component(module: str, predicting: bool = False) -> Component:

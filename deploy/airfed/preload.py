@@ -15,4 +15,4 @@ import federated_operators.conclude  # and with it all that a task runs
 import federated_operators.operator  # noqa: F401
 from federatedml.component import registry
 
-registry()
+dict(registry())  # each component is imported when it is looked at

@@ -27,7 +27,8 @@ class DataIOParams(Params):
     delimitor: Text = Field(",", description="between the entries of a line, for sparse and tag; a space for libsvm")
     data_type: DataType = Field(
         "float64",
-        description="int, int64 and long require whole numbers, stored as float64; str keeps text, for OneHotEncoder",
+        description="int, int64 and long require whole numbers, stored as float64; "
+        "str keeps text, with which no model computes",
     )
     exclusive_data_type: dict[str, DataType] | None = Field(None, description="column -> its own data_type")
     tag_with_value: bool = Field(False, description="of tag: entries are tag:value; otherwise a tag is 1, none is 0")

@@ -157,7 +157,8 @@ def transform(model: ModelBuffers, table: Table) -> Table:
             columns[name] = _between(scale, values)
         else:
             clipped = _clipped(scale, values, lows.get(name) != UNBOUNDED, highs.get(name) != UNBOUNDED)
-            columns[name] = _standard(scale, clipped)
+            with np.errstate(over="ignore"):  # what becomes infinite is refused by whoever works on it
+                columns[name] = (clipped - scale.mean) / (scale.std or 1.0)
     return replace(table, columns=columns)
 
 
@@ -190,11 +191,6 @@ def _clipped(scale: pb.ColumnScaleParam, values: Floats, below: bool, above: boo
 def _between(scale: pb.ColumnScaleParam, values: Floats) -> Floats:
     span = scale.column_upper - scale.column_lower
     return (_clipped(scale, values, below=True, above=True) - scale.column_lower) / (span or 1.0)
-
-
-def _standard(scale: pb.ColumnScaleParam, values: Floats) -> Floats:
-    with np.errstate(over="ignore"):  # what becomes infinite is refused by whoever works on it
-        return (values - scale.mean) / (scale.std or 1.0)
 
 
 def _numbers_of(scale: pb.ColumnScaleParam) -> tuple[float, ...]:

@@ -91,7 +91,16 @@ class SampleParams(Params):
         """Whether hosts hear of rows."""
         return self.need_run and self.task_type == "hetero" and (self.method == "downsample" or self.repeats)
 
+    @property
+    def uneven(self) -> bool:
+        """Whether labels have different fractions."""
+        return isinstance(self.fractions, list) and len({part for _, part in self.fractions}) > 1
 
+
+UNEVEN = (
+    "EXCEPTION: fractions differ by label: of the rows that hosts see less often, or not any more, most or all have "
+    "the label with the smaller fraction"
+)
 LABELS = "stratified: if labels have different fractions,"
 SAMPLE_IDS = row_topic(
     "sample_ids",
@@ -230,7 +239,10 @@ def _settle(submitted: MemberParams) -> MemberParams:
 
 
 def _variant(component: Component, p: SampleParams) -> Component:
-    return replace(component, topics=(REPEATED if p.repeats else SAMPLE_IDS,) if p.follows else ())
+    if not p.follows:
+        return replace(component, topics=())
+    learns = {Role.HOST: [UNEVEN]} if p.uneven else {}
+    return replace(component, topics=(REPEATED if p.repeats else SAMPLE_IDS,), learns=learns)
 
 
 def _notes(p: SampleParams) -> Sequence[str]:

@@ -10,8 +10,10 @@ has, by one of two protocols (``binning_paillier``, ``binning_shared``), and com
     2. the protocol: events of each bin -> guest
 
 Parties: guest, hosts, with ``shared`` the arbiter. Semi-honest. Leaks: what the topics say. Of a host's table the guest
-learns two numbers per bin, each about at least ``min_bin_rows`` rows; hosts learn nothing of labels, and therefore have
-no WOE to transform by. How the sums of many jobs add up is counted (``binning_told.count_sums``).
+learns two numbers per bin, of at least ``min_bin_rows`` rows: these, and events. The events of a bin are one linear
+equation in which of the guest's rows are in it; a guest that seals other numbers than labels gets as many bits of such
+equations per bin as a sum has (``paillier``: 1 + bits of the number of rows, ``shared``: 32), and hosts count them over
+jobs (``binning_told.count_sums``). Hosts get no equation in the labels, and therefore have no WOE to transform by.
 """
 
 from __future__ import annotations
@@ -39,8 +41,6 @@ from federatedml.data.table import Table
 from federatedml.errors import DslError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Member, Role
-
-Found = dict[str, pb.IVParam]
 
 
 def guest(p: FeatureBinningParams, box: Box, inputs: Inputs) -> Outputs:
@@ -230,8 +230,8 @@ HETERO_FEATURE_BINNING = Component(
         "each party: a sort per column",
         "protocol 'paillier', key of 2048 bits: guest some 0.06 ms and 512 bytes a row and host; host about 2 us per "
         "row and column, less where columns have few bins; one ciphertext back per 100 bins",
-        "protocol 'shared': all parties together some 30 ns per row and bin of hosts, 4 bytes per row and bin from "
-        "host to guest, 4 bytes per row the other way",
+        "protocol 'shared': all parties some 30 ns per row and bin of hosts, 4 bytes per row and bin from host "
+        "to guest, 4 bytes per row back",
         "memory: paillier some 600 bytes a row at the host; shared one block of 16 MiB",
     ),
 )

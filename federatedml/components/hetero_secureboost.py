@@ -1,6 +1,18 @@
 """HeteroSecureBoost: boosted trees on columns of several parties, who share all rows and show each other none.
 
-The declaration. Who does what is in ``tree_guest`` and ``tree_host``, and in one module per protocol.
+The guest knows the labels and grows the trees level by level (``tree_grow``): XGBoost's ``hist`` on columns in bins by
+quantiles, with its gain, its limits and its rules for missing values and for splits that are equally good
+(``tree_splits``). Hosts answer two questions (``tree_hosts``): the sums of gradients on the left of each of their split
+candidates, and which rows of a node go left at the chosen one. They learn neither labels nor weights of leaves.
+
+- Protocol ``shared`` (``tree_shared``): an arbiter deals correlated randomness; hosts see masked numbers only, not even
+  which rows a node has. The masked bins are sent once, which is most of the traffic of a short training.
+- Protocol ``paillier`` (``tree_paillier_guest``): gradients are encrypted, no arbiter is needed; hosts see which rows
+  the nodes have that they are asked about.
+
+Both give the same trees. A host's part of the model has its thresholds, the guest's part the trees, where a host's
+split is a number. To score rows, hosts send the bits of all their splits in one message (``tree_predict``).
+``isometric_model`` is a model to go on from: its trees stay (``tree_warm``).
 """
 
 from __future__ import annotations

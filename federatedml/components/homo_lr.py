@@ -9,9 +9,13 @@
 4. arbiter -> all: the averages, which are the sums, and whether training has converged (``average``)
 5. guest -> all, with ``early_stopping_rounds``: whether its validation rows say stop (``looked``)
 
-Masks cancel in the sum of all contributions and nowhere before, so the arbiter reads averages only; |x| is bounded so
-that sums never wrap. Keys are of one attempt: if a party goes away, the attempt ends, and the next one goes on from the
-last round's average. All parties start from the same weights, and all of them have the whole model in the end.
+With one-vs-rest there is a training for each class, and before them: every guest and host -> every other one: its label
+values (``label_values``); -> arbiter: how many there are together (``class_count``).
+
+Masks cancel in the sum of all contributions and nowhere before, so the arbiter reads averages only, and only if all
+had started the round from the same weights; |x| is bounded so that sums never wrap. Keys are of one attempt: if a
+party goes away, the attempt ends, and the next one goes on from the last round's average. All parties start from the
+same weights, and all of them have the whole model in the end.
 
 FATE 1.0 sends updates in clear or has the arbiter decrypt what a host likes; ``encrypt_param`` and
 ``re_encrypt_batches`` are accepted, masks are used. Averages are weighted by rows times
@@ -19,7 +23,7 @@ FATE 1.0 sends updates in clear or has the arbiter decrypt what a host likes; ``
 
 Parties: guest, hosts, arbiter. Semi-honest. Who colludes with all contributors but one, or is one of two, learns
 that one's updates: hence ``min_contributors``, and the policy's floor. Averages themselves tell: a column that few rows
-of all parties have moves by what is known of these. Cost: see ``HOMO_LR.cost``.
+of all parties have moves by what is known of these.
 """
 
 from __future__ import annotations
@@ -53,6 +57,7 @@ from federatedml.components.homo_lr_steps import HeldOut, Rows
 from federatedml.components.linear_model import initial_weights, logistic, partial_score, training_loss
 from federatedml.components.lr_classes import classes_of, joined, split
 from federatedml.components.lr_result import History, loss_curve, training_meta, weights_param
+from federatedml.components.lr_start import weights_of
 from federatedml.components.one_vs_rest import COUNT, LABELS, Classifiers, of_all, one_vs_rest
 from federatedml.crypto.ring import Floats
 from federatedml.crypto.secagg.client import MIN_CONTRIBUTORS
@@ -133,10 +138,7 @@ def _start(p: HomoLogisticParams, before: ModelBuffers | None, names: list[str])
     intercept = p.init_param.fit_intercept
     if before is None or PARAM not in before:
         return initial_weights(p.init_param, len(names) + intercept, "homo")
-    model = cast(model_pb2.LRModelParam, before[PARAM])
-    if model.need_one_vs_rest:
-        raise DataError("FED-911", "the isometric_model has a model per class, the training is of one", "one-vs-rest")
-    return np.array([*(model.weight.get(name, 0.0) for name in names), *([model.intercept] if intercept else [])])
+    return weights_of(cast(model_pb2.LRModelParam, before[PARAM]), names, intercept)
 
 
 def _model(p: HomoLogisticParams, rows: Rows, run: Run, classes: tuple[float, float]) -> ModelBuffers:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from federatedml.components.homo_lr_params import HomoLogisticParams, common_digest
+from federatedml.components.linear_model import BINARY
 from federatedml.components.lr_agreement import expect
 from federatedml.crypto.ring import Floats
 from federatedml.crypto.secagg.steps import AGGREGATOR, CONTRIBUTORS
@@ -104,7 +105,7 @@ def _all_classes(found: Sequence[Floats]) -> tuple[float, float]:
     classes = np.unique(np.concatenate(found))
     if len(classes) != CLASSES:
         text = f"the labels of all contributors have {len(classes)} classes together"
-        raise DataError("FED-257", text, f"exactly {CLASSES}")
+        raise DataError("FED-257", text, BINARY)
     return float(classes[0]), float(classes[1])
 
 

@@ -1,7 +1,12 @@
-"""The rounds of HomoLR at a contributor: train alone, hand in weights and loss under masks, go on from the average."""
+"""The rounds of HomoLR at a contributor: train alone, hand in weights and loss under masks, go on from the average.
+
+Masks of a round depend on the weights that it starts from. An arbiter that tells contributors different averages, so
+that the steps of all but one are known (weights beyond which no residual is left), gets nothing that cancels.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,7 +100,8 @@ def contribute(p: HomoLogisticParams, box: Box, rows: Rows, start: Floats, held:
     share, fixed = weigh(box, client, p.party_weight * rows.weight), scale(box)
     while not run.history.stopped:
         weights, loss = _trained(run)
-        send_sum(box, client, UPDATE, np.append(weights, loss), fixed, run.round, share)
+        told = hashlib.sha256(run.weights.astype("<f8").tobytes()).digest()
+        send_sum(box, client, UPDATE, np.append(weights, loss), fixed, run.round, share, told)
         _take(run)
         box.checkpoint(run.round, _state(run))
         box.progress(run.history.epochs / p.max_iter, f"epoch {run.history.epochs} of at most {p.max_iter}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from federatedml.components.homo_lr_params import HomoLogisticParams
-from federatedml.components.linear_model import checked_columns
+from federatedml.components.linear_model import BINARY, checked_columns
 from federatedml.components.lr_optimizers import Memory, penalty_loss, stepped
 from federatedml.components.lr_row_weights import given_weights, without_weights
 from federatedml.components.prediction_table import numeric_labels, positive
@@ -52,7 +52,7 @@ class Rows:
         table = without_weights(given, p.sample_weight_name)
         names, labels = sorted(table.header), numeric_labels(table)
         if len(np.unique(labels)) > 2:
-            raise DataError("FED-257", f"the label {table.label!r} has {len(np.unique(labels))} classes", "at most 2")
+            raise DataError("FED-257", f"the label {table.label!r} has {len(np.unique(labels))} classes", BINARY)
         order, weights = batch_order(table.ids), _weights(p, given, labels)
         features, total = checked_columns(table, names, p.init_param.fit_intercept)[order], float(weights.sum())
         return cls(table, names, features, labels[order], weights[order] * (len(given) / total), total)

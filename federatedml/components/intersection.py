@@ -201,7 +201,7 @@ def _result(own: _Own, positions: Positions) -> Outputs:
     found = own.table.take(ordered)
     found = replace(found, ids=IdColumn(found.ids).text(), origin=own.box.attempt.component)
     if own.p.only_output_key:
-        found = replace(found, columns={}, label=None)
+        found = replace(found, columns={}, label=None, weight=None)
     summary = {"intersect_count": float(len(found)), "intersect_rate": len(found) / len(own.table)}
     if own.p.intersect_method == "rsa":
         summary["blinding_bits"] = float(own.p.rsa_params.key_length)

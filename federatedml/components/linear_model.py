@@ -50,10 +50,10 @@ def _with_intercept(table: Table, intercept: bool) -> Floats:
 
 def _check_values(name: str, values: Column) -> Floats:
     if values.dtype.kind not in "fiub":
-        raise DataError("FED-253", f"column {name!r} is not numeric", "encode it before HeteroLR")
+        raise DataError("FED-253", "a column is not numeric", f"{name!r}: encode it before HeteroLR")
     x = values.astype(np.float64)
     if not np.isfinite(x).all():
-        raise DataError("FED-253", f"column {name!r} holds values that are not finite", "impute them in DataIO")
+        raise DataError("FED-253", "a column holds values that are not finite", f"{name!r}: impute them in DataIO")
     return x
 
 
@@ -63,8 +63,9 @@ def _check_column(name: str, values: Column) -> None:
     if telling(x) < MIN_TELLING:
         raise DataError(
             "FED-254",
-            f"column {name!r} singles out fewer than {MIN_TELLING} rows: its weight would show them",
-            f"at least {MIN_TELLING} rows that are not zero, and as many (or none) that differ from the usual value",
+            f"a column singles out fewer than {MIN_TELLING} rows: its weight would show them",
+            f"{name!r}: at least {MIN_TELLING} rows that are not zero, "
+            "and as many (or none) that differ from the usual value",
         )
 
 
@@ -73,13 +74,13 @@ def _check_scale(name: str, x: Floats) -> None:
         squares, nonzero = float(np.sum(x * x)), np.count_nonzero(x)
     if squares > MAX_RMS**2 * len(x):
         raise DataError(
-            "FED-255", f"column {name!r} is not scaled: its root mean square is above {MAX_RMS:g}", "standardise it"
+            "FED-255", f"a column is not scaled: its root mean square is above {MAX_RMS:g}", f"standardise {name!r}"
         )
     if squares < MIN_RMS**2 * nonzero:
         raise DataError(
             "FED-255",
-            f"column {name!r} is not scaled: the root mean square of what is not zero is below {MIN_RMS:g}",
-            "standardise it",
+            f"a column is not scaled: the root mean square of what is not zero is below {MIN_RMS:g}",
+            f"standardise {name!r}",
         )
 
 
@@ -144,7 +145,7 @@ def partial_score(table: Table, header: Sequence[str], weights: Mapping[str, flo
 
 def _found(table: Table, name: str, header: Sequence[str]) -> Column:
     if name not in table.columns:
-        raise DataError("FED-258", f"column {name!r} is missing", f"the model needs {', '.join(header)}")
+        raise DataError("FED-258", "a column of the model is missing", f"{name!r}; it needs {', '.join(header)}")
     return table.columns[name]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -23,10 +24,14 @@ def first_weights(
     """(k,) own weights, the intercept last: those of ``before``, an ``isometric_model``, or as the parameters say."""
     if before is None or PARAM not in before:
         return initial_weights(p.init_param, len(header) + intercept, _seed_name(box))
-    model = cast(model_pb2.LRModelParam, before[PARAM])
+    return weights_of(cast(model_pb2.LRModelParam, before[PARAM]), header, intercept)
+
+
+def weights_of(model: model_pb2.LRModelParam, header: Sequence[str], intercept: bool) -> Floats:
+    """(k,) weights of another model in the order of ``header``, 0 where it has none; the intercept last."""
     if model.need_one_vs_rest:
         raise DataError("FED-911", "the isometric_model has a model per class, the training is of one", "one-vs-rest")
-    weights = [model.weight.get(name, 0.0) for name in header]  # 0 where the other model has none
+    weights = [model.weight.get(name, 0.0) for name in header]
     return np.array([*weights, model.intercept] if intercept else weights)
 
 

@@ -47,7 +47,8 @@ def judge(
         values = _statistics(p, names, isometric)
         return values, statistic_rule(p).stay(values)
     number, stays, best = _FILTERS[method]
-    values = {name: number(p, _known(table, name)) for name in names}
+    with np.errstate(over="ignore", invalid="ignore"):  # of squares of huge numbers; they stay huge
+        values = {name: float(np.nan_to_num(number(p, _known(table, name)))) for name in names}
     left = [name for name, value in values.items() if stays(p, value)]
     return values, left or [best(names, key=lambda name: values[name])]
 

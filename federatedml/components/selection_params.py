@@ -55,7 +55,8 @@ class IvValueParam(Params):
 
     value_threshold: float = Field(default=0.0, ge=0, description="a column stays if its IV is as much")
     host_thresholds: list[Annotated[float, Field(ge=0)]] | None = Field(
-        default=None, description="other thresholds for the hosts' columns, one for each host in the conf's order"
+        default=None,
+        description="other thresholds for the hosts' columns, one for each host in the order of their ids as text",
     )
     local_only: bool = Field(default=False, description="only the guest's columns are judged")
 
@@ -88,7 +89,7 @@ class IvFilterParam(Params):
         default=1.0, ge=0, description="least IV, number of columns or share of columns that stay"
     )
     host_thresholds: list[Annotated[float, Field(ge=0)]] | None = Field(
-        default=None, description="with filter_type 'threshold': others for the hosts' columns, in the conf's order"
+        default=None, description="with filter_type 'threshold': others for the hosts' columns, as in iv_value_param"
     )
     select_federated: Annotated[bool, BeforeValidator(_one)] = Field(
         default=True, description="false: only the guest's columns are judged"

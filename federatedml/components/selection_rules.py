@@ -23,7 +23,7 @@ class Rule:
 
     Attributes:
         kind: what ``value`` is: least (or largest) number, how many columns stay, share of columns that stay.
-        of_hosts: other thresholds for each host, in the order of the job's members.
+        of_hosts: other thresholds for each host, in the order of their ids as text.
         federated: whether hosts' columns are judged too.
         high: whether large numbers are good.
     """

@@ -23,9 +23,9 @@ AGREEMENT = Topic(
     "agreement",
     BETWEEN,
     BETWEEN,
-    Tensors({"ids": ("|u1", 1), "params": ("|u1", 1)}),
+    Tensors({"ids": ("|u1", 1), "params": ("|u1", 1), "warm": ("|u1", 1)}),
     Carries.CONTROL,
-    f"whether both hold the same samples in the same order with the same parameters, and {DIGEST}",
+    f"whether both hold the same samples in the same order with the same parameters, go on from a model, and {DIGEST}",
 )
 CLASSES = Topic(
     "classes",
@@ -53,16 +53,18 @@ SAME_ROWS = Topic(
 )
 
 
-def agree(p: SecureBoostParams, box: Box, table: Table, classes: int | None = None) -> int:
+def agree(p: SecureBoostParams, box: Box, table: Table, warm: bool = False, classes: int | None = None) -> int:
     """Check that guest and hosts hold the same rows and parameters; the guest tells how many classes there are.
 
     Args:
+        warm: whether the training goes on from a model.
         classes: at the guest.
 
     Returns:
         trees of a round.
     """
-    mine = {"ids": np.frombuffer(ids_digest(table.ids), "|u1"), "params": params_digest(p)}
+    flag = np.array([warm], np.uint8)
+    mine = {"ids": np.frombuffer(ids_digest(table.ids), "|u1"), "params": params_digest(p), "warm": flag}
     box.send(AGREEMENT, mine)
     for theirs in box.gather(AGREEMENT).values():
         if not np.array_equal(mine["params"], theirs["params"]):
@@ -72,6 +74,10 @@ def agree(p: SecureBoostParams, box: Box, table: Table, classes: int | None = No
         if not np.array_equal(mine["ids"], theirs["ids"]):
             raise DataError(
                 "FED-251", "guest and host do not hold the same samples in the same order", "run Intersection before"
+            )
+        if not np.array_equal(flag, theirs["warm"]):
+            raise DslError(
+                "FED-809", "the trees go on from a model at one party only", "isometric_model at all, or none"
             )
     if classes is not None:
         box.send(CLASSES, np.array([classes], np.int64))

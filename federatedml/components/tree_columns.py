@@ -101,17 +101,17 @@ def column_values(gaps: Gaps, table: Table, name: str) -> Floats:
         DataError: FED-800, see ``binned``; FED-258 without such a column.
     """
     if name not in table.columns:
-        raise DataError("FED-258", f"column {name!r} is missing", "the model needs it")
+        raise DataError("FED-258", "a column of the model is missing", f"{name!r}")
     column = table.columns[name]
     if column.dtype.kind not in "fiub":
-        raise DataError("FED-800", f"column {name!r} is not numeric", "encode it before HeteroSecureBoost")
+        raise DataError("FED-800", "a column is not numeric", f"{name!r}: encode it before HeteroSecureBoost")
     values = column.astype(np.float64)
     if np.isinf(values).any():
-        raise DataError("FED-800", f"column {name!r} holds infinite values")
+        raise DataError("FED-800", "a column holds infinite values", f"{name!r}")
     if gaps.allowed:
         return np.where(values == 0, np.nan, values) if gaps.zero else values
     if np.isnan(values).any():
-        raise DataError("FED-800", f"column {name!r} lacks values", "set use_missing, or impute them in DataIO")
+        raise DataError("FED-800", "a column lacks values", f"{name!r}: set use_missing, or impute them in DataIO")
     return values
 
 

@@ -15,13 +15,14 @@ from federatedml.components.tree_columns import Binned, binned
 from federatedml.components.tree_grow import Grower
 from federatedml.components.tree_hosts import Bits, Hosts, NoHosts, OpenHosts, Start
 from federatedml.components.tree_looks import Looks, check_held_out, last_look
-from federatedml.components.tree_model import Grown, guest_buffers
+from federatedml.components.tree_model import GUEST_PARAM, Grown, guest_buffers
 from federatedml.components.tree_params import SecureBoostParams
 from federatedml.components.tree_sampling import columns_of_tree, goss
 from federatedml.components.tree_splits import Rules
-from federatedml.components.tree_state import GuestState
+from federatedml.components.tree_state import NO_SCORES, GuestState
 from federatedml.components.tree_target import Target, row_weights
 from federatedml.components.tree_views import views_of
+from federatedml.components.tree_warm import continued
 from federatedml.crypto.ring import Floats
 from federatedml.data.table import Table
 from federatedml.errors import DataError
@@ -87,10 +88,18 @@ def _started(p: SecureBoostParams, box: Box, inputs: Inputs, open_hosts: OpenHos
     target = Target.of(p, table)
     labels, weights = target.labels(table), row_weights(p, inputs.one("train_data", "data"))
     own, members = binned(p, table), sorted(member for member in box.members if member.role is Role.HOST)
-    width = agree(p, box, table, target.objective.width)
+    before = inputs.isometric_model if GUEST_PARAM in (inputs.isometric_model or {}) else None
+    width = agree(p, box, table, before is not None, target.objective.width)
     check_held_out(p, box, held_out)
     looks = Looks(p, box, target, members, held_out)
-    state = _state(box, target, labels, weights, 0 if held_out is None else len(held_out), len(members))
+    if box.resume is not None:
+        state = GuestState.unpack(box.resume.state)
+    elif before is not None:
+        state = continued(p, box, before, table, target, members)
+    else:
+        state = _begun(target.objective.start(labels, weights), len(table), len(members))
+    if box.resume is None and held_out is not None:
+        state.held_out = np.tile(state.start, (len(held_out), 1))
     looks.patience.restore([] if box.resume is None else np.atleast_1d(box.resume.state["looks"]).tolist())
     bound = float(target.objective.bound * weights.max() * _boost(p))
     hosts = open_hosts(p, box, Start(len(table), width, state.rounds, tuple(state.made), bound))
@@ -102,12 +111,8 @@ def _boost(p: SecureBoostParams) -> float:
     return (1 - p.top_rate) / p.other_rate + 1 if p.run_goss else 1.0
 
 
-def _state(box: Box, target: Target, labels: Floats, weights: Floats, held_out: int, hosts: int) -> GuestState:
-    if box.resume is not None:
-        return GuestState.unpack(box.resume.state)
-    start = target.objective.start(labels, weights)
-    scores = np.tile(start, (len(labels), 1)), np.tile(start, (held_out, 1))
-    return GuestState(*scores, [], [], [0] * hosts, [0] * (2 + hosts))
+def _begun(start: Floats, rows: int, hosts: int) -> GuestState:
+    return GuestState(start, 0, np.tile(start, (rows, 1)), NO_SCORES, [], [], [0] * hosts, [0] * (2 + hosts))
 
 
 def _rounds(run: _Run) -> None:
@@ -173,9 +178,8 @@ def _finished(run: _Run, inputs: Inputs) -> Outputs:
     p, state, target = run.p, run.state, run.target
     rounds = state.best.rounds or state.rounds
     members = (run.box.me, *run.looks.members)
-    start = target.objective.start(run.labels, run.weights)
-    trees = state.trees[: rounds * len(start)]
-    grown = Grown(members, trees, state.splits, start, state.losses, state.best.rounds)
+    trees = state.trees[: (state.base + rounds) * len(state.start)]
+    grown = Grown(members, trees, state.splits, state.start, state.losses, state.best.rounds)
     model = guest_buffers(p, target, run.table.header, grown)
     summary = {
         "rows": len(run.table),

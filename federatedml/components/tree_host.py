@@ -10,9 +10,10 @@ from federatedml.components.tree_columns import Threshold, binned
 from federatedml.components.tree_guest import training_tables
 from federatedml.components.tree_hosts import OpenAnswers, Start
 from federatedml.components.tree_looks import HostLooks, check_held_out, due, last_look
-from federatedml.components.tree_model import host_buffers
+from federatedml.components.tree_model import HOST_PARAM, host_buffers
 from federatedml.components.tree_params import SecureBoostParams
 from federatedml.components.tree_state import packed, unpacked
+from federatedml.components.tree_warm import old_splits, tell_old_bits
 from federatedml.federation.box import Box
 from federatedml.federation.checkpoint import State
 
@@ -21,9 +22,15 @@ def answer(p: SecureBoostParams, box: Box, inputs: Inputs, open_answers: OpenAns
     """Answer the guest's questions; gives the host's part of the model."""
     table, held_out = training_tables(p, box, inputs)
     own = binned(p, table, p.min_cell_rows)
-    classes = agree(p, box, table)
+    before = inputs.isometric_model if HOST_PARAM in (inputs.isometric_model or {}) else None
+    classes = agree(p, box, table, before is not None)
     check_held_out(p, box, held_out)
-    splits, ends, told = _restored(box)
+    splits, older = ([], []) if before is None else old_splits(before, table)
+    if before is not None and box.resume is None:
+        tell_old_bits(p, box, table, splits)
+    ends, told = list[int](), 0
+    if box.resume is not None:
+        splits, ends, told = _restored(box.resume.state)
     looks = HostLooks(p, box, held_out, table.header, told)
     answers = open_answers(p, box, Start(len(table), classes, len(ends)), own.table)
     for round in range(len(ends), p.num_trees):
@@ -39,12 +46,10 @@ def answer(p: SecureBoostParams, box: Box, inputs: Inputs, open_answers: OpenAns
         box.progress(len(ends) / p.num_trees, f"round {len(ends)} of at most {p.num_trees}")
     looks.tell(splits, last_look(p))
     summary = {"rows": len(table), "rounds": len(ends), "splits": len(splits)}
-    return Outputs(None, host_buffers(p, box.me, table.header, splits, ends), (), summary)
+    return Outputs(None, host_buffers(p, box.me, table.header, splits, [*older, *ends]), (), summary)
 
 
-def _restored(box: Box) -> tuple[list[Threshold], list[int], int]:
+def _restored(kept: State) -> tuple[list[Threshold], list[int], int]:
     """Splits, how many there were after each round, and of how many bits of validation rows have been told."""
-    if box.resume is None:
-        return [], [], 0
-    state = {name: np.array(value) for name, value in box.resume.state.items()}
+    state = {name: np.array(value) for name, value in kept.items()}
     return unpacked(state["splits"]), state["ends"].tolist(), int(state["told"])

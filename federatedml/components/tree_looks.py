@@ -90,7 +90,7 @@ class Looks:
         bits += [recv_bits(self.box, message, len(self.table), member) for member in self.members]
         forest = Forest.of(state.trees[rounds * state.scores.shape[1] :])
         add_trees(state.held_out, forest, bits, [own, *theirs])
-        state.looked = [state.rounds, len(state.splits), *state.made]
+        state.looked = [state.base + state.rounds, len(state.splits), *state.made]
 
 
 class HostLooks:

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from federatedml.components.tree_hosts import Start
 from federatedml.components.tree_params import SecureBoostParams
 from federatedml.crypto.dealt.deal import STRIPE
+from federatedml.errors import DataError
 
 PASS_BYTES = 2**28  # of the words that the guest and the dealer keep for one pass over a host's masked table
 WORD = 4
+MOST_CUTS = 2**22
+MOST_BYTES = 2**33  # of the same words, if a single round has more than a pass should
 MESSAGE_CELLS = 2**22  # rows times nodes in one message
 
 
@@ -67,6 +70,22 @@ class Plan:
         """Triples of a round."""
         start = (round - self.first) * self.triples
         return range(start, start + self.triples)
+
+    def check(self, cuts: int) -> None:
+        """Whether the words of a round fit.
+
+        Args:
+            cuts: sums that a host's candidates are made of.
+
+        Raises:
+            DataError: FED-811.
+        """
+        if WORD * self.vectors * cuts > MOST_BYTES or cuts > MOST_CUTS:
+            raise DataError(
+                "FED-811",
+                f"a host has {cuts} split candidates, for {self.vectors} vectors a round",
+                f"at most {MOST_CUTS}, and {MOST_BYTES // WORD} of their products: fewer columns, bin_num or max_depth",
+            )
 
     def pass_of(self, round: int, cuts: int) -> range | None:
         """Rounds that are dealt before this one, if any: a pass over the masked table costs time, one for all memory.

@@ -35,7 +35,7 @@ SPLIT_BITS = Topic(
     Carries.ROW_VALUES,
     "of every row that is scored on which side of each of the host's splits it is: as many bits of the host's columns, "
     "which stay without names and thresholds",
-    2048 * MIB,
+    1024 * MIB,
 )
 
 

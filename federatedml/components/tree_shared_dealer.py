@@ -47,7 +47,7 @@ def deal(p: SecureBoostParams, box: Box, start: int) -> int:
         raise ProtocolError("FED-801", f"the guest names {rows} rows and {classes} trees a round")
     plan = Plan.of(p, Start(rows, classes, start))
     hosts = sorted(member for member in box.members if member.role is Role.HOST)
-    pairs = [_pair(box, number, host, rows) for number, host in enumerate(hosts)]
+    pairs = [_pair(box, plan, number, host) for number, host in enumerate(hosts)]
     for round in range(start, p.num_trees):
         if not box.recv(DEAL, round).any():
             return round
@@ -59,7 +59,7 @@ def deal(p: SecureBoostParams, box: Box, start: int) -> int:
     return p.num_trees
 
 
-def _pair(box: Box, number: int, host: Member, rows: int) -> _Pair | None:
+def _pair(box: Box, plan: Plan, number: int, host: Member) -> _Pair | None:
     """``None`` for a host without candidates."""
     seeds = new_seed(), new_seed()
     guest = next(member for member in box.members if member.role is Role.GUEST)
@@ -67,9 +67,10 @@ def _pair(box: Box, number: int, host: Member, rows: int) -> _Pair | None:
     box.send(SEED, np.frombuffer(seeds[1], "|u1"), number, guest)
     told = box.recv(TABLE, source=host)
     candidates = Candidates.of(told["counts"].tolist(), told["missing"].tolist())
+    plan.check(candidates.cuts)
     if not candidates.cuts:
         return None
-    found = Deal.from_bytes(told["setup"].tobytes(), rows, candidates.cuts)
+    found = Deal.from_bytes(told["setup"].tobytes(), plan.rows, candidates.cuts)
     streams = (Stream(seed, box.attempt.context()) for seed in seeds)
     return _Pair(number, host, found, candidates, *streams)
 

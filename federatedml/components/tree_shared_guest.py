@@ -84,6 +84,7 @@ class SharedHosts:
         seed = box.recv(SEED, number)
         if not cuts:
             return None
+        plan.check(cuts)
         if not 1 <= candidates <= 2 * cuts:
             raise ProtocolError("FED-802", f"{member} names {candidates} candidates of {cuts} sums")
         stream = Stream(seed.tobytes(), box.attempt.context())

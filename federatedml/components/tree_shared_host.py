@@ -51,6 +51,7 @@ class SharedAnswers:
         candidates = table.candidates
         stream = Stream(box.recv(SEED).tobytes(), box.attempt.context())
         self.map: SplitMap | None = None
+        plan.check(candidates.cuts)
         if candidates.cuts:
             holder = DealtHolder(stream, plan.rounds * plan.vectors, compute=box.compute)
             self.map = holder.plan_splits(table)

@@ -13,7 +13,7 @@ from federatedml.federation.wire import Tensors, Vector
 
 ARBITER, GUEST, HOST = (Role.ARBITER,), (Role.GUEST,), (Role.HOST,)
 UNIFORM = "nothing: uniform words without the other party's seed"
-LARGE = 2048 * MIB
+LARGE = 1024 * MIB
 
 SHAPE = Topic(
     "shape",
@@ -78,9 +78,10 @@ SUMS = Topic(
     GUEST,
     Tensors({"reply": ("|u1", 1), "closed": ("|u1", 1)}),
     Carries.AGGREGATE,
-    "for each node that is asked about the sums of gradients and second derivatives over the rows on the left of every "
-    "split candidate of the host; candidates come without names in an order that changes every round, but their sums "
-    "let the guest follow each of them through the rounds: bins of columns without a name, each with the labels in it",
+    "for each node that is asked about the sums of gradients and second derivatives (with min_leaf_node above 1 also "
+    "the number) of the rows on the left of every split candidate of the host; candidates come without names in an "
+    "order that changes every round, but their sums let the guest follow each of them through the rounds: bins of "
+    "columns without a name, each with the labels in it",
     LARGE,
 )
 CHOSEN = Topic(
@@ -89,7 +90,7 @@ CHOSEN = Topic(
     HOST,
     Tensors({"tied": ("<i8", 1), "ends": ("<i8", 1), "trees": ("<i8", 1), "masked": ("|u1", 2)}),
     Carries.CONTROL,
-    "which of its split candidates split nodes of a level, and which ones are equally good there; "
+    "which of its split candidates split nodes of a level, of which class's tree, and which are equally good there; "
     "not which rows the nodes have, nor how many: these are masked",
     LARGE,
 )

@@ -29,14 +29,18 @@ class GuestState:
     """At the guest.
 
     Attributes:
+        start: (k,) first scores.
+        base: rounds of the model that the training began with; not among ``rounds``.
         scores: (n, k) of the training rows.
         held_out: (m, k) of the validation rows, as of the last look.
         trees: those of a round together, one a class.
         splits: the guest's.
         made: splits of each host.
-        looked: rounds, and splits of each party, the guest's first, that the last look at validation rows has covered.
+        looked: rounds (of the base too) and splits of each party, the guest first, that the last look has covered.
     """
 
+    start: Floats
+    base: int
     scores: Floats
     held_out: Floats
     trees: list[Tree]
@@ -56,6 +60,8 @@ class GuestState:
     def pack(self) -> State:
         """For a checkpoint."""
         return {
+            "start": self.start,
+            "base": self.base,
             "scores": self.scores,
             "held_out": self.held_out,
             "nodes": np.array([_row(node) for tree in self.trees for node in tree], np.float64),
@@ -79,6 +85,8 @@ class GuestState:
         trees = [[_node(row) for row in part] for part in np.split(array["nodes"], ends)] if len(array["sizes"]) else []
         best = Best(int(array["best_rounds"]), array["best_scores"], array["best_held_out"])
         return GuestState(
+            array["start"],
+            int(array["base"]),
             array["scores"],
             array["held_out"],
             trees,

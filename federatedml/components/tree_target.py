@@ -17,6 +17,8 @@ from federatedml.data.table import Table
 from federatedml.errors import DataError
 from federatedml.metrics.binary import Counts
 
+LARGEST = 1e50  # of labels that are numbers, and of weights: squares of their sums are still finite
+
 
 @dataclass(frozen=True)
 class Target:
@@ -57,6 +59,8 @@ class Target:
         """(n,) numbers, or numbers of classes; ``DataError`` if a label is none of the training's."""
         labels = numeric_labels(table)
         if not self.classes:
+            if np.abs(labels).max(initial=0) > LARGEST:
+                raise DataError("FED-812", f"the label {table.label!r} has values above {LARGEST:g}", "scale it")
             return labels
         if not np.isin(labels, self.classes).all():
             raise DataError("FED-257", f"the label {table.label!r} has a value that the training did not have")
@@ -112,6 +116,6 @@ def row_weights(p: SecureBoostParams, table: Table) -> Floats:
     if name not in table.columns or name == table.label or table.columns[name].dtype.kind not in "fiub":
         raise DataError("FED-805", f"column {name!r}, which weighs the rows, is not a numeric column of the guest")
     weights = table.columns[name].astype(np.float64)
-    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
-        raise DataError("FED-805", f"the weights of rows in {name!r} are negative, not finite, or all nothing")
+    if not ((weights >= 0).all() and 0 < weights.max(initial=0) <= LARGEST):
+        raise DataError("FED-805", f"the weights of rows in {name!r} are negative, too large, or all nothing")
     return weights

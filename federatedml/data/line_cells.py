@@ -108,28 +108,34 @@ def lines(column: Column, form: LineFormat) -> Lines:
     entries = [each[1:] if labelled else each for each in split]
     rows = np.repeat(np.arange(len(entries)), [sum(map(bool, each)) for each in entries])
     flat = [entry for each in entries for entry in each if entry]
-    pairs = [_pair(entry, form) for entry in flat]
-    _refuse(rows, [pair is None for pair in pairs], _wanted(form))
-    named = [pair for pair in pairs if pair is not None]
+    written, texts = _parts(flat, form)
+    known = {each: _name(each, form) for each in set(written)}
+    _refuse(rows, [known[each] is None for each in written], _wanted(form))
     order: Callable[[str], Any] = (lambda name: int(name[3:])) if form.indices else str
-    names = sorted({name for name, _ in named}, key=order)
+    names = sorted({name for name in known.values() if name is not None}, key=order)
     places = {name: at for at, name in enumerate(names)}
-    columns = np.array([places[name] for name, _ in named], np.int64)
+    at_of = {each: places[name] for each, name in known.items() if name is not None}
+    columns = np.array([at_of[each] for each in written], np.int64)
     if form.mark is not None:  # a tag that a line has twice is there, a value that it has twice is not clear
         keys = rows * max(len(names), 1) + columns
         _, first = np.unique(keys, return_index=True)
         _refuse(rows, ~np.isin(np.arange(len(keys)), first), "lines in which no column is named twice")
-    texts = np.array([*(text for _, text in named), None], object)[:-1]
-    return Lines(labels, names, rows.astype(np.int64), columns, texts, form.absent)
+    return Lines(labels, names, rows.astype(np.int64), columns, np.array([*texts, None], object)[:-1], form.absent)
 
 
-def _pair(entry: str, form: LineFormat) -> tuple[str, str] | None:
+def _parts(entries: Sequence[str], form: LineFormat) -> tuple[Sequence[str], Sequence[str]]:
+    """Of entries, the name as it is written and the value; a name without a value is empty."""
     if form.mark is None:
-        return entry, "1"
-    name, mark, value = entry.rpartition(form.mark)
-    if not mark or not name or (form.indices and not INDEX.fullmatch(name)):
-        return None
-    return (f"fid{int(name)}" if form.indices else name), value
+        return entries, ["1"] * len(entries)
+    parts = [entry.rpartition(form.mark) for entry in entries]
+    return [name for name, _, _ in parts], [value for _, _, value in parts]
+
+
+def _name(written: str, form: LineFormat) -> str | None:
+    """The column that is meant; None: no column can be."""
+    if not form.indices:
+        return written or None
+    return f"fid{int(written)}" if INDEX.fullmatch(written) else None
 
 
 def _wanted(form: LineFormat) -> str:

@@ -15,7 +15,8 @@ from federatedml.errors import DataError
 
 SID = "id"  # name of the id column of a file without a header
 LINE = "line"  # and of the text of a row
-MAX_LINE = 2**24  # bytes
+MAX_LINE = 2**24  # characters
+LONGEST_ROW = 2**24  # bytes
 
 
 def read_csv(path: Path, declared: Csv) -> tuple[pa.Table, str]:

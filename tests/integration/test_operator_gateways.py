@@ -19,6 +19,7 @@ import pytest
 from gateway_kit import save
 from mlflow_server import mlflow_server
 
+from airfed.example_data import example_tables
 from airfed.party import ca_of, init_party, party_config, trust
 from airfed_proto.v1 import model_pb2
 from federated_operators.registry.models import ModelRegistry
@@ -33,6 +34,7 @@ BASE_PORT, MLFLOW_PORT = 23030, 23012
 SCRIPT = Path(__file__).with_name("operator_party.py")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "hetero_lr"
 PREDICT = EXAMPLE.with_name("hetero_lr_predict")
+HOMO = EXAMPLE.with_name("homo_lr")
 PARTIES = {"guest": "9999", "host": "10000", "arbiter": "10001"}
 JOB = "2026010112000000000{:02d}"
 ROWS = 300
@@ -357,3 +359,28 @@ def test_a_peer_that_has_spent_its_budget_gets_no_intersection(federation: Feder
     for name in ("guest", "host"):
         assert "[FED-747]" in federation.log(name, job), federation.logs(job)
         assert "policy budgets.psi_ids of party 10000: party 9999 has spent" in federation.log(name, job)
+
+
+def test_two_parties_sum_their_models_where_all_policies_allow_it(federation: Federation) -> None:
+    """The keys of the sums are signed with the parties' certificates, by the tasks themselves."""
+    for party, name, table in example_tables():
+        if (name.namespace, party) in (("breast_homo", PARTIES["guest"]), ("breast_homo", PARTIES["host"])):
+            home = federation.homes["guest" if party == PARTIES["guest"] else "host"]
+            Catalogue(home.data).write(name, table)
+    pair, refused, job = str(HOMO / "homo_lr"), JOB.format(41), JOB.format(42)
+    guest = federation.start("guest", refused, pair)
+    guest.communicate(timeout=90)
+    assert guest.returncode != 0
+    assert "floors.contributors: homo_lr_0 has min_contributors 2" in federation.log("guest", refused)
+    kept = {home: home.policy.read_text() for home in federation.homes.values()}
+    try:
+        for home, text in kept.items():
+            home.policy.write_text(text.replace("contributors: 3", "contributors: 2"))
+        results = federation.run(job, pair)
+    finally:
+        for home, text in kept.items():
+            home.policy.write_text(text)
+    assert all(isinstance(result, dict) for result in results.values()), federation.logs(job)
+    assert results["guest"]["evaluation_0"]["outputs"]["summary"]["auc"] > 0.95
+    summaries = [results[name]["homo_lr_0"]["outputs"]["summary"] for name in PARTIES]
+    assert [found["epochs"] for found in summaries] == [10, 10, 10]

@@ -23,7 +23,7 @@ from federatedml.components.row_choice import generator, spread, strata
 from federatedml.data.table import Kind, Table
 from federatedml.errors import DataError, DslError, ProtocolError
 from federatedml.federation.box import AttemptKey
-from federatedml.federation.party import Member
+from federatedml.federation.party import Member, Role
 from tests.conformance import Case, chart, conforms
 from tests.members import GUEST, HOST, OTHER_HOST, table
 
@@ -158,6 +158,12 @@ def test_without_need_run_all_rows_are_to_train_on_and_nothing_is_sent(tmp_path:
     assert parts(result.outputs[HOST]) == [["u0", "u1", "u2", "u3"], [], []]
     assert not result.sent
     assert not HETERO_DATA_SPLIT.variant(HETERO_DATA_SPLIT, p).topics
+
+
+def test_a_party_may_be_guest_and_host(tmp_path: Path) -> None:
+    own = Member(Role.HOST, GUEST.party)
+    found = case(params(), rows(10), (own,)).run(tmp_path).outputs
+    assert parts(found[GUEST]) == parts(found[own])
 
 
 def test_a_guest_alone_may_split(tmp_path: Path) -> None:

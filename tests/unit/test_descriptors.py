@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from federatedml.data import text_tables
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.data.descriptor import Sql
 from federatedml.data.table import Kind, Table
@@ -85,6 +89,18 @@ def test_text_that_is_no_table_is_refused_without_showing_it(tmp_path: Path, tex
     with pytest.raises(DataError, match=words) as caught:
         read(tmp_path, "kind: csv", clients__csv=text)
     assert "secret" not in str(caught.value)
+
+
+def test_rows_that_are_long_and_types_that_show_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = (
+        "id," + ",".join(f"x{at}" for at in range(30_000)) + "\na" + ",1.2345678901234567890123456789012345678" * 30_000
+    )
+    assert len(read(tmp_path / "wide", "kind: csv", clients__csv=wide).header) == 30_000
+    monkeypatch.setattr(text_tables, "LONGEST_ROW", 64)
+    late = "id,x,z\n" + "".join(f"{at},{at},{at}\n" for at in range(100)) + "a,0.5,text\n"
+    found = read(tmp_path / "late", "kind: csv", clients__csv=late)
+    assert found.columns["x"][-2:].tolist() == [99.0, 0.5]
+    assert found.columns["z"][-2:].tolist() == ["99", "text"]
 
 
 def test_an_id_column_that_is_not_there(tmp_path: Path) -> None:
@@ -188,6 +204,24 @@ def test_any_descriptor_and_any_text_is_a_table_or_one_typed_error(
     (folder / "data" / "bank" / "clients.yaml").write_bytes(body)
     with pytest.raises(DataError, match="FED-850"):
         catalogue.read(NAME)
+
+
+CELLS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8).map(lambda text: f"t{text}")
+
+
+@given(st.lists(st.tuples(CELLS, CELLS), unique_by=lambda row: row[0], max_size=8), st.sampled_from(",;\t|"))
+@settings(max_examples=150, deadline=None)
+def test_any_text_that_is_quoted_is_read_as_written(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], delimiter: str
+) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=delimiter, quoting=csv.QUOTE_ALL)
+    writer.writerows([("key", "text"), *rows])
+    found = read(
+        tmp_path_factory.mktemp("d"), f"{{kind: csv, delimiter: {json.dumps(delimiter)}}}", clients__csv=text.getvalue()
+    )
+    assert found.ids.tolist() == [row[0] for row in rows]
+    assert found.columns["text"].tolist() == [row[1] for row in rows]
 
 
 def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:

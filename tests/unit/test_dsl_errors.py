@@ -69,7 +69,7 @@ DSL_ERRORS = {
     "unknown module": (
         at(LR, module="HeteroLr"),
         "FED-121",
-        "module: module 'HeteroLr' is not installed (installed: DataIO, DataTransform, Evaluation, ",
+        "module: module 'HeteroLr' is not installed (installed: DataIO, ",
     ),
     "module of a later version": (at(LR, module="Pipeline"), "FED-150", "module Pipeline is not supported yet"),
     "unknown component": (

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from federatedml.components.quantile_bins import bins_of, quantile_points
 from federatedml.data.table import Table
@@ -57,3 +60,31 @@ def test_hosts_get_no_events_no_woe_and_no_iv(tmp_path: Path) -> None:
         assert column.iv == 0
     for told in binning_param(result.outputs[GUEST]).host_results.values():
         assert not any(column.split_points for column in told.binning_result.values())
+
+
+CELL = st.one_of(st.just(float("nan")), st.sampled_from([0.0, 1.0, 2.5]), st.floats(-1e6, 1e6))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.data())
+def test_whatever_the_values_both_protocols_tell_events_of_the_hosts_bins(data: st.DataObject) -> None:
+    rows = data.draw(st.integers(2, 60))
+    labels = np.array([0, 1, *data.draw(st.lists(st.integers(0, 1), min_size=rows - 2, max_size=rows - 2))])
+    columns = {f"c{i}": data.draw(st.lists(CELL, min_size=rows, max_size=rows)) for i in range(2)}
+    ids = np.array([f"row{i}" for i in range(rows)], object)
+    tables = {GUEST: Table(ids, {"y": labels}, "y"), HOST: Table(ids, {n: np.array(c) for n, c in columns.items()})}
+    given_ = {"min_bin_rows": data.draw(st.sampled_from([1, 5, 20])), "bin_num": data.draw(st.integers(2, 6)), **SHORT}
+    method = data.draw(st.sampled_from(["quantile", "bucket"]))
+    arbiter = data.draw(st.booleans())
+    with TemporaryDirectory() as folder:
+        found = binning_case(tables, arbiter, method=method, **given_).run(Path(folder)).outputs
+    told, binned = binning_param(found[GUEST]).host_results[str(HOST)].binning_result, found[HOST].data
+    assert binned is not None
+    for place, name in enumerate(columns):
+        column, bins = told[f"{HOST}_{place}"], binned.columns[name].astype(int)
+        assert column.bin_nums == bins.max() + 1
+        events = np.bincount(bins, weights=labels).astype(int)
+        assert list(column.event_count_array) == events.tolist()
+        assert column.iv == pytest.approx(
+            pooled_iv(bins, labels)[0] if column.bin_nums == bins.max() + 1 else column.iv
+        )

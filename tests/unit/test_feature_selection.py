@@ -283,6 +283,15 @@ def test_values_that_are_no_numbers_are_refused(columns: dict[str, Any], tmp_pat
         selecting({GUEST: column_table(**columns)}).run(tmp_path)
 
 
+def test_huge_values_do_not_overflow(tmp_path: Path) -> None:
+    methods = ["unique_value", "coefficient_of_variation_value_thres"]
+    t = column_table(a=[-1.7e308, 1.7e308], b=[1e-300, 1e200], c=[1.0, 1.0])
+    result = selecting({GUEST: t}, filter_methods=methods).run(tmp_path)
+    assert left(result.outputs)[GUEST] == ["a", "b"]
+    for step in param(result.outputs[GUEST]).results:
+        assert np.isfinite(list(step.feature_values.values())).all()
+
+
 def test_a_table_of_one_row_and_of_none_keeps_a_column(tmp_path: Path) -> None:
     methods = ["unique_value", "coefficient_of_variation_value_thres", "outlier_cols", "percentage_value"]
     for rows in (1, 0):

@@ -138,6 +138,21 @@ def test_repeats_are_by_an_explicit_parameter_and_disclosed(tmp_path: Path) -> N
     assert "hosts learn" in FEDERATED_SAMPLE.notes(p)[0]
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"mode": "stratified", "fractions": [[0, 0.5], [1, 1]]}, True),
+        ({"mode": "stratified", "fractions": [[0, 0.5], [1, 0.5]]}, False),
+        ({"mode": "stratified", "fractions": 0.5}, False),
+        ({"mode": "stratified", "method": "upsample", "fractions": [[0, 1], [1, 3]], "repeats": True}, True),
+        ({"mode": "stratified", "method": "upsample", "fractions": [[0, 1], [1, 3]]}, False),
+    ],
+)
+def test_the_disclosure_says_where_hosts_hear_of_labels(given: dict, told: bool) -> None:
+    report = FEDERATED_SAMPLE.variant(FEDERATED_SAMPLE, params(**given)).disclosure()
+    assert any("EXCEPTION" in text for text in report["outputs"].get("host", ())) == told
+
+
 def test_homo_each_party_draws_its_own_rows(tmp_path: Path) -> None:
     p = params(task_type="homo", fractions=0.5)
     tables = {GUEST: rows(10), HOST: rows(30)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -226,7 +227,7 @@ def test_columns_are_found_by_name_and_a_missing_one_is_named(tmp_path: Path) ->
     turned = replace(host, columns=dict(reversed(host.columns.items())))
     assert np.array_equal(HETERO_LR.scorer.partial(model, host), HETERO_LR.scorer.partial(model, turned))
     lacking = replace(host, columns={k: v for k, v in host.columns.items() if k != "h1"})
-    with pytest.raises(DataError, match="'h1' is missing"):
+    with pytest.raises(DataError, match=r"is missing.*'h1'"):
         HETERO_LR.scorer.partial(model, lacking)
 
 
@@ -301,17 +302,17 @@ RAMP = np.linspace(-1, 1, 50)
 @pytest.mark.parametrize(
     ("tables", "error"),
     [
-        (spoiled(0, g1=np.where(np.arange(50) == 3, np.nan, RAMP)), "'g1' holds values that are not finite"),
-        (spoiled(1, h2=RAMP * 1e5), "'h2' is not scaled"),
-        (spoiled(1, h0=RAMP * 1e200), "'h0' is not scaled"),
-        (spoiled(1, h2=RAMP * 1e-3), "'h2' is not scaled"),
-        (spoiled(1, h1=(np.arange(50) < 9).astype(float)), "'h1' singles out fewer than 10 rows"),
-        (spoiled(1, h1=standardised(np.arange(50) < 9)), "'h1' singles out fewer than 10 rows"),
-        (spoiled(0, g1=standardised(np.arange(50) >= 9)), "'g1' singles out fewer than 10 rows"),
-        (spoiled(1, h1=np.where(np.arange(50) == 3, 1.0, 1e-9)), "'h1' singles out fewer than 10 rows"),
-        (spoiled(1, h1=np.zeros(50)), "'h1' singles out fewer than 10 rows"),
+        (spoiled(0, g1=np.where(np.arange(50) == 3, np.nan, RAMP)), r"holds values that are not finite.*'g1'"),
+        (spoiled(1, h2=RAMP * 1e5), r"is not scaled.*'h2'"),
+        (spoiled(1, h0=RAMP * 1e200), r"is not scaled.*'h0'"),
+        (spoiled(1, h2=RAMP * 1e-3), r"is not scaled.*'h2'"),
+        (spoiled(1, h1=(np.arange(50) < 9).astype(float)), r"singles out fewer than 10 rows.*'h1'"),
+        (spoiled(1, h1=standardised(np.arange(50) < 9)), r"singles out fewer than 10 rows.*'h1'"),
+        (spoiled(0, g1=standardised(np.arange(50) >= 9)), r"singles out fewer than 10 rows.*'g1'"),
+        (spoiled(1, h1=np.where(np.arange(50) == 3, 1.0, 1e-9)), r"singles out fewer than 10 rows.*'h1'"),
+        (spoiled(1, h1=np.zeros(50)), r"singles out fewer than 10 rows.*'h1'"),
         (small(50, 2, 26), "FED-259.*the host has 26 weights for 50 rows"),
-        (spoiled(0, g0=np.array(["a"] * 50, dtype=object)), "'g0' is not numeric"),
+        (spoiled(0, g0=np.array(["a"] * 50, dtype=object)), r"is not numeric.*'g0'"),
         (spoiled(0, y=np.arange(50) % 3), "'y' has 3 classes"),
         (spoiled(0, y=np.ones(50)), "'y' has 1 classes"),
         (spoiled(0, y=np.array(["yes", "no"] * 25, dtype=object)), "'y' is not numeric"),
@@ -321,8 +322,9 @@ RAMP = np.linspace(-1, 1, 50)
     ],
 )
 def test_data_that_cannot_be_used_is_refused_by_name(tables: tuple[Table, Table], error: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=error):
+    with pytest.raises(DataError, match=error) as caught:
         case(params(), tables).run(tmp_path)
+    assert not re.search(r"'[gh]\d'", caught.value.message), "names of columns cross the border"
 
 
 @pytest.mark.parametrize("column", [np.ones(50), standardised(np.arange(50) < 10)], ids=["constant", "ten rows"])

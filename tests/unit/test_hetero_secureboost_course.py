@@ -11,12 +11,13 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from federatedml.component import Inputs
+from federatedml.components import tree_plan
 from federatedml.components.hetero_secureboost import HETERO_SECUREBOOST
 from federatedml.components.tree_params import SecureBoostParams
 from federatedml.errors import DataError, DslError, FedError
 from federatedml.federation.memory import Faults
 from federatedml.federation.party import Member, Role
-from tests.boost_cases import case, cut, guest_param, made, params
+from tests.boost_cases import case, cut, guest_param, host_param, made, params
 from tests.members import ARBITER, GUEST, HOST
 
 
@@ -138,6 +139,42 @@ def test_no_rows_and_other_rows(tmp_path: Path) -> None:
         case(other, tables).run(tmp_path / "4")
 
 
+def test_validation_and_prediction_of_no_rows(tmp_path: Path) -> None:
+    tables, late = split(100)
+    nothing = {member: table.take(np.zeros(0, np.int64)) for member, table in late.items()}
+    training = case(params(), tables, nothing)
+    result = training.run(tmp_path / "train")
+    assert len(result.outputs[GUEST].data) == 100
+    inputs = {m: Inputs({"train_data": [t]}) for m, t in nothing.items()} | {ARBITER: Inputs()}
+    again = replace(training, inputs=inputs).predicting(result.outputs).run(tmp_path / "predict")
+    assert len(again.outputs[GUEST].data) == 0
+
+
+def test_a_party_that_is_guest_and_host(tmp_path: Path) -> None:
+    tables, _ = split(200)
+    other = Member(Role.HOST, GUEST.party)
+    both = {GUEST: tables[GUEST], HOST: tables[HOST], other: tables[HOST]}
+    p = params()
+    training = case({**dict.fromkeys(both, p), ARBITER: p}, both)
+    result = training.run(tmp_path / "train")
+    again = training.predicting(result.outputs).run(tmp_path / "predict")
+    first, second = (run.outputs[GUEST].data.columns["predict_score"].tolist() for run in (result, again))
+    assert first == second
+    names = {node.sitename for tree in guest_param(result.outputs).trees_ for node in tree.tree_ if not node.is_leaf}
+    assert str(HOST) in names
+    assert str(other) not in names
+
+
+def test_sizes_that_do_not_fit_and_numbers_that_are_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables, _ = split(100, "regression")
+    large = changed(tables, GUEST, y=np.full(100, 1e60))
+    with pytest.raises(DataError, match="FED-812"):
+        case(params(task_type="regression"), large).run(tmp_path / "label")
+    monkeypatch.setattr(tree_plan, "MOST_CUTS", 10)
+    with pytest.raises(DataError, match="FED-811"):
+        case(params(task_type="regression"), tables).run(tmp_path / "cuts")
+
+
 def test_one_row_of_each_class(tmp_path: Path) -> None:
     x = np.array([[1.0, 2.0], [1.0, 3.0]])
     result = case(params(tree_param={"min_child_weight": 0.0}), cut(x, np.array([0.0, 1.0]), [1, 1])).run(tmp_path)
@@ -184,3 +221,40 @@ def test_auto_is_shared_with_a_dealer() -> None:
 def test_roles_that_do_not_fit(code: str, members: list[Member], given: dict[str, Any]) -> None:
     with pytest.raises(FedError, match=code):
         settled(members, **given)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multi", "regression"])
+def test_a_training_goes_on_from_a_model(kind: str, tmp_path: Path) -> None:
+    """Two rounds and two more are four."""
+    tables, late = split(250, kind)
+    task = {"task_type": "regression"} if kind == "regression" else {}
+    whole = case(params(num_trees=4, **task), tables, late).run(tmp_path / "whole")
+    first = case(params(num_trees=2, **task), tables, late).run(tmp_path / "first")
+    second = case(params(num_trees=2, **task), tables, late)
+    given = {m: replace(i, isometric_model=first.outputs[m].model) for m, i in second.inputs.items()}
+    second = replace(second, inputs=given)
+    result = second.run(tmp_path / "second")
+    for run in (result, second.run(tmp_path / "killed", Faults(kill={HOST: second.points(tmp_path / "c")[HOST] - 4}))):
+        expected, found = (one.outputs[GUEST].data.columns["predict_score"] for one in (whole, run))
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+        assert not run.unread
+    assert guest_param(result.outputs).tree_num == guest_param(whole.outputs).tree_num
+    assert len(host_param(result.outputs).trees_) == 4
+    again = second.predicting(result.outputs).run(tmp_path / "predict").outputs[GUEST].data.columns["predict_score"]
+    assert again.tolist() == result.outputs[GUEST].data.columns["predict_score"][:250].tolist()
+
+
+def test_a_model_to_go_on_from_must_fit(tmp_path: Path) -> None:
+    tables, _ = split(100)
+    first = case(params(), tables).run(tmp_path / "first")
+    other = case(
+        params(), {**tables, HOST: replace(tables[HOST], columns=dict(list(tables[HOST].columns.items())[:2]))}
+    )
+    for training, members, code in (
+        (other, (GUEST, HOST), "FED-810"),
+        (case(params(), tables), (GUEST,), "FED-809"),
+    ):
+        given = {m: replace(i, isometric_model=first.outputs[m].model if m in members else None)
+                 for m, i in training.inputs.items()}  # fmt: skip
+        with pytest.raises(FedError, match=code):
+            replace(training, inputs=given).run(tmp_path / code)

@@ -172,9 +172,9 @@ def test_the_arbiter_hears_of_shapes_only(tmp_path: Path) -> None:
 
 
 def test_more_vectors_than_planned_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A guest that asks about both children learns more than it needs."""
+    """A guest that asks about both children would learn more than it needs: the host's order is for fewer vectors."""
     monkeypatch.setattr(tree_grow, "_families", lambda nodes: [[node] for node in nodes])
-    with pytest.raises(ProtocolError, match="FED-714"):
+    with pytest.raises(ProtocolError, match="an order for columns"):
         trained(tmp_path, tree_param={"min_child_weight": 0.0, "max_depth": 5})
 
 

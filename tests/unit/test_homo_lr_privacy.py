@@ -8,13 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from federatedml.component import Inputs, Outputs
 from federatedml.components import homo_lr_rounds
 from federatedml.components.homo_lr import HOMO_LR
-from federatedml.components.homo_lr_agreement import AGREEMENT, SHAPE
+from federatedml.components.homo_lr_agreement import AGREEMENT, SHAPE, told_columns
+from federatedml.components.homo_lr_params import HomoLogisticParams
 from federatedml.components.homo_lr_rounds import AVERAGE, BOUND, UPDATE
 from federatedml.crypto.ring import Floats, Words, decode
 from federatedml.crypto.secagg.client import Client
 from federatedml.crypto.secagg.fixed import FixedPoint
+from federatedml.crypto.secagg.steps import take_sum, take_weights
+from federatedml.errors import ProtocolError
+from federatedml.federation.box import Box
 from federatedml.federation.local import StepResult
 from federatedml.federation.party import Member, Role
 from tests.homo_cases import THREE, TWO, case, in_clear, params, rows
@@ -121,3 +126,54 @@ def test_one_scale_is_made_for_all_contributors() -> None:
     """|x| times the part of the rows is checked before a mask is added; sums stay below 2^63."""
     assert homo_lr_rounds.BOUND * 2.0**FIXED.bits * len(THREE) < 2.0**63
     assert FIXED.bits >= 40
+
+
+SATURATED = 1e3  # predictors so large that no residual is left
+
+
+def telling_apart(folder: Path) -> StepResult:
+    """The arbiter tells all but the host weights after which their rows move nothing."""
+
+    def lying(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Outputs:
+        told_columns(p, box)
+        take_weights(box)
+        take_sum(box, UPDATE, 5, FIXED, 0)
+        for member in THREE:
+            own = np.zeros(4) if member == HOST else np.array([SATURATED, 0.0, 0.0, 0.0])
+            told = {"weights": own, "loss": np.zeros(1), "stop": np.zeros(2, np.uint8)}
+            box.send(AVERAGE, told, 0, member)
+        mean = take_sum(box, UPDATE, 5, FIXED, 1)
+        box.send(AVERAGE, {"weights": mean[:4], "loss": mean[4:], "stop": np.ones(2, np.uint8)}, 1)
+        known = np.array([SATURATED, 0.0, 0.0, 0.0]) * (1 - SHARE)
+        return Outputs(summary={f"row {at}": value for at, value in enumerate(mean[:4] - known)})
+
+    tables = {
+        member: replace(own, columns={**own.columns, "x0": np.where(own.labels() == 1, 1.0, -1.0)})
+        if member != HOST
+        else own
+        for member, own in ROWS.items()
+    }
+    step = case(params(max_iter=2, batch_size=-1, penalty="NONE"), tables)
+    component = replace(HOMO_LR, roles={**HOMO_LR.roles, Role.ARBITER: lying})
+    return replace(step, component=component).run(folder)
+
+
+def test_an_arbiter_that_tells_each_another_average_reads_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ProtocolError, match="FED-896"):  # masks that do not cancel are no average
+        telling_apart(tmp_path / "found")
+    monkeypatch.setattr(homo_lr_rounds, "hashlib", Constant)
+    step = np.array(list(telling_apart(tmp_path / "open").outputs[ARBITER].summary.values()))
+    np.testing.assert_allclose(step[:3] / step[3], ROWS[HOST].features()[0], rtol=1e-5)
+
+
+class Constant:
+    """Without the control: all averages have one digest."""
+
+    @staticmethod
+    def sha256(_: bytes) -> Constant:
+        return Constant()
+
+    def digest(self) -> bytes:
+        return b"constant"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -162,7 +163,8 @@ class Middle:
         other = next(member for member in TWO if member != victim)
         exchange = self.fakes[other].exchange
         secret = pair_secret(exchange, victim, self.real[victim].exchange, self._roster(victim).digest())
-        mask = pair_mask(victim, other, secret, key.topic, key.round)
+        alike = hashlib.sha256(np.zeros(4).tobytes()).digest() if topic is UPDATE else b""
+        mask = pair_mask(victim, other, secret, key.topic, key.round, alike)
         words: Words = masked_words(topic.codec.decode(body), [mask.inverse()], SERIAL)
         if topic is UPDATE:
             self.read[victim] = decode(words, FixedPoint.finest(BOUND, 2).bits)

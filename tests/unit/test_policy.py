@@ -12,6 +12,7 @@ import pytest
 
 from federated_operators.gateway.plan import DataRef, JobPlan, ModelRef, StepPlan
 from federated_operators.gateway.policy import Policy, default_policy, load_policy
+from federatedml.component import registry
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.errors import DataError, FedError, PolicyError
 from federatedml.federation.party import Member, Role
@@ -272,3 +273,29 @@ def test_the_rules_are_those_of_the_file_as_it_is_now(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(PolicyError, match="FED-530"):
         load_policy(path)
+
+
+def test_there_is_a_budget_for_all_that_components_count() -> None:
+    budgets = Policy.model_validate({"initiators": []}).budgets
+    for component in registry().values():
+        for kind in (*component.spends, *(component.prediction.spends if component.prediction else ())):
+            assert budgets.of(kind)
+
+
+def test_columns_of_declared_tables_count_as_far_as_their_files_tell(tmp_path: Path) -> None:
+    place = tmp_path / "bank"
+    place.mkdir()
+    asked = plan({"batch_size": 25, "protocol": "paillier"}, name=TableName("bank", "text"))
+    for descriptor, refused in (("kind: csv", True), ("{kind: sql, connection: c, table: t}", False)):
+        (place / "text.yaml").write_text(descriptor)
+        (place / "text.csv").write_text("id,x,y,z\na,1,2,3\n") if refused else (place / "text.csv").unlink()
+        with pytest.raises(PolicyError, match="10 x 3 columns") if refused else nullcontext():
+            Policy(initiators=["9999"]).check(asked, Catalogue(tmp_path))
+
+
+def test_a_descriptor_that_is_wrong_is_refused_without_its_content(tmp_path: Path) -> None:
+    (tmp_path / "bank").mkdir()
+    (tmp_path / "bank" / "text.yaml").write_text("{kind: sql, connection: secret, table: t, password: secret}")
+    with pytest.raises(DataError, match="FED-850") as caught:
+        Policy(initiators=["9999"]).check(plan(name=TableName("bank", "text")), Catalogue(tmp_path))
+    assert "secret" not in str(caught.value)

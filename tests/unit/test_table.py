@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,6 +106,11 @@ def test_rows_features_and_labels() -> None:
         replace(one, label=None).labels()
 
 
+def test_features_of_text_are_refused() -> None:
+    with pytest.raises(DataError, match=r"FED-860.*1 feature columns are not numeric \('text'"):
+        GOOD.features()
+
+
 def test_digests_tell_tables_apart() -> None:
     others = [
         GOOD,
@@ -182,3 +188,16 @@ def test_ids_of_any_allowed_type_become_text(tmp_path: Path, kind: pa.DataType) 
     values = [30, 4, -5] if kind == pa.int64() else ["30", "4", "-5"]
     pq.write_table(pa.table({"id": pa.array(values, kind)}), tmp_path / "t.parquet")
     assert read(tmp_path / "t.parquet").ids.tolist() == ["30", "4", "-5"]
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint16", "int64", "uint64", "float32", "float64"])
+@given(data=st.data())
+def test_numbers_are_read_as_arrow_reads_them(kind: str, data: st.DataObject) -> None:
+    values = data.draw(st.lists(st.integers(0, 100) | st.none(), max_size=12))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(values)), max_size=3)))
+    ends = [0, *cuts, len(values)]
+    chunks = [pa.array(values[a:b], pa.type_for_alias(kind)) for a, b in itertools.pairwise(ends)]
+    column = pa.chunked_array(chunks, pa.type_for_alias(kind)).slice(data.draw(st.integers(0, len(values))))
+    found, expected = stored_table._column(column), column.to_numpy()
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)

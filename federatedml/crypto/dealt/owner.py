@@ -29,7 +29,7 @@ class Pads:
     def __init__(self, deal: Deal, stream: Stream, columns: range, compute: Compute) -> None:
         self.deal, self.columns = deal, columns
         self._stream, self._compute = stream, compute
-        self._words = np.zeros((deal.outputs, len(columns)), deal.ring.dtype)
+        self._words: RingWords = np.zeros((0, 0), deal.ring.dtype)  # until the first of them comes
         self._stripe = -1
         self._masks: RingWords = np.zeros((0, 0), deal.ring.dtype)
         self._blocks = 0
@@ -49,6 +49,7 @@ class Pads:
         if first != self._stripe:
             stripe = slice(first, min(first + STRIPE, self.deal.inputs))
             self._stripe, self._masks = first, self.deal.vector_masks(self._stream, self.columns, stripe)
+        self._ready()
         self._words += product(E, self._masks[rows.start - first : rows.stop - first], self._compute)
         self._blocks += 1
 
@@ -59,8 +60,14 @@ class Pads:
         words = unpack(correction, self.deal, columns, self.deal.outputs)
         if columns.stop > self.columns.stop:
             raise ProtocolError("FED-715", "corrections for columns that were not dealt")
+        self._ready()
         self._words[:, start - self.columns.start : columns.stop - self.columns.start] += words
         self._corrected = columns.stop
+
+    def _ready(self) -> None:
+        """Take memory for the dealt columns only: of a long plan, ``deal_next`` replaces what ``attach`` made."""
+        if not len(self._words):
+            self._words = np.zeros((self.deal.outputs, len(self.columns)), self.deal.ring.dtype)
 
     def share(self, columns: range) -> RingWords:
         """(outputs, columns) the owner's share of the outputs of some columns.

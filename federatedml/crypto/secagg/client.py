@@ -103,11 +103,14 @@ class Client:
         round: int,
         weight: float = 1.0,
         compute: Compute = SERIAL,
+        alike: bytes = b"",
     ) -> Words:
         """``values * weight`` (n,) as words that look uniform to whoever lacks one other contributor's.
 
         Args:
             weight: at most 1: sample weights are normalised first, by a sum of counts.
+            alike: what all contributors were told before they computed ``values``: masks cancel only if it is the same
+                at all of them. Otherwise an aggregator could tell all but one what makes their values known.
 
         Raises:
             DataError: ``FED-761``, a value is out of bounds.
@@ -115,7 +118,7 @@ class Client:
         """
         self.once(topic, round)
         self.check_scale(fixed)
-        masks = [pair_mask(self.me, other, secret, topic, round) for other, secret in self._pairs.items()]
+        masks = [pair_mask(self.me, other, secret, topic, round, alike) for other, secret in self._pairs.items()]
         return masked_numbers(values, fixed, weight, masks, compute)
 
     def check_scale(self, fixed: FixedPoint) -> None:
@@ -131,8 +134,8 @@ class Client:
         self._used.add((topic, round))
 
 
-def pair_mask(me: Member, other: Member, secret: bytes, topic: str, round: int) -> Mask:
+def pair_mask(me: Member, other: Member, secret: bytes, topic: str, round: int, alike: bytes = b"") -> Mask:
     """The mask of a pair, as ``me`` applies it."""
     low, high = sorted((me, other))
-    ids = (str(low).encode(), str(high).encode())
-    return Mask(mask_key(secret, b"pair", topic.encode(), round.to_bytes(8, "big"), *ids), me == high)
+    purpose = [b"pair", topic.encode(), round.to_bytes(8, "big"), str(low).encode(), str(high).encode()]
+    return Mask(mask_key(secret, *purpose, *([alike] if alike else [])), me == high)

@@ -157,9 +157,10 @@ def send_sum(
     fixed: FixedPoint,
     round: int = 0,
     weight: float = 1.0,
+    alike: bytes = b"",
 ) -> None:
-    """Contribute ``values * weight`` to the sum of a topic and round; see ``Client.mask`` for errors."""
-    box.send(topic, client.mask(np.atleast_1d(values), fixed, topic.name, round, weight, box.compute), round)
+    """Contribute ``values * weight`` to the sum of a topic and round; see ``Client.mask`` for ``alike`` and errors."""
+    box.send(topic, client.mask(np.atleast_1d(values), fixed, topic.name, round, weight, box.compute, alike), round)
 
 
 def take_sum(box: Box, topic: Topic[Array], length: int, fixed: FixedPoint, round: int = 0) -> Floats:
