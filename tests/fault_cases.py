@@ -14,7 +14,7 @@ import numpy as np
 from federatedml.component import Component, Inputs, ModelBuffers, Outputs, Params
 from federatedml.components.data_io import DATA_IO, DATA_TRANSFORM, DataIOParams, DataTransformParams
 from federatedml.components.data_split import HETERO_DATA_SPLIT, HOMO_DATA_SPLIT, DataSplitParams
-from federatedml.components.data_statistics import DATA_STATISTICS, StatisticsParams
+from federatedml.components.data_statistics import DATA_STATISTICS, STATISTICS_OF_V2, StatisticsParams
 from federatedml.components.evaluation import EVALUATION, EvaluateParams
 from federatedml.components.feature_scale import FEATURE_SCALE, ScaleParams
 from federatedml.components.federated_sample import FEDERATED_SAMPLE, SampleParams
@@ -111,6 +111,10 @@ def union() -> Mapping[str, Small]:
 
 def data_statistics() -> Mapping[str, Small]:
     return {"summary": Small(_local(DATA_STATISTICS, StatisticsParams(), labelled(5), table(["c"], z=[5.0])))}
+
+
+def statistics() -> Mapping[str, Small]:
+    return {"summary": Small(_local(STATISTICS_OF_V2, StatisticsParams(), labelled(5), table(["c"], z=[5.0])))}
 
 
 def homo_data_split() -> Mapping[str, Small]:
@@ -272,6 +276,7 @@ MAKERS = {
     "HomoDataSplit": homo_data_split,
     "Union": union,
     "DataStatistics": data_statistics,
+    "Statistics": statistics,
     "Intersection": intersection,
     "HeteroLR": hetero_lr,
     "HeteroSecureBoost": hetero_secureboost,
