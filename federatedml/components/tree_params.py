@@ -131,9 +131,7 @@ class SecureBoostParams(Watched):
     subsample_feature_rate: float = Field(
         default=1.0, gt=0, le=1, description="share of its columns that each party uses in a tree, drawn anew"
     )
-    n_iter_no_change: bool = Field(
-        default=False, description="stop when the loss changes by less than tol", json_schema_extra={"fate": True}
-    )
+    n_iter_no_change: bool = Field(default=False, description="stop when the loss changes by less than tol")
     tol: float = Field(default=1e-4, gt=0, description="change of the loss that stops the training")
     bin_num: int = Field(default=50, ge=2, le=1024, description="bins of a column, by quantiles")
     binning_error: float = Field(default=1e-4, ge=0, lt=1, description="FATE's error of quantiles; ours are exact")
