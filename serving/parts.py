@@ -9,6 +9,7 @@ from airfed_proto.v1 import serving_pb2 as pb
 from serving.model import MAX_NUMBERS
 
 MAX_REPLY = 4 << 20  # bytes
+MAX_PARTS = 16  # of a reply: one per component that has a part
 
 
 def encoded(component: str, values: NDArray[np.float64]) -> pb.PartialScore:

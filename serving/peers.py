@@ -11,7 +11,7 @@ from airfed_proto.v1 import serving_pb2 as pb
 from airfed_proto.v1 import serving_pb2_grpc
 from federatedml.federation.home import PartyHome
 from federatedml.federation.identity import dns_name
-from serving.parts import MAX_REPLY, decoded
+from serving.parts import MAX_PARTS, MAX_REPLY, decoded
 from serving.retcode import Retcode, ScoreError
 
 OPTIONS = [
@@ -84,7 +84,7 @@ def _unanswered(party: str, error: aio.AioRpcError, timeout: float) -> ScoreErro
 def _check(party: str, request: pb.ScoreRequest, reply: pb.ScoreReply) -> None:
     """A host's answer is hostile until it has the asked version and finite numbers, as many for every id."""
     rows = len(request.ids)
-    whole = all(decoded(part, rows) is not None for part in reply.scores)
+    whole = len(reply.scores) <= MAX_PARTS and all(decoded(part, rows) is not None for part in reply.scores)
     indices = list(reply.missing)
     listed = len(set(indices)) == len(indices) and all(index < rows for index in indices)
     if reply.model_version != request.model_version or not whole or not listed:

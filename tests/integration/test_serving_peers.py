@@ -121,6 +121,7 @@ def test_an_honest_answer_is_a_score_and_only_the_id_has_left(tmp_path: Path) ->
         (reply(scores=[pb.PartialScore(component="hetero_lr_0", width=2**20)]), 135),
         (reply(scores=[pb.PartialScore(component="hetero_lr_0", width=3, bits=b"\xff")]), 135),
         (reply(scores=[pb.PartialScore(component="other", values=[1.0])]), 135),
+        (reply(scores=[pb.PartialScore(component="hetero_lr_0", values=[1.0])] * 17), 135),
         (reply(missing=[1]), 135),
         (reply(missing=[0, 0]), 135),
         (reply(missing=[0]), 2113),
