@@ -90,8 +90,11 @@ def measured(p: EvaluateParams, group: Group, training: Group | None = None) -> 
 
 def _binary(p: EvaluateParams, group: Group, training: Group | None) -> Found:
     labels = group.columns["label"]
-    if len(set(labels.tolist())) > 2:
+    found = set(labels.tolist())
+    if len(found) > 2:
         raise DataError("FED-909", "the label has more than two values", "eval_type 'multi' or 'regression'")
+    if len(found) == 2 and p.pos_label not in found:
+        raise DataError("FED-909", "no row has the label pos_label", "trained components write labels as 0 and 1")
     counts = Counts.of(labels == p.pos_label, group.numbers("predict_score"))
     values = {name: getattr(counts, name)() for name in ("auc", "ks") if name in p.wanted}
     if "psi" in p.wanted and training is not None and training is not group:

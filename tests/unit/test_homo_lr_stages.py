@@ -76,6 +76,12 @@ def test_a_party_whose_folds_are_of_one_class_costs_nobody_the_result(tmp_path: 
     assert "auc_mean" in found[GUEST].summary
 
 
+def test_a_positive_label_that_no_row_has_is_no_fold_of_one_class(tmp_path: Path) -> None:
+    own = {"cv_param": {**CV["cv_param"], "evaluate_param": {"pos_label": 2}}}
+    with pytest.raises(DataError, match=r"FED-909.*pos_label"):
+        case(params(**own), rows()).run(tmp_path)
+
+
 def test_parties_cross_validate_together_or_not_at_all() -> None:
     mixed = {GUEST: params(**CV), HOST: params(), ARBITER: params()}
     with pytest.raises(DslError, match="FED-180"):
