@@ -90,6 +90,8 @@ def _cost(name: str, tables: Tables, p: HomoLogisticParams, beside: str = "") ->
     floor = f"floor {_floor(tables, p):.3f} of the same steps in clear, masks and keys"
     yield Figure(f"{name}: CPU of all parties", cpu, "s", floor, f"median of {RUNS}")
     yield Figure(f"{name}: wall, one process", wall, "s", beside, f"median of {RUNS}")
+    table = sum(8 * table.features().size for table in tables.values())
+    yield Figure(f"{name}: peak memory of the process", runs[-1].peak / 1e6, "MB", f"all rows {table / 1e6:.1f}")
     sent = sum(message.size for message in runs[-1].sent)
     weights = len(tables[GUEST].header) + 2
     plain = len(tables) * p.rounds * 16 * weights / 1e6

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ class Row:
 
 
 ROWS = (
-    Row("shared, breast", "breast", SHARED, 3, "prototype 0.05", "limit 0.2", "limit 2"),
+    Row("shared, breast", "breast", SHARED, 3, "limit 0.2; prototype 0.05", "", "limit 2"),
     Row("shared, default_credit", "default_credit", SHARED, 3, "limit 0.7; prototype 0.35", "", "limit 3"),
     Row("shared, default_credit, 100 trees", "default_credit", {**SHARED, "num_trees": 100}, 1, "limit 5"),
     Row("paillier 2048 bit, breast", "breast", PAILLIER, 3, "", "", f"limit 12; {PEERS}"),
@@ -84,8 +84,9 @@ def run(arguments: Sequence[str]) -> Iterator[Figure]:
     parser.add_argument("--only", default="", help="rows whose name has this in it")
     options = parser.parse_args(arguments)
     for row in (*ROWS, LARGE) if options.large else ROWS:
-        if options.only in row.name:
-            yield from _figures(row, options.data)
+        named = row if options.data else replace(row, name=row.name.replace("default_credit", "30,000 generated rows"))
+        if options.only in named.name:
+            yield from _figures(named, options.data)
 
 
 def _figures(row: Row, folder: Path | None) -> Iterator[Figure]:

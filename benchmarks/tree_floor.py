@@ -17,11 +17,14 @@ from federatedml.components.tree_paillier_plan import PaillierPlan
 from federatedml.components.tree_params import SecureBoostParams
 from federatedml.components.tree_plan import Plan
 from federatedml.crypto.candidates import BinTable
+from federatedml.crypto.dealt.deal import Deal
 from federatedml.crypto.dealt.kernels import product
+from federatedml.crypto.dealt.words import WordRing
 from federatedml.crypto.paillier.evaluator import evaluator, owner_evaluator
 from federatedml.crypto.paillier.histogram import groups
 from federatedml.crypto.paillier.keys import generate
 from federatedml.crypto.paillier.montgomery import Modulus
+from federatedml.crypto.stream import Stream
 from federatedml.federation.party import Member
 
 FEW = 256
@@ -79,7 +82,7 @@ def _ciphertexts(p: SecureBoostParams, host: BinTable, nodes: Sequence[int]) -> 
 
 
 def _products(p: SecureBoostParams, host: BinTable) -> float:
-    """Guest and dealer each multiply a matrix of the host's candidates by all vectors; the host adds up its bins."""
+    """Host and dealer draw the mask of the candidates, guest and dealer multiply it, the host adds up its bins."""
     plan = Plan.of(p, Start(host.rows, 1, 0))
     rows, vectors = min(host.rows, 2**12), plan.vectors
     words = np.ones((rows, host.candidates.cuts), "<u4")
@@ -87,7 +90,10 @@ def _products(p: SecureBoostParams, host: BinTable) -> float:
     dense = _cost(lambda: product(words, several)) / several.shape[1] / rows
     few = BinTable(np.ascontiguousarray(host.bins[:, :rows]), host.candidates)
     added = _cost(lambda: few.sums(several[:, :vectors])) / vectors / rows
-    return plan.rounds * vectors * host.rows * (2 * dense + added)
+    deal, stream = Deal.new(rows, host.candidates.cuts, WordRing(), 0), Stream(bytes(32), b"floor")
+    drawn = _cost(lambda: [deal.matrix_mask(stream, block) for block in range(deal.blocks)]) / rows
+    passes = sum(plan.pass_of(round, host.candidates.cuts) is not None for round in range(plan.first, plan.last))
+    return host.rows * (plan.rounds * vectors * (2 * dense + added) + 2 * passes * drawn)
 
 
 def _cost(operation: Callable[[], object]) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from google.protobuf.message import DecodeError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from airfed_proto.v1 import model_pb2
@@ -77,13 +78,14 @@ def stages(bundle: ModelBundle, modules: Mapping[str, Component]) -> list[Stage]
 
 
 def _nodes(bundle: ModelBundle) -> Mapping[str, _Node]:
-    stored = model_pb2.Pipeline.FromString(bundle.pipeline).inference_dsl
-    if not stored:
-        raise ModelError("FED-625", f"{bundle.party_model_id} has no predict DSL: nothing was deployed")
     try:
-        return _PredictDsl.model_validate_json(stored).components
-    except ValidationError as error:
+        stored = model_pb2.Pipeline.FromString(bundle.pipeline).inference_dsl
+        nodes = _PredictDsl.model_validate_json(stored or b'{"components": {}}').components
+    except (DecodeError, ValidationError) as error:
         raise ModelError("FED-603", f"{bundle.party_model_id}: its predict DSL is not valid: {error}") from None
+    if not nodes:
+        raise ModelError("FED-625", f"{bundle.party_model_id} has no predict DSL: nothing was deployed")
+    return nodes
 
 
 def _scorer(modules: Mapping[str, Component], node: _Node) -> Scorer:

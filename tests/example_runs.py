@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -18,6 +20,7 @@ NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/*_dsl.json"))
 def tables() -> Path:
     """Folder of all parties' tables."""
     folder = Path(mkdtemp(prefix="airfed-examples-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     write_example_data(folder)
     return folder
 

@@ -9,14 +9,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from federatedml.component import Component, Inputs, ModelBuffers, Params
+import numpy as np
+
+from federatedml.component import Component, Inputs, ModelBuffers, Outputs, Params
 from federatedml.components.data_io import DATA_IO, DATA_TRANSFORM, DataIOParams, DataTransformParams
 from federatedml.components.data_split import HETERO_DATA_SPLIT, HOMO_DATA_SPLIT, DataSplitParams
-from federatedml.components.data_statistics import DATA_STATISTICS, StatisticsParams
+from federatedml.components.data_statistics import DATA_STATISTICS, STATISTICS_OF_V2, StatisticsParams
 from federatedml.components.evaluation import EVALUATION, EvaluateParams
 from federatedml.components.feature_scale import FEATURE_SCALE, ScaleParams
 from federatedml.components.federated_sample import FEDERATED_SAMPLE, SampleParams
 from federatedml.components.hetero_feature_selection import HETERO_FEATURE_SELECTION
+from federatedml.components.hetero_lr import HETERO_LR
 from federatedml.components.intersection import INTERSECTION
 from federatedml.components.intersection_params import IntersectParams
 from federatedml.components.one_hot import ONE_HOT, OneHotParams
@@ -110,6 +113,10 @@ def data_statistics() -> Mapping[str, Small]:
     return {"summary": Small(_local(DATA_STATISTICS, StatisticsParams(), labelled(5), table(["c"], z=[5.0])))}
 
 
+def statistics() -> Mapping[str, Small]:
+    return {"summary": Small(_local(STATISTICS_OF_V2, StatisticsParams(), labelled(5), table(["c"], z=[5.0])))}
+
+
 def homo_data_split() -> Mapping[str, Small]:
     return {"halves": Small(_local(HOMO_DATA_SPLIT, DataSplitParams(train_size=0.5), labelled(4), labelled(6)))}
 
@@ -154,6 +161,7 @@ def hetero_lr() -> Mapping[str, Small]:
     opened = {**whole, "max_iter": 1, "optimizer": "adam", "class_weight": "balanced", "validation_freqs": 1}
     held_out = small(rows=12, guest=1, host=2, seed=1)
     short = encrypted(batch_size=-1, optimizer="adam")
+    folds = {"need_cv": True, "n_splits": 2, "evaluate_param": {"metrics": ["roc"]}}
     return {
         "plain": Small(validated, same_model),
         "paillier": Small(training(short, tables({GUEST: 1, HOST: 1}, rows=20)), same_model),
@@ -161,7 +169,16 @@ def hetero_lr() -> Mapping[str, Small]:
         "momentum, 2 hosts": Small(spread(lr_params(**momentum), *rows, 2), same_model),
         "opened, 2 hosts": Small(spread(lr_params(**opened), *rows, 2, held_out), same_model),
         "predict": Small(_predicting(lr_case(plain, rows))),
+        "folds": Small(lr_case(lr_params(**whole, cv_param=folds), rows), _same_scores),
     }
+
+
+def _same_scores(expected: Outputs, found: Outputs) -> None:
+    """Equal within twice the declared tolerance of the weights."""
+    assert (expected.data is None) == (found.data is None)
+    if expected.data is not None and found.data is not None:
+        pair = (table.columns["predict_score"] for table in (expected.data, found.data))
+        assert np.allclose(*pair, atol=2 * float(HETERO_LR.reproducible))
 
 
 def _models(training: Case) -> Mapping[Member, ModelBuffers | None]:
@@ -259,6 +276,7 @@ MAKERS = {
     "HomoDataSplit": homo_data_split,
     "Union": union,
     "DataStatistics": data_statistics,
+    "Statistics": statistics,
     "Intersection": intersection,
     "HeteroLR": hetero_lr,
     "HeteroSecureBoost": hetero_secureboost,

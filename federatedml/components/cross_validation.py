@@ -35,7 +35,6 @@ from federatedml.federation.party import Role
 from federatedml.views import Grid, View
 
 Positions = NDArray[np.int64]
-LEARNS = "one model per fold is trained and none is given out; of each only the scores of the rows left out are opened"
 
 
 class CvParam(Params):

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self, cast
 
@@ -218,3 +218,5 @@ DATA_STATISTICS = Component(
     need_deploy=False,
     cost=["Each column is sorted: rows x log rows x columns.", "No message leaves a party."],
 )
+
+STATISTICS_OF_V2 = replace(DATA_STATISTICS, module="Statistics")  # its name in FATE 2

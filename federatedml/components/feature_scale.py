@@ -9,8 +9,8 @@ data (``input.model``), predict jobs and online scoring.
   only at a side that ``feat_lower``, ``feat_upper`` or mode cap sets. A column of one value becomes 0.
 - mode cap: the bounds are quantiles, from 0 to 1: the smallest value that is not below that part of the values.
 
-NaN counts nowhere and stays NaN. FATE rounds the results to 6 digits; ours are exact. FATE clips new rows under
-standard_scale to the range of the fitted ones; ours are clipped at the given bounds only.
+NaN counts nowhere and stays NaN; weights of rows do not count. FATE rounds the results to 6 digits; ours are exact.
+FATE clips new rows under standard_scale to the range of the fitted ones; ours are clipped at the given bounds only.
 """
 
 from __future__ import annotations

@@ -23,7 +23,6 @@ from federatedml.component import (
     Scorer,
 )
 from federatedml.components import hetero_lr_paillier, hetero_lr_shared, lr_paillier_topics, lr_shared_topics
-from federatedml.components.cross_validation import LEARNS as OF_FOLDS
 from federatedml.components.cross_validation import cross_validated
 from federatedml.components.encryption_notes import encryption_notes
 from federatedml.components.linear_model import logistic
@@ -117,20 +116,23 @@ def _variant(component: Component, p: LogisticParams) -> Component:
     """With the messages of the protocol that the parameters name; a prediction is the same under all."""
     if component.prediction is not None and component.topics is component.prediction.topics:
         return component
-    learns = {role: [*texts, *_runs(role, p), *_exceptions(role, p)] for role, texts in LEARNS[p.protocol].items()}
+    closed = p.in_fold and p.protocol == "shared" and p.optimizer not in ADAPTIVE
+    texts = lr_shared_topics.IN_FOLDS if closed else LEARNS[p.protocol]
+    learns = {role: [*texts[role], *_runs(role, p, closed), *_exceptions(role, p)] for role in Role}
     topics = [*SENT[p.protocol](p), *([CLASSES] if p.one_vs_rest_param.need_one_vs_rest else [])]
     if not (p.in_fold and p.protocol == "shared"):
         topics += [PREDICTED, PARTIAL]
     return replace(component, topics=tuple(topics), learns=learns)
 
 
-def _runs(role: Role, p: LogisticParams) -> Iterator[str]:
+def _runs(role: Role, p: LogisticParams, closed: bool) -> Iterator[str]:
     """What is said of several trainings in one component."""
     if p.one_vs_rest_param.need_one_vs_rest:
         yield from OF_CLASSES[role]
-    if p.in_fold and role is not Role.ARBITER:
-        shared = p.protocol == "shared" and p.optimizer not in ADAPTIVE
-        yield OF_FOLDS if shared else f"{OF_FOLDS}; but what opens on the way opens in each fold, to its owner"
+    if p.validates and p.protocol == "paillier" and role is Role.GUEST:
+        yield "each host's part of the score of every row of eval_data, each validation_freqs epochs"
+    if p.in_fold and not closed and role is not Role.ARBITER:
+        yield "all of this of each fold of a cross validation; no component keeps the models of folds"
 
 
 def _exceptions(role: Role, p: LogisticParams) -> Iterator[str]:

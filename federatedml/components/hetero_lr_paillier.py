@@ -9,6 +9,7 @@ makes a key per attempt. For each batch of n rows, [x] a fresh encryption under 
     4. arbiter:  opens                                G_j + R_j -> party j
     5. party j:  w_j = step(w_j, G_j / n)
 
+Each validation_freqs epochs host i hands its part of the held-out rows' scores to the guest, in clear.
 Once an epoch, with one host: [sum z_h^2 / 8 + penalty] -> guest, [L + R] -> arbiter, L + R -> guest, who decides
 whether to stop; or each host tells how far its weights moved.
 
@@ -38,6 +39,7 @@ from federatedml.components.linear_model import (
 from federatedml.components.lr_agreement import agree, expect, told_shapes
 from federatedml.components.lr_batches import batches, check_columns, cut
 from federatedml.components.lr_encrypted import CipherPlan, GuestSide, HostSide, Side
+from federatedml.components.lr_looks import Looks
 from federatedml.components.lr_optimizers import Memory
 from federatedml.components.lr_paillier_topics import (
     GRADIENT,
@@ -76,6 +78,8 @@ def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     labels, classes = binary_labels(table)
     data = _agreed(p, box, inputs, table)
     of_rows = row_weights(p, inputs.one("train_data", "data"), labels)
+    held_out = without_weights(inputs.one("eval_data"), p.sample_weight_name) if inputs.data.get("eval_data") else None
+    looks = Looks.of(p, box, held_out, table.header)
     side = GuestSide(*data.side(p, box), labels[data.order], of_rows[data.order])
     history, hosts = _restored(box, side), box.peers(PREDICTOR)
     while not history.stopped:
@@ -90,17 +94,16 @@ def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
                 side.add_loss(batch, z, unweighted)
             side.prepare(batch)
             side.step(batch, masked.remove(box.recv(OPENED, use)))
-        _judge(p, box, side, history)
-        _keep(box, side, history)
-    model = fitted(p, table.header, side.weights, history, classes)
-    if p.in_fold:
-        left_out = predicted(box, model, inputs.one("eval_data"), 1, "validate")
-        return Outputs(left_out, None, summary=_summary(side, history, data.told))
-    parts = [predicted(box, model, table, 0, "train")]
-    if inputs.data.get("eval_data"):
-        parts.append(predicted(box, model, inputs.one("eval_data"), 1, "validate"))
+        _judge(p, box, side, history, looks)
+        _keep(box, side, history, looks)
+    model = fitted(p, table.header, looks.best if history.best else side.weights, history, classes)
+    parts = [] if p.in_fold else [predicted(box, model, table, 0, "train")]
+    if held_out is not None:
+        parts.append(predicted(box, model, held_out, 1, "validate"))
     curves = [loss_curve(history)] if side.plan.loss else []
-    summary = _summary(side, history, data.told) | {"loss": training_loss(parts[0])}
+    summary = _summary(side, history, data.told)
+    if not p.in_fold:
+        summary["loss"] = training_loss(parts[0])
     return Outputs(stacked(parts), model, curves, summary)
 
 
@@ -108,6 +111,8 @@ def host(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     """Train; gives the host's part of the model."""
     table = inputs.one("train_data", "data")
     data = _agreed(p, box, inputs, table)
+    held_out = inputs.one("eval_data") if inputs.data.get("eval_data") else None
+    looks = Looks.of(p, box, held_out, table.header)
     side = HostSide(*data.side(p, box))
     history = _restored(box, side)
     while not history.stopped:
@@ -117,13 +122,13 @@ def host(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
             box.send(GRADIENT, reply, use)
             side.prepare(batch)
             side.step(batch, masked.remove(box.recv(OPENED, use)))
-        _report(p, box, side, history)
-        _keep(box, side, history)
-    model = fitted(p, table.header, side.weights, history)
+        _report(p, box, side, history, looks)
+        _keep(box, side, history, looks)
+    model = fitted(p, table.header, looks.best if history.best else side.weights, history)
     if not p.in_fold:
         send_partial(box, model, table, 0)
-    if inputs.data.get("eval_data"):
-        send_partial(box, model, inputs.one("eval_data"), 1)
+    if held_out is not None:
+        send_partial(box, model, held_out, 1)
     return Outputs(None, model, [], _summary(side, history, data.told))
 
 
@@ -143,7 +148,7 @@ def arbiter(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
                 box.send(OPENED, opener.masked(f"{GRADIENT.name} {member}", use, reply), use, member)
         if plan.loss:
             box.send(OPENED_LOSS, opener.masked(LOSS.name, epoch, box.recv(LOSS, epoch)), epoch)
-        stopped = bool(expect(box.recv(VERDICT, epoch), 2)[0])
+        stopped = bool(_told(p, box, epoch)[0])
         epoch += 1
         box.checkpoint(epoch, {"stopped": int(stopped)})
         box.progress(epoch / p.max_iter, f"epoch {epoch} of at most {p.max_iter}")
@@ -196,7 +201,7 @@ def _uses(side: Side, history: History) -> Iterator[tuple[int, int]]:
         yield batch, history.epochs * count + batch
 
 
-def _judge(p: LogisticParams, box: Box, side: GuestSide, history: History) -> None:
+def _judge(p: LogisticParams, box: Box, side: GuestSide, history: History, looks: Looks) -> None:
     """At the guest, after an epoch: whether it was the last."""
     epoch, value = history.epochs, np.inf
     if side.plan.loss:
@@ -209,31 +214,44 @@ def _judge(p: LogisticParams, box: Box, side: GuestSide, history: History) -> No
     if p.converge_func == "weight_diff":
         told = box.gather(MOVED, epoch).values()
         value = side.change() + sum(float(expect(moved, 1)[0]) for moved in told)
-    _advance(p, box, history, converged=bool(value < p.eps))
-    box.send(VERDICT, np.array([history.stopped, history.converged], np.uint8), epoch)
+    better = looks.take(epoch, side.weights)
+    _advance(p, box, history, converged=bool(value < p.eps), ended=looks.patience.ended)
+    if looks.keep(better, side.weights):
+        history.best = history.epochs
+    flags = [history.stopped, history.converged, *([better] if p.validates else [])]
+    box.send(VERDICT, np.array(flags, np.uint8), epoch)
 
 
-def _report(p: LogisticParams, box: Box, side: HostSide, history: History) -> None:
+def _report(p: LogisticParams, box: Box, side: HostSide, history: History, looks: Looks) -> None:
     """At a host, after an epoch: what the guest needs for its verdict, and the verdict."""
     if side.plan.loss:
         box.send(SQUARES, side.sealed_squares(), history.epochs)
     if p.converge_func == "weight_diff":
         box.send(MOVED, np.array([side.change()]), history.epochs)
-    stopped, converged = expect(box.recv(VERDICT, history.epochs), 2).tolist()
-    _advance(p, box, history, bool(converged))
-    history.stopped = bool(stopped)
+    looks.take(history.epochs, side.weights)
+    stopped, converged, *better = _told(p, box, history.epochs)
+    _advance(p, box, history, converged, stopped)
+    if looks.keep(any(better), side.weights):
+        history.best = history.epochs
 
 
-def _advance(p: LogisticParams, box: Box, history: History, converged: bool) -> None:
+def _told(p: LogisticParams, box: Box, epoch: int) -> list[bool]:
+    """The guest's verdict: stopped, converged and, with looks at held-out rows, best so far."""
+    return [bool(flag) for flag in expect(box.recv(VERDICT, epoch), 2 + bool(p.validates))]
+
+
+def _advance(p: LogisticParams, box: Box, history: History, converged: bool, ended: bool) -> None:
     history.epochs += 1
-    history.converged, history.stopped = converged, converged or history.epochs >= p.max_iter
+    history.converged, history.stopped = converged, converged or ended or history.epochs >= p.max_iter
     box.progress(history.epochs / p.max_iter, f"epoch {history.epochs} of at most {p.max_iter}")
 
 
-def _keep(box: Box, side: Side, history: History) -> None:
+def _keep(box: Box, side: Side, history: History, looks: Looks) -> None:
     state: State = {
         "weights": side.weights,
         **side.memory.state(),
+        **looks.state(),
+        "best": history.best,
         "losses": history.losses,
         "stopped": int(history.stopped),
         "converged": int(history.converged),
@@ -248,7 +266,8 @@ def _restored(box: Box, side: Side) -> History:
     state = box.resume.state
     side.weights, side.memory = np.asarray(state["weights"], np.float64), Memory.of(state)
     losses = [float(v) for v in np.atleast_1d(np.asarray(state["losses"], np.float64))]
-    return History(box.resume.round, losses, bool(state["stopped"]), bool(state["converged"]))
+    best = int(str(state["best"]))
+    return History(box.resume.round, losses, bool(state["stopped"]), bool(state["converged"]), best)
 
 
 def _summary(side: Side, history: History, told: int) -> dict[str, float]:

@@ -7,7 +7,8 @@
 3. each round: every party takes ``aggregate_iters`` epochs of steps on its own rows, with its own optimiser and the
    true sigmoid; -> arbiter: weights and loss, times its part of all rows, under masks (``update``)
 4. arbiter -> all: the averages, which are the sums, and whether training has converged (``average``)
-5. guest -> all, with ``early_stopping_rounds``: whether its validation rows say stop (``looked``)
+5. with ``early_stopping_rounds``, every guest and host -> arbiter: its metrics on held-out rows, times their number,
+   under masks (``looks``); arbiter -> all: whether their averages are the best so far, and end it (``looked``)
 
 With one-vs-rest there is a training for each class, and before them: every guest and host -> every other one: its label
 values (``label_values``); -> arbiter: how many there are together (``class_count``).
@@ -51,8 +52,9 @@ from federatedml.components import prediction_table
 from federatedml.components.cross_validation import cross_validated
 from federatedml.components.homo_lr_agreement import AGREEMENT, SHAPE, agree
 from federatedml.components.homo_lr_average import aggregate
+from federatedml.components.homo_lr_looks import LOOKED, LOOKS
 from federatedml.components.homo_lr_params import UNUSED, HomoLogisticParams, common_digest
-from federatedml.components.homo_lr_rounds import LOOKED, TOPICS, Run, contribute
+from federatedml.components.homo_lr_rounds import TOPICS, Run, contribute
 from federatedml.components.homo_lr_steps import HeldOut, Rows
 from federatedml.components.linear_model import initial_weights, logistic, partial_score, training_loss
 from federatedml.components.lr_classes import classes_of, joined, split
@@ -87,8 +89,7 @@ def _contribute(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Outputs:
     rows, evaluated = Rows.of(p, inputs.one("train_data", "data")), _evaluated(p, box, inputs)
     start = _start(p, inputs.isometric_model, rows.names)
     classes = agree(p, box, rows.names, start, rows.classes)
-    held_out = HeldOut.of(p, evaluated, rows.names, classes) if p.validates and evaluated is not None else None
-    run = contribute(p, box, rows, start, held_out, classes[1])
+    run = contribute(p, box, rows, start, _held_out(p, evaluated, rows, classes), classes[1])
     model = _model(p, rows, run, classes)
     parts = [_predicted(box, model, rows.table, "train")]
     if evaluated is not None:
@@ -124,13 +125,21 @@ _CONTRIBUTE, _AGGREGATE = (cross_validated(one_vs_rest(work, KEPT, of_all)) for 
 
 
 def _evaluated(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Table | None:
-    """Validation rows, if there are any; the guest's are what ends a training early."""
+    """Validation rows, if there are any."""
     table = inputs.one("eval_data") if inputs.data.get("eval_data") else None
     if table is not None and len(table):
         return table
-    if p.validates and box.me.role is Role.GUEST:
+    if p.validates and p.early_stopping_rounds is None and box.me.role is Role.GUEST:
         raise DataError("FED-722", "validation_freqs or early_stopping_rounds is set, but eval_data has no rows")
     return None
+
+
+def _held_out(p: HomoLogisticParams, table: Table | None, rows: Rows, classes: tuple[float, float]) -> HeldOut | None:
+    """What is looked at during the training; rows that are only predicted are checked before it, too."""
+    if table is None or not (p.validates or table.label):
+        return None
+    found = HeldOut.of(p, table, rows.names, classes)
+    return found if p.validates else None
 
 
 def _start(p: HomoLogisticParams, before: ModelBuffers | None, names: list[str]) -> Floats:
@@ -198,8 +207,9 @@ def _variant(component: Component, p: HomoLogisticParams) -> Component:
     """With the messages and the lessons of these parameters; a prediction sends none."""
     if component.prediction is not None and component.topics is component.prediction.topics:
         return component
-    topics = [topic for topic in component.topics if topic is not LOOKED or p.early_stopping_rounds is not None]
-    learns = dict(component.learns)
+    topics, learns = list(component.topics), dict(component.learns)
+    if p.early_stopping_rounds is None:
+        topics = [topic for topic in topics if topic not in (LOOKS, LOOKED)]
     if not p.one_vs_rest_param.need_one_vs_rest:
         topics = [topic for topic in topics if topic not in (LABELS, COUNT)]
     if p.in_fold:
@@ -221,7 +231,7 @@ HOMO_LR = Component(
     title="Logistic regression over the rows of guest and hosts, with the same columns",
     params=HomoLogisticParams,
     roles={Role.GUEST: contributor, Role.HOST: contributor, Role.ARBITER: arbiter},
-    topics=(LABELS, COUNT, AGREEMENT, SHAPE, *TOPICS, LOOKED),
+    topics=(LABELS, COUNT, AGREEMENT, SHAPE, *TOPICS, LOOKS, LOOKED),
     learns={
         Role.GUEST: [MODEL],
         Role.HOST: [MODEL],

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from federatedml.components.homo_lr_agreement import told_columns
+from federatedml.components.homo_lr_looks import judge
 from federatedml.components.homo_lr_params import HomoLogisticParams
-from federatedml.components.homo_lr_rounds import AVERAGE, LOOKED, UPDATE, scale
-from federatedml.components.lr_agreement import expect
+from federatedml.components.homo_lr_rounds import AVERAGE, UPDATE, scale
+from federatedml.components.lr_validation import Patience
 from federatedml.crypto.ring import Floats
 from federatedml.crypto.secagg.steps import take_sum, take_weights
 from federatedml.federation.box import Box
@@ -29,7 +30,10 @@ class Averages:
 
 def aggregate(p: HomoLogisticParams, box: Box) -> Averages:
     """At the arbiter: average each round, tell all, and test for convergence."""
-    found = Averages(np.zeros(0)) if box.resume is None else _restored(box.resume.state)
+    found, patience = Averages(np.zeros(0)), Patience(p)
+    if box.resume is not None:
+        found = _restored(box.resume.state)
+        patience.restore(np.atleast_1d(np.asarray(box.resume.state["looks"], float)).tolist())
     count = told_columns(p, box) + p.init_param.fit_intercept
     if found.stopped:
         return found
@@ -40,11 +44,11 @@ def aggregate(p: HomoLogisticParams, box: Box) -> Averages:
         _advance(p, found, mean[:-1], float(mean[-1]))
         stop: Array = np.array([found.stopped, found.converged], np.uint8)
         box.send(AVERAGE, {"weights": found.weights, "loss": mean[-1:], "stop": stop}, round)
-        if p.early_stopping_rounds is not None and p.looks_after(round + 1):
-            found.stopped |= bool(expect(box.recv(LOOKED, round + 1), 2)[1])
         now = p.epochs_after(round + 1)
         box.metric("train", "loss", now, found.losses[-1], round=round + 1)
-        box.checkpoint(round + 1, _kept(found))
+        if p.early_stopping_rounds is not None and p.looks_after(round + 1):
+            found.stopped |= judge(p, box, patience, now, round + 1).ended
+        box.checkpoint(round + 1, {**_kept(found), "looks": patience.state()})
         box.progress(now / p.max_iter, f"epoch {now} of at most {p.max_iter}")
     return found
 

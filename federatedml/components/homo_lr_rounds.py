@@ -6,18 +6,18 @@ that the steps of all but one are known (weights beyond which no residual is lef
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 
+from federatedml.components.homo_lr_looks import binding, judged, look
 from federatedml.components.homo_lr_params import HomoLogisticParams
 from federatedml.components.homo_lr_steps import HeldOut, Rows, Trainer
 from federatedml.components.lr_agreement import expect
 from federatedml.components.lr_optimizers import Memory
 from federatedml.components.lr_result import History
-from federatedml.components.lr_validation import Patience, measured
 from federatedml.crypto.ring import Floats
+from federatedml.crypto.secagg.client import Client
 from federatedml.crypto.secagg.fixed import FixedPoint
 from federatedml.crypto.secagg.steps import (
     AGGREGATOR,
@@ -32,9 +32,8 @@ from federatedml.crypto.secagg.steps import (
 from federatedml.errors import ProtocolError
 from federatedml.federation.box import Box
 from federatedml.federation.checkpoint import State
-from federatedml.federation.party import Role
 from federatedml.federation.topic import Carries, Topic
-from federatedml.federation.wire import Tensors, Vector
+from federatedml.federation.wire import Tensors
 
 BOUND = 2.0**20  # of a weight or a loss, times the part of all rows
 
@@ -47,15 +46,6 @@ AVERAGE = Topic(
     Carries.AGGREGATE,
     "the averages of all contributors' weights and losses after each round, and when training has converged; of two "
     "contributors, each learns the other's: as many equations in the other's rows as there are weights, each round",
-)
-LOOKED = Topic(
-    "looked",
-    (Role.GUEST,),
-    (Role.HOST, Role.ARBITER),
-    Vector("|u1"),
-    Carries.CONTROL,
-    "whether the model is the best so far on the guest's validation rows, and whether that ends the training",
-    max_bytes=1024,
 )
 TOPICS = (*SECURE_SUM, UPDATE, AVERAGE)
 
@@ -71,7 +61,7 @@ class Run:
 
     Attributes:
         weights: (k,) the newest average.
-        best: the average when the guest's validation rows looked best.
+        best: the average when all contributors' held-out rows looked best.
     """
 
     p: HomoLogisticParams
@@ -80,7 +70,6 @@ class Run:
     held_out: HeldOut | None
     weights: Floats
     history: History
-    patience: Patience
     best: Floats
     round: int = 0
 
@@ -91,8 +80,8 @@ class Run:
 
 
 def contribute(p: HomoLogisticParams, box: Box, rows: Rows, start: Floats, held: HeldOut | None, larger: float) -> Run:
-    """Train in rounds until the arbiter, or the guest's validation rows, end it."""
-    run = Run(p, box, Trainer.of(p, rows, larger), held, start, History(), Patience(p), np.zeros(0))
+    """Train in rounds until the arbiter, or what held-out rows say, ends it."""
+    run = Run(p, box, Trainer.of(p, rows, larger), held, start, History(), np.zeros(0))
     _restore(run)
     if run.history.stopped:
         return run
@@ -100,9 +89,10 @@ def contribute(p: HomoLogisticParams, box: Box, rows: Rows, start: Floats, held:
     share, fixed = weigh(box, client, p.party_weight * rows.weight), scale(box)
     while not run.history.stopped:
         weights, loss = _trained(run)
-        told = hashlib.sha256(run.weights.astype("<f8").tobytes()).digest()
-        send_sum(box, client, UPDATE, np.append(weights, loss), fixed, run.round, share, told)
+        send_sum(box, client, UPDATE, np.append(weights, loss), fixed, run.round, share, binding(run.weights))
         _take(run)
+        if p.looks_after(run.round):
+            _look(run, client)
         box.checkpoint(run.round, _state(run))
         box.progress(run.history.epochs / p.max_iter, f"epoch {run.history.epochs} of at most {p.max_iter}")
     return run
@@ -117,7 +107,7 @@ def _trained(run: Run) -> tuple[Floats, float]:
 
 
 def _take(run: Run) -> None:
-    """Take a round's average, look at held-out rows, decide."""
+    """Take a round's average, and what the arbiter says of it."""
     told, history = run.box.recv(AVERAGE, run.round), run.history
     most = BOUND * len(contributors(run.box))
     if max(np.abs(numbers).max(initial=0.0) for numbers in (told["weights"], told["loss"])) > most:
@@ -128,42 +118,32 @@ def _take(run: Run) -> None:
     history.epochs = run.p.epochs_after(run.round)
     history.losses.append(loss)
     run.box.metric("train", "loss", history.epochs, loss, round=run.round)
-    ended = run.p.looks_after(run.round) and _look(run)
-    history.stopped, history.converged = stopped or ended, converged
+    history.stopped, history.converged = stopped, converged
 
 
-def _look(run: Run) -> bool:
-    """Whether the guest's held-out rows end the training; every contributor measures its own."""
-    found = {}
-    if run.held_out is not None:
-        with np.errstate(over="ignore", invalid="ignore"):
-            z = run.held_out.features @ run.weights
-        found = measured(run.p.metrics, run.held_out.positive > 0, z)
+def _look(run: Run, client: Client) -> None:
+    """Look at own held-out rows; those of all may end the training."""
+    found = look(run.p, run.held_out, run.weights)
     for name, value in found.items():
         run.box.metric("validate", name, run.history.epochs, value, round=run.round)
     if run.p.early_stopping_rounds is None:
-        return False
-    if run.box.me.role is Role.GUEST:
-        better = run.patience.better(found)
-        run.box.send(LOOKED, np.array([better, run.patience.ended], np.uint8), run.round)
-        ended = run.patience.ended
-    else:
-        better, ended = expect(run.box.recv(LOOKED, run.round), 2).astype(bool).tolist()
-    if better:
+        return
+    rows = 0 if run.held_out is None else len(run.held_out.positive)
+    verdict = judged(run.p, run.box, client, found, rows, run.weights, run.round)
+    run.history.stopped |= verdict.ended
+    if verdict.better:
         run.best, run.history.best = run.weights, run.history.epochs
-    return ended
 
 
 def _restore(run: Run) -> None:
     if run.box.resume is None:
         return
     state = run.box.resume.state
-    losses, looks = (np.atleast_1d(np.asarray(state[name], float)).tolist() for name in ("losses", "looks"))
+    losses = np.atleast_1d(np.asarray(state["losses"], float)).tolist()
     run.round = run.box.resume.round
     stopped, converged, best = (int(str(state[name])) for name in ("stopped", "converged", "best"))
     run.history = History(run.p.epochs_after(run.round), losses, bool(stopped), bool(converged), best)
     run.weights, run.best = np.asarray(state["weights"]), np.asarray(state["best_weights"])
-    run.patience.restore(looks)
     run.trainer.memory = Memory(
         np.asarray(state["memory_mean"]), np.asarray(state["memory_square"]), int(str(state["memory_steps"]))
     )
@@ -179,7 +159,6 @@ def _state(run: Run) -> State:
         "losses": history.losses,
         "stopped": int(history.stopped),
         "converged": int(history.converged),
-        "looks": run.patience.state(),
         "best": history.best,
         "best_weights": run.best,
     }

@@ -91,7 +91,7 @@ VERDICT = Topic(
     (Role.HOST, Role.ARBITER),
     Vector("|u1"),
     Carries.CONTROL,
-    "once an epoch, whether training stops and whether it converged",
+    "once an epoch, whether training stops, whether it converged, and whether it was the best on the validation rows",
 )
 _LOSS = (SQUARES, LOSS, OPENED_LOSS)
 TOPICS = (AGREEMENT, SHAPE, KEY, PREDICTOR, RESIDUAL, GRADIENT, OPENED, *_LOSS, MOVED, VERDICT)

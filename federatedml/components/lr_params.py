@@ -18,6 +18,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from federatedml.component import Params
+from federatedml.components.callback_params import Watched
 from federatedml.components.cross_validation import CvParam
 from federatedml.components.one_vs_rest import OneVsRestParam
 from federatedml.crypto.choice import for_linear
@@ -112,7 +113,7 @@ class PredictParam(Params):
     threshold: float = Field(default=0.5, ge=0, le=1, description="probability above which the result is 1")
 
 
-class LogisticTraining(Params):
+class LogisticTraining(Watched):
     """What FATE's LogisticParam says of HeteroLR and HomoLR alike."""
 
     aliases: ClassVar[Mapping[str, str]] = {"tol": "eps", "early_stop": "converge_func"}
@@ -239,6 +240,4 @@ class LogisticParams(LogisticTraining):
                 "penalty 'L1' needs weights in clear at their owner: under protocol 'shared' only with optimizer "
                 + ", ".join(ADAPTIVE)
             )
-        if self.protocol == "paillier" and self.validates:
-            raise ValueError("validation_freqs and early_stopping_rounds are not available under protocol 'paillier'")
         return self

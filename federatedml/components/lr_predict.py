@@ -44,7 +44,7 @@ PREDICTED = Topic(
 
 def predicted(box: Box, model: ModelBuffers, table: Table, round: int, kind: str) -> Table:
     """At the guest: predictions of all rows, from its own part and the hosts'; of several classes in as many rounds."""
-    _same_rows(box, table, round)
+    same_rows(box, table, round)
     meta, param = cast(model_pb2.LRModelMeta, model[META]), cast(model_pb2.LRModelParam, model[PARAM])
     columns = []
     for number, one in enumerate(split(model)):
@@ -58,14 +58,15 @@ def predicted(box: Box, model: ModelBuffers, table: Table, round: int, kind: str
 
 def send_partial(box: Box, model: ModelBuffers, table: Table, round: int) -> None:
     """At the host: its part of the predictor of every row, after both agree on the rows; one for each class."""
-    _same_rows(box, table, round)
+    same_rows(box, table, round)
     models = split(model)
     count_rows(box, len(models) * len(table))
     for number, one in enumerate(models):
         box.send(PARTIAL, partial_of(one, table), round + number)
 
 
-def _same_rows(box: Box, table: Table, round: int) -> None:
+def same_rows(box: Box, table: Table, round: int) -> None:
+    """``DataError`` unless guest and hosts hold the same rows in the same order."""
     digest = ids_digest(table.ids)
     box.send(PREDICTED, np.frombuffer(digest, "|u1"), round)
     if any(told.tobytes() != digest for told in box.gather(PREDICTED, round).values()):

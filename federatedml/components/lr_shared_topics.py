@@ -159,6 +159,16 @@ LEARNS = {
         "a dishonest arbiter can spoil the model unseen: all parties are taken to follow the protocol",
     ),
 }
+IN_FOLDS = {  # of a cross validation that opens no gradients
+    role: (
+        "one model per fold is trained, and no weight of it is opened to anybody; the guest reads the scores of the "
+        "rows that the fold leaves out",
+        texts[-1],
+    )
+    if role is not Role.ARBITER
+    else texts
+    for role, texts in LEARNS.items()
+}
 
 _ALWAYS: tuple[Topic[Any], ...] = (
     AGREEMENT,

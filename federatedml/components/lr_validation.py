@@ -30,7 +30,8 @@ from federatedml.federation.box import Box
 from federatedml.federation.wire import Array
 from federatedml.metrics.binary import Counts
 
-LESS_IS_BETTER = ("loss", "root_mean_squared_error", "mean_absolute_error")
+LOSS = "loss"
+LESS_IS_BETTER = (LOSS, "root_mean_squared_error", "mean_absolute_error")
 
 
 def agree_held_out(box: Box, table: Table) -> int:
@@ -68,6 +69,9 @@ class Validation:
         self.positive = binary_labels(table)[0] > 0 if self.guest and p.validates else np.zeros(0, bool)
         self.rows = HeldOut(side, features)
         self.opened = side.plan.motion.opened
+        resume = exchange.box.resume
+        if resume is not None and p.validates and not self.guest:  # an attempt counts for itself
+            count_rows(exchange.box, side.plan.validation * (resume.round // p.validates))
 
     def exchange_features(self) -> None:
         """Tell all others the rows less their mask, once an attempt (if weights are shared)."""
@@ -112,9 +116,10 @@ class Validation:
 
 def measured(metrics: Sequence[str], positive: Array, z: Floats) -> dict[str, float]:
     """The metrics of linear predictors, in the order in which they are named."""
-    counts = Counts.of(positive, z)
-    loss = float(np.mean(np.logaddexp(0, z) - positive * z))
-    known = {"auc": counts.auc(), "ks": counts.ks(), "loss": loss}
+    known = {LOSS: float(np.mean(np.logaddexp(0, z) - positive * z))}
+    if set(metrics) - {LOSS}:
+        counts = Counts.of(positive, z)
+        known |= {"auc": counts.auc(), "ks": counts.ks()}
     return {name: known[name] for name in metrics}
 
 

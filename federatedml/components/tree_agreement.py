@@ -17,6 +17,8 @@ from federatedml.federation.topic import Carries, Topic
 from federatedml.federation.wire import Array, Tensors, Vector
 
 BETWEEN = (Role.GUEST, Role.HOST)
+MOST_CLASSES = 1000
+CHECKPOINT_CELLS = 2**21  # scores in a checkpoint that is stored after every round
 DIGEST = "a digest of the sender's ids: a guess of all of them can be tested"
 
 AGREEMENT = Topic(
@@ -88,7 +90,10 @@ def agree(p: SecureBoostParams, box: Box, table: Table, warm: bool = False, clas
     return told
 
 
-MOST_CLASSES = 1000
+def keeps(p: SecureBoostParams, rows: int, classes: int, rounds: int) -> bool:
+    """Whether all parties store a checkpoint after so many rounds: of large tables not after each, scores are long."""
+    every = -(-rows * classes // CHECKPOINT_CELLS)
+    return rounds % every == 0 or rounds == p.num_trees
 
 
 def same_rows(box: Box, table: Table, round: int) -> None:

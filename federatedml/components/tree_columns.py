@@ -70,8 +70,8 @@ def binned(p: SecureBoostParams, table: Table, least: int = 1) -> Binned:
     """Columns in at most ``bin_num`` bins by quantiles.
 
     Args:
-        least: bins of fewer rows are merged with their neighbours; if rows without a value are fewer, they count as
-            the largest value, which goes right everywhere.
+        least: bins of fewer rows are merged with their neighbours; if the rows without a value, or all others, are
+            fewer, the former count as the largest value, which goes right everywhere. At least 1.
 
     Raises:
         DataError: FED-800, a column is not numeric, has infinite values, or none where ``use_missing`` is false.
@@ -83,11 +83,12 @@ def binned(p: SecureBoostParams, table: Table, least: int = 1) -> Binned:
         bins = bins_of(values, cuts)
         cuts, bins = _merged(cuts, bins, least)
         lacking = int(np.count_nonzero(bins == len(cuts)))
-        if 0 < lacking < least:
+        apart = lacking >= least and len(table) - lacking >= least
+        if not apart:
             bins = np.minimum(bins, np.uint16(len(cuts) - 1))
         points.append(cuts)
         columns.append(bins)
-        missing.append(lacking >= max(least, 1))
+        missing.append(apart)
         counts.append(len(cuts) + missing[-1])
     stacked = np.stack(columns) if columns else np.zeros((0, len(table)), np.uint16)
     small = max(counts, default=0) <= MOST_IN_A_BYTE

@@ -149,7 +149,7 @@ class _Growth:
     def _may_split(self, opened: _Open) -> bool:
         rows = len(opened.node.rows)
         least = max(self.rules.min_split_rows, 2 * self.rules.min_leaf_rows)
-        return rows >= least and opened.total[1] > 0 and opened.total[1] >= 2 * self.rules.min_child_weight
+        return rows >= least and opened.total[1] > 0 and opened.total[1] >= 2 * self.rules.least_weight
 
     def _own_sums(self, nodes: Sequence[_Open]) -> None:
         for sibling in _families(nodes):

@@ -10,7 +10,7 @@ import numpy as np
 from federatedml.component import Inputs, Outputs
 from federatedml.components.lr_row_weights import without_weights
 from federatedml.components.prediction_table import stacked
-from federatedml.components.tree_agreement import NEXT, agree
+from federatedml.components.tree_agreement import NEXT, agree, keeps
 from federatedml.components.tree_columns import Binned, binned
 from federatedml.components.tree_grow import Grower
 from federatedml.components.tree_hosts import Bits, Hosts, NoHosts, OpenHosts, Start
@@ -128,7 +128,8 @@ def _rounds(run: _Run) -> None:
             return
         _grow(run, alone if round < p.complete_secure else together)
         run.looks.after(state, run.table.header)
-        box.checkpoint(state.rounds, {**state.pack(), "looks": run.looks.patience.state()})
+        if keeps(p, len(run.table), len(state.start), state.rounds):
+            box.checkpoint(state.rounds, {**state.pack(), "looks": run.looks.patience.state()})
         box.progress(state.rounds / p.num_trees, f"round {state.rounds} of at most {p.num_trees}")
 
 

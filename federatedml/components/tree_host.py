@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from federatedml.component import Inputs, Outputs
-from federatedml.components.tree_agreement import NEXT, agree
+from federatedml.components.tree_agreement import NEXT, agree, keeps
 from federatedml.components.tree_columns import Threshold, binned
 from federatedml.components.tree_guest import training_tables
 from federatedml.components.tree_hosts import OpenAnswers, Start
@@ -41,8 +41,9 @@ def answer(p: SecureBoostParams, box: Box, inputs: Inputs, open_answers: OpenAns
         ends.append(len(splits))
         if due(p, len(ends)):
             looks.tell(splits, len(ends))
-        kept: State = {"splits": packed(splits), "ends": np.array(ends, np.int64), "told": looks.told}
-        box.checkpoint(len(ends), kept)
+        if keeps(p, len(table), classes, len(ends)):
+            kept: State = {"splits": packed(splits), "ends": np.array(ends, np.int64), "told": looks.told}
+            box.checkpoint(len(ends), kept)
         box.progress(len(ends) / p.num_trees, f"round {len(ends)} of at most {p.num_trees}")
     looks.tell(splits, last_look(p))
     summary = {"rows": len(table), "rounds": len(ends), "splits": len(splits)}

@@ -31,6 +31,7 @@ GUEST_BUFFERS = {GUEST_META: pb.BoostingTreeModelMeta, GUEST_PARAM: pb.BoostingT
 HOST_BUFFERS = {HOST_META: pb.BoostingTreeModelMeta, HOST_PARAM: pb.BoostingTreeModelParam}
 RIGHT, LEFT = 1, -1  # missing_dir
 GUEST = 0
+MOST_SPLITS = 2**31
 
 
 @dataclass(frozen=True)
@@ -168,10 +169,10 @@ def _read_tree(stored: pb.DecisionTreeModelParam, hosts: Sequence[str], own: int
             found.left, found.right, found.column = node.left_nodeid, node.right_nodeid, node.fid
             if node.id in stored.split_maskdict:
                 found.party, found.split, own = GUEST, own, own + 1
-            elif node.sitename in hosts:
+            elif node.sitename in hosts and 0 <= node.bid < MOST_SPLITS:
                 found.party, found.split = 1 + hosts.index(node.sitename), int(node.bid)
             else:
-                raise ModelError("FED-803", f"node {at} of a tree is split by nobody that the model names")
+                raise ModelError("FED-803", f"node {at} of a tree is not split by what the model names")
         tree.append(found)
     return tree, own
 

@@ -15,8 +15,8 @@ In 4 several sums stand side by side in one ciphertext, whose noise is fresh, an
 Scales and sums stay at the guest; so do leaf values: nothing in 3, 5 depends on them but which rows are together.
 
 Parties: guest, hosts; no arbiter. Semi-honest. Leaks: ``tree_paillier_topics``.
-Cost at 2048 bits per round: n encryptions (some 30 us) and 512 n bytes to each host; at each host 2 us for each row and
-column of the named nodes (less where columns have few bins: they are added up together); 0.2 ms for each sum.
+Cost at 2048 bits per round: n encryptions (some 40 us) and 512 n bytes to each host; at each host 2 us for each row and
+column of the named nodes (less where columns have few bins: they are added up together); 0.25 ms for each sum.
 """
 
 from __future__ import annotations

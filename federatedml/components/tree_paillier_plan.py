@@ -8,6 +8,7 @@ from federatedml.components.tree_hosts import Start
 from federatedml.components.tree_params import SecureBoostParams
 from federatedml.crypto.paillier.keys import PublicKey
 from federatedml.crypto.paillier.packing import Packing
+from federatedml.errors import DataError
 
 SCALE_BITS = 32  # of gradients that are scaled to at most 1: sums are as exact as those of single floats
 
@@ -53,8 +54,15 @@ class PaillierPlan:
             rows: that the round uses.
 
         Raises:
-            ProtocolError: FED-719, the classes do not fit one ciphertext.
+            DataError: FED-823, the classes do not fit one ciphertext.
         """
+        most = (public.bits - 2) // (2 * (SCALE_BITS + 1 + rows.bit_length()))
+        if self.classes > most:
+            raise DataError(
+                "FED-823",
+                f"{self.classes} classes do not fit one ciphertext of {public.bits} bits a row",
+                f"at most {most} classes, a longer key_length, or protocol 'shared'",
+            )
         return Packing.of(public, 1.0, rows, 2 * self.classes, SCALE_BITS)
 
     def exchange(self, round: int, level: int) -> int:

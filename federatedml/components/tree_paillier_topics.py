@@ -98,8 +98,9 @@ TOPICS = (KEY, DRAWN, GRADIENTS, TOLD, NODES, SUMS, COUNTS, CUTS, BITS)
 LEARNS = {
     Role.GUEST: (
         "of each host, per round, sums of its own gradients over the rows left of every split candidate in every node, "
-        "under pseudonyms that are drawn anew each round; small nodes name rows. A guest that chooses its gradients "
-        "reads which rows are left of a candidate: of one that keeps to the protocol nothing more than the sums",
+        "under pseudonyms that are drawn anew each round; small nodes name rows. A dishonest guest that chooses its "
+        "gradients reads for each candidate of a round of some 80 rows (as many as two sums have bits, for each class) "
+        "whether they go left; one that keeps to the protocol nothing more than the sums",
         "with k classes, of every node the sums for all k classes",
     ),
     Role.HOST: (

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from federatedml.component import Params
+from federatedml.components.callback_params import Watched
 from federatedml.components.cross_validation import CvParam
 from federatedml.components.lr_params import Built, EncryptedModeParam, EncryptParam, PredictParam
 
@@ -107,7 +108,7 @@ class ObjectiveParam(Params):
     )
 
 
-class SecureBoostParams(Params):
+class SecureBoostParams(Watched):
     """FATE's HeteroSecureBoostParam and the choice of the protocol."""
 
     protocol: Literal["auto", "shared", "paillier"] = Field(
@@ -130,9 +131,7 @@ class SecureBoostParams(Params):
     subsample_feature_rate: float = Field(
         default=1.0, gt=0, le=1, description="share of its columns that each party uses in a tree, drawn anew"
     )
-    n_iter_no_change: bool = Field(
-        default=False, description="stop when the loss changes by less than tol", json_schema_extra={"fate": True}
-    )
+    n_iter_no_change: bool = Field(default=False, description="stop when the loss changes by less than tol")
     tol: float = Field(default=1e-4, gt=0, description="change of the loss that stops the training")
     bin_num: int = Field(default=50, ge=2, le=1024, description="bins of a column, by quantiles")
     binning_error: float = Field(default=1e-4, ge=0, lt=1, description="FATE's error of quantiles; ours are exact")

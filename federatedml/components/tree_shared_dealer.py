@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from federatedml.components.tree_agreement import MOST_CLASSES, expect, params_digest
+from federatedml.components.tree_agreement import MOST_CLASSES, expect, keeps, params_digest
 from federatedml.components.tree_hosts import Start
 from federatedml.components.tree_params import SecureBoostParams
 from federatedml.components.tree_plan import Plan
@@ -54,7 +54,8 @@ def deal(p: SecureBoostParams, box: Box, start: int) -> int:
         for pair in pairs if plan.active(round) else ():
             if pair is not None:
                 _deal_round(box, plan, pair, len(hosts), round)
-        box.checkpoint(round + 1, {})
+        if keeps(p, rows, classes, round + 1):
+            box.checkpoint(round + 1, {})
         box.progress((round + 1) / p.num_trees, f"round {round + 1} dealt")
     return p.num_trees
 

@@ -108,8 +108,10 @@ BITS = Topic(
 LEARNS = {
     Role.GUEST: (
         "bins of few rows name them: hosts merge bins below min_cell_rows rows, and the guest asks about nodes of at "
-        "least twice as many only; a dishonest guest could ask about any rows, at most as many vectors as the plan "
-        "has, 32 bits of each split candidate for each",
+        "least twice as many only; still the sums of a smaller node follow as a difference if its sibling is asked "
+        "about, and a bin may have a single row in a node: its place in that column, which has no name, is then known",
+        "a dishonest guest could ask about any rows: at most as many vectors as the plan has, 32 bits of each split "
+        "candidate for each",
         "together with the arbiter it could unmask the hosts' columns: the two must not collude",
     ),
     Role.HOST: (

@@ -46,6 +46,11 @@ class Rules:
     rate: float = 0.3
 
     @property
+    def least_weight(self) -> float:
+        """``min_child_weight`` less what sums are off by: sides that have it exactly, as 4 rows of 1/4, pass."""
+        return self.min_child_weight * (1 - TIE)
+
+    @property
     def counts(self) -> bool:
         """Whether candidates need the number of rows on each side."""
         return self.min_leaf_rows > 1
@@ -75,7 +80,7 @@ def score(rules: Rules, g: Floats, h: Floats) -> Floats:
 
 def weight(rules: Rules, g: float, h: float) -> float:
     """Weight of a leaf before the learning rate, as XGBoost: 0 if nothing, or too little, is in it."""
-    if h <= 0 or h < rules.min_child_weight:
+    if h <= 0 or h < rules.least_weight:
         return 0.0
     return float(-_shrunk(rules, np.asarray(g)) / (h + rules.reg_lambda))
 
@@ -88,7 +93,7 @@ def gains(rules: Rules, left: Floats, total: Floats) -> Floats:
         total: (2 or 3,) of the node.
     """
     right = total - left
-    least = max(rules.min_child_weight, np.finfo(np.float64).tiny)
+    least = max(rules.least_weight, np.finfo(np.float64).tiny)
     with np.errstate(invalid="ignore"):
         fits = (left[:, 1] >= least) & (right[:, 1] >= least)
         if left.shape[1] > 2:

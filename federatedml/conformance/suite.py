@@ -25,10 +25,12 @@ class Conformance:
     Attributes:
         golden: folder of the charts, in a folder per module; None: ``golden`` beside the file of the subclass.
         kill_every: kill at every n-th point only, for a case that has thousands.
+        same_as: values of the parameter that chooses the protocol -> another one that they run as.
     """
 
     golden: ClassVar[Path | None] = None
     kill_every: ClassVar[int] = 1
+    same_as: ClassVar[Mapping[str, str]] = {}
 
     def cases(self) -> Mapping[str, Case]:
         """Small steps by name, one per protocol and path through it; all of one component."""
@@ -56,6 +58,14 @@ class Conformance:
     def test_some_result_is_compared_with_pooled_rows(self) -> None:
         """At least one case has a reference."""
         require(any(case.reference for case in _cases(type(self)).values()), "no case has a reference")
+
+    def test_every_protocol_has_a_case(self) -> None:
+        """Every value of the component's ``chooser``."""
+        component = self._component
+        cases = _cases(type(self)).values()
+        chosen = {getattr(p, component.chooser, None) for case in cases for p in case.params.values()}
+        untried = {self.same_as.get(name, name) for name in component.protocols()} - chosen
+        require(not untried, f"no case runs with {component.chooser} {sorted(untried)}")
 
     def test_settling_is_stable(self, step: str) -> None:
         """Settled parameters are settled, and survive JSON."""

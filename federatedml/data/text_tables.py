@@ -43,9 +43,9 @@ def read_csv(path: Path, declared: Csv) -> tuple[pa.Table, str]:
     try:
         arrow = csv.read_csv(
             path,
-            csv.ReadOptions(
-                use_threads=False, autogenerate_column_names=not declared.header
-            ),  # so that it counts lines
+            csv.ReadOptions(  # one thread, so that lines are counted
+                use_threads=False, block_size=LONGEST_ROW, autogenerate_column_names=not declared.header
+            ),
             csv.ParseOptions(
                 delimiter=declared.delimiter,
                 quote_char=declared.quote,
@@ -112,5 +112,12 @@ def _no_empty_ids(arrow: pa.Table, sid: str, where: str) -> None:
 def _kind_of(error: Exception) -> str:
     """What is wrong without what was found: texts of Arrow's errors quote cells."""
     text = str(error)
-    known = {"UTF8": "not UTF-8", "utf-8": "not UTF-8", "Empty CSV": "it is empty", "No such file": "no such file"}
+    long = f"a row of more than {LONGEST_ROW} bytes"
+    known = {
+        "straddl": long,
+        "UTF8": "not UTF-8",
+        "utf-8": "not UTF-8",
+        "Empty CSV": "it is empty",
+        "No such file": "no such file",
+    }
     return next((meant for part, meant in known.items() if part in text), type(error).__name__)

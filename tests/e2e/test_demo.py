@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -24,6 +25,7 @@ from airfed.demo_job import Finished, run_job
 from airfed.demo_parties import make_homes, put_tables, running
 from airfed.demo_score import curl, example_folder, predictions, run_curl, score_request
 from airfed.demo_screen import Screen
+from airfed.example_data import example_tables
 from airfed.job import Submitted, view
 from airfed.party import passwords
 from airfed_proto.v1 import job_pb2, local_pb2
@@ -33,8 +35,10 @@ from federated_operators.gateway.history.check import check
 from federated_operators.gateway.history.facts import read_party
 from federated_operators.gateway.history.job import Finding
 from federated_operators.registry.rest import MlflowRest
+from federatedml.data.catalogue import Catalogue
 from federatedml.federation.home import PartyHome
 from federatedml.federation.party import Member, party_model_id
+from federatedml.metrics.binary import Counts
 from tests.e2e.footprints import Footprints, listening
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -258,6 +262,24 @@ def test_what_a_person_does_in_a_hosts_ui_holds_at_all_parties(done: Done, tmp_p
         assert view(home, job.job_id).generation == 2
         assert (step(name, "intersection_0").generation, step(name, "hetero_lr_0").generation) == (1, 2)
     assert {name: run["state"] for name, run in runs_of(done, job).items()} == dict.fromkeys(done.homes, "success")
+
+
+def test_a_chain_of_nine_modules_and_four_models_runs_at_all_parties(done: Done) -> None:
+    catalogues = {home.config.party_id: Catalogue(home.data) for home in done.homes.values()}
+    for party, name, table in example_tables():
+        if party in catalogues:
+            catalogues[party].write(name, table)
+    job = run_job(done.homes["guest"], example_folder().with_name("multi_model_pipeline"), Screen())
+    assert job.success
+    assert {name: run["state"] for name, run in runs_of(done, job).items()} == dict.fromkeys(done.homes, "success")
+    guest = done.homes["guest"]
+    for component in ("hetero_lr_0", "hetero_lr_1", "hetero_secureboost_0", "hetero_secureboost_1"):
+        scores = predictions(guest, job.job_id, component).columns
+        counts = Counts.of(np.asarray(scores["label"]) == 1, np.asarray(scores["predict_score"], np.float64))
+        assert counts.auc() > 0.95, component
+    with MlflowRest(guest.mlflow_url) as rest:
+        version = rest.get_by_alias(model_of(job, job.spec.parties.initiator), "product")
+    assert job.job_id in version.tags.values()
 
 
 def test_the_history_of_all_jobs_holds(done: Done) -> None:

@@ -17,6 +17,7 @@ from tests.members import GUEST
 
 class TestIntersection(Inherited):
     module = "Intersection"
+    same_as: ClassVar[Mapping[str, str]] = {"dh": "ecdh"}
     conditional: ClassVar[Mapping[str, Sequence[str]]] = {
         "1 hosts": [COMMON.name, *(topic.name for topic in KKRT.topics)],  # auto: small tables by ECDH
         **{name: [COMMON.name] for name in ("rsa", "raw", "cached", "kkrt")},  # of several hosts

@@ -97,3 +97,10 @@ def deviation(outputs: Found) -> Pairs:
     assert model is not None
     values = model["StatisticParam"].self_values["x"].values
     return {"stddev": (values["stddev"], np.std(np.arange(5))), "median": (values["median"], 2)}
+
+
+class TestStatistics(Inherited):
+    module = "Statistics"
+
+    def references(self) -> Mapping[str, Pooled]:
+        return {"summary": deviation}

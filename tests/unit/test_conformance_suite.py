@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import pytest
@@ -168,6 +168,16 @@ def test_a_topic_that_says_nothing_is_noticed() -> None:
     silent = replace(CASE, component=replace(MINE, topics=(replace(PART, learns="it"), DONE)))
     said = broken(silent, lambda suite: suite.test_the_declaration_says_who_learns_what())
     assert "part does not say" in said
+
+
+def test_a_protocol_without_a_case_is_noticed() -> None:
+    class Chosen(Params):
+        protocol: Literal["auto", "one", "other"] = "auto"
+
+    members = {GUEST: Chosen(protocol="one"), HOST: Chosen(protocol="one")}
+    case = replace(CASE, component=replace(MINE, params=Chosen), params=members)
+    said = broken(case, lambda suite: suite.test_every_protocol_has_a_case())
+    assert said == "no case runs with protocol ['other']"
 
 
 def test_charts_are_written_by_a_command_and_read_again(tmp_path: Path) -> None:

@@ -194,7 +194,9 @@ def test_parameters_out_of_range_are_refused(given: dict[str, Any]) -> None:
         CvParam.model_validate(given)
 
 
-def test_disclosure_says_that_no_model_is_given_out() -> None:
-    p = params(cv_param=CV)
-    told = HETERO_LR.variant(HETERO_LR, p).learns
-    assert any("none is given out" in text for text in told[Role.GUEST])
+def test_disclosure_says_that_no_weight_is_opened() -> None:
+    closed, opened = (HETERO_LR.variant(HETERO_LR, params(cv_param=CV, **more)).learns for more in ({}, PAILLIER))
+    for role in (Role.GUEST, Role.HOST):
+        assert any("no weight of it is opened" in text for text in closed[role])
+        assert not any(text.startswith("the weights") for text in closed[role])
+        assert any("of each fold" in text for text in opened[role])

@@ -212,7 +212,7 @@ def test_what_cannot_be_split_is_refused(tmp_path: Path) -> None:
     refused(params(), rows(0), r"FED-872.*no rows")
     refused(params(stratified=True), without_label(rows(5)), "FED-203")
     refused(params(stratified=True), rows(3, [1.0, float("nan"), 0.0]), r"FED-881.*1 rows have no label")
-    refused(params(stratified=True, split_points=[1]), rows(2, ["a", "b"]), r"FED-881.*is text")
+    refused(params(stratified=True, split_points=[1]), rows(2, ["a", "b"]), r"FED-884.*is text")
     refused(params(), replace(rows(3), kind=Kind.PREDICTIONS), r"FED-870.*HeteroDataSplit")
 
 

@@ -159,6 +159,18 @@ def test_the_table_passes_and_the_grid_shows_what_there_is(tmp_path: Path) -> No
     assert again.run(tmp_path / "again").outputs[HOST].model == outputs[HOST].model
 
 
+def test_many_columns_are_found_and_the_grid_stays_readable(tmp_path: Path) -> None:
+    data = table(["a", "b"], **{f"x{i}": [i, i + 2] for i in range(1200)})
+    out = Case(DATA_STATISTICS, {GUEST: params()}, {GUEST: Inputs({"data": [data]})}).run(tmp_path).outputs[GUEST]
+    assert len(out.model["StatisticParam"].self_values) == 1200
+    assert (len(out.views[0].rows), out.summary["columns"]) == (1000, 1200.0)
+
+
+def test_a_table_without_rows_has_counts_only() -> None:
+    found = fit(params(statistics="count"), table([], x=np.zeros(0)))["StatisticParam"].self_values["x"].values
+    assert dict(found) == {"count": 0.0, "sum": 0.0, "missing_count": 0.0}
+
+
 def test_without_need_run_nothing_is_found() -> None:
     model = fit(params(need_run=False), table(["a"], x=["text"]))
     assert not model["StatisticParam"].self_values

@@ -92,11 +92,11 @@ def test_text_that_is_no_table_is_refused_without_showing_it(tmp_path: Path, tex
 
 
 def test_rows_that_are_long_and_types_that_show_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wide = (
-        "id," + ",".join(f"x{at}" for at in range(30_000)) + "\na" + ",1.2345678901234567890123456789012345678" * 30_000
-    )
-    assert len(read(tmp_path / "wide", "kind: csv", clients__csv=wide).header) == 30_000
+    wide = read(tmp_path / "wide", "kind: csv", clients__csv=f"id,text\na,{'b' * 2**21}\nc,d\n")
+    assert len(wide.columns["text"][0]) == 2**21
     monkeypatch.setattr(text_tables, "LONGEST_ROW", 64)
+    with pytest.raises(DataError, match=r"FED-853.*a row of more than 64 bytes"):
+        read(tmp_path / "longer", "kind: csv", clients__csv=f"id,text\na,{'b' * 500}\n")
     late = "id,x,z\n" + "".join(f"{at},{at},{at}\n" for at in range(100)) + "a,0.5,text\n"
     found = read(tmp_path / "late", "kind: csv", clients__csv=late)
     assert found.columns["x"][-2:].tolist() == [99.0, 0.5]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from federatedml.components import tree_plan
 from federatedml.components.tree_params import SecureBoostParams
@@ -146,3 +149,27 @@ def test_many_nodes_are_asked_about_in_several_messages(tmp_path: Path, monkeypa
     monkeypatch.setattr(tree_plan, "PASS_BYTES", 2**20)
     p = params(tree_param={"max_depth": 5, "min_child_weight": 0.2})
     same_as_xgboost(p, *made(500, 7, "multi"), [3, 4], tmp_path, objective="multi:softprob", num_class=4)
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(
+    columns=st.lists(st.integers(0, 3), min_size=2, max_size=3).filter(lambda counts: sum(counts) > 1),
+    rows=st.integers(2, 120),
+    seed=st.integers(0, 1000),
+    missing=st.booleans(),
+    kind=st.sampled_from(["binary", "regression"]),
+    tree=st.fixed_dictionaries({"max_depth": st.integers(1, 5), "min_leaf_node": st.sampled_from([1, 5])}),
+    bins=st.integers(2, 40),
+)
+def test_who_has_a_column_changes_nothing(
+    columns: list[int], rows: int, seed: int, missing: bool, kind: str, tree: dict[str, Any], bins: int
+) -> None:
+    """Trees of several parties score as those of a guest that has all columns."""
+    x, y = made(rows, sum(columns), kind, missing, seed)
+    task = {"task_type": "regression"} if kind == "regression" else {}
+    p = params(tree_param=tree, use_missing=missing, bin_num=bins, num_trees=2, **task)
+    with TemporaryDirectory() as folder:
+        apart = case(p, cut(x, y, columns)).run(Path(folder) / "apart").outputs[GUEST].data
+        whole = case(p, cut(x, y, [sum(columns), 0])).run(Path(folder) / "whole").outputs[GUEST].data
+    found, expected = (table.columns["predict_score"] for table in (apart, whole))
+    np.testing.assert_allclose(found, expected, atol=TOLERANCE * max(1.0, float(np.abs(y).max())))

@@ -11,10 +11,11 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from federatedml.component import Inputs
-from federatedml.components import tree_plan
+from federatedml.components import tree_agreement, tree_plan
 from federatedml.components.hetero_secureboost import HETERO_SECUREBOOST
 from federatedml.components.tree_params import SecureBoostParams
 from federatedml.errors import DataError, DslError, FedError
+from federatedml.federation.local import Point
 from federatedml.federation.memory import Faults
 from federatedml.federation.party import Member, Role
 from tests.boost_cases import case, cut, guest_param, host_param, made, params
@@ -90,6 +91,22 @@ def test_a_resumed_attempt_goes_on(member: Member, tmp_path: Path) -> None:
         first, second = (run.outputs[GUEST].data.columns[name].tolist() for run in (whole, result))
         assert first == pytest.approx(second) if name == "predict_score" else first == second
     assert [p.key for p in result.metrics[GUEST] if p.name == "loss" and p.namespace == "train"] == [1, 2, 3, 4, 5, 6]
+
+
+def test_scores_of_large_tables_are_not_stored_after_every_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree_agreement, "CHECKPOINT_CELLS", 80)
+    training = case(params(num_trees=8), split(200)[0])
+    result = training.run(tmp_path / "whole")
+    stored = [at.round for at in result.reached if at.member == GUEST and at.point == Point.STORE]
+    assert stored == [3, 6, 8]
+    late = training.points(tmp_path / "counted")[HOST] * 3 // 5
+    again = training.run(tmp_path / "killed", Faults(kill={HOST: late}))
+    assert again.resumed == [None, 3]
+    first, second = (run.outputs[GUEST].data.columns["predict_score"].tolist() for run in (result, again))
+    assert first == pytest.approx(second)
+    assert [p.key for p in again.metrics[GUEST] if p.name == "loss"] == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 def test_need_run_false_passes_the_data_on(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from federatedml.components.homo_lr import HOMO_LR
 from federatedml.components.homo_lr_params import HomoLogisticParams
 from federatedml.data.table import Table
 from federatedml.errors import DataError, DslError, FedError, PolicyError
+from federatedml.federation.local import LocalNetwork
 from federatedml.federation.party import Member, Role
 from tests.homo_cases import (
     THREE,
@@ -104,12 +105,12 @@ def test_party_weight_and_class_weight_are_of_the_party(tmp_path: Path) -> None:
     assert not np.allclose(weights(found[HOST]), in_clear(light, tables, by_rows(tables)).weights, atol=1e-3)
 
 
-def test_training_stops_when_the_guests_validation_rows_say_so_and_keeps_the_best(tmp_path: Path) -> None:
-    """Labels of the validation rows are turned round: every round makes it worse."""
+def test_training_stops_when_held_out_rows_say_so_and_keeps_the_best(tmp_path: Path) -> None:
+    """Labels of most held-out rows are turned round: every round makes it worse, although not at the host."""
     tables = rows()
     wrong = replace(tables[GUEST], columns={**tables[GUEST].columns, "y": 1 - tables[GUEST].labels()})
     p = params(early_stopping_rounds=2, metrics=["loss"], max_iter=9)
-    run = case(p, tables, {GUEST: wrong, HOST: tables[HOST]}).run(tmp_path)
+    run = case(p, tables, {GUEST: wrong, HOST: tables[HOST].take(np.arange(9))}).run(tmp_path)
     clear = in_clear(params(max_iter=1), tables, by_rows(tables))
     for outputs in contributing(run.outputs).values():
         assert outputs.summary["epochs"] == 3
@@ -117,7 +118,22 @@ def test_training_stops_when_the_guests_validation_rows_say_so_and_keeps_the_bes
         np.testing.assert_allclose(weights(outputs), clear.weights, atol=1e-9)
     assert run.outputs[ARBITER].summary == {"epochs": 3, "is_converged": 0}
     looks = {m: [point.name for point in found if point.namespace == "validate"] for m, found in run.metrics.items()}
-    assert looks == {GUEST: ["loss"] * 3, HOST: ["loss"] * 3, OTHER_HOST: [], ARBITER: []}
+    assert looks == {GUEST: ["loss"] * 3, HOST: ["loss"] * 3, OTHER_HOST: [], ARBITER: ["loss"] * 3}
+    values = [[point.value for point in run.metrics[m] if point.namespace == "validate"] for m in (*TWO, ARBITER)]
+    np.testing.assert_allclose(values[2], (40 * np.array(values[0]) + 9 * np.array(values[1])) / 49, atol=1e-5)
+    assert values[1] == sorted(values[1], reverse=True)
+
+
+def test_rows_of_one_class_count_for_the_loss_only(tmp_path: Path) -> None:
+    tables = rows()
+    ones = {member: own.take(np.flatnonzero(own.labels() == 1)) for member, own in tables.items()}
+    p = params(early_stopping_rounds=5, metrics=["loss", "auc"])
+    run = case(p, tables, {**ones, HOST: tables[HOST]}).run(tmp_path / "one")
+    aucs = {m: [point.value for point in found if point.name == "auc"] for m, found in run.metrics.items()}
+    assert [len(aucs[m]) for m in (GUEST, HOST, OTHER_HOST, ARBITER)] == [0, 3, 0, 3]
+    np.testing.assert_allclose(aucs[ARBITER], aucs[HOST], atol=1e-5)
+    with pytest.raises(DataError, match=r"FED-897.*measure auc"):
+        case(p, tables, ones).run(tmp_path / "none")
 
 
 @pytest.mark.parametrize(("function", "eps"), [("diff", 0.02), ("abs", 0.55), ("weight_diff", 0.05)])
@@ -128,6 +144,26 @@ def test_training_stops_when_it_has_converged(function: str, eps: float, tmp_pat
     epochs = {out.summary["epochs"] for out in found.values()}
     assert len(epochs) == 1
     assert 1 < epochs.pop() < 50
+
+
+@pytest.mark.parametrize(
+    ("change", "error"), [({"y": np.full(25, 7)}, "FED-257"), ({"x1": np.full(25, np.nan)}, "FED-253")]
+)
+def test_held_out_rows_are_checked_before_the_training(change: dict[str, Any], error: str, tmp_path: Path) -> None:
+    tables = rows()
+    odd = replace(tables[HOST], columns={**tables[HOST].columns, **change})
+    network = LocalNetwork(tmp_path)
+    with pytest.raises(DataError, match=error):
+        case(params(), tables, {HOST: odd}).over(network)
+    assert "update" not in {message.key.topic for message in network.sent}
+
+
+def test_any_partys_held_out_rows_may_stop_a_training(tmp_path: Path) -> None:
+    tables = rows()
+    p = params(early_stopping_rounds=1, metrics=["loss"])
+    run = case(p, tables, {HOST: tables[HOST]}).run(tmp_path)
+    assert {out.summary["epochs"] for out in run.outputs.values()} == {3}
+    assert run.outputs[GUEST].summary["best_epoch"] == 3
 
 
 def test_looks_are_every_so_many_epochs_and_losses_every_average(tmp_path: Path) -> None:

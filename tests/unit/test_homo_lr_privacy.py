@@ -12,12 +12,13 @@ from federatedml.component import Inputs, Outputs
 from federatedml.components import homo_lr_rounds
 from federatedml.components.homo_lr import HOMO_LR
 from federatedml.components.homo_lr_agreement import AGREEMENT, SHAPE, told_columns
+from federatedml.components.homo_lr_looks import LOOKS
 from federatedml.components.homo_lr_params import HomoLogisticParams
 from federatedml.components.homo_lr_rounds import AVERAGE, BOUND, UPDATE
 from federatedml.crypto.ring import Floats, Words, decode
 from federatedml.crypto.secagg.client import Client
 from federatedml.crypto.secagg.fixed import FixedPoint
-from federatedml.crypto.secagg.steps import take_sum, take_weights
+from federatedml.crypto.secagg.steps import MAX_ROWS, take_sum, take_weights
 from federatedml.errors import ProtocolError
 from federatedml.federation.box import Box
 from federatedml.federation.local import StepResult
@@ -163,17 +164,22 @@ def test_an_arbiter_that_tells_each_another_average_reads_nothing(
 ) -> None:
     with pytest.raises(ProtocolError, match="FED-896"):  # masks that do not cancel are no average
         telling_apart(tmp_path / "found")
-    monkeypatch.setattr(homo_lr_rounds, "hashlib", Constant)
+    monkeypatch.setattr(homo_lr_rounds, "binding", lambda weights: b"")
     step = np.array(list(telling_apart(tmp_path / "open").outputs[ARBITER].summary.values()))
     np.testing.assert_allclose(step[:3] / step[3], ROWS[HOST].features()[0], rtol=1e-5)
 
 
-class Constant:
-    """Without the control: all averages have one digest."""
+def test_metrics_on_held_out_rows_are_masked_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the arbiter reads of the host's loss on its held-out row."""
 
-    @staticmethod
-    def sha256(_: bytes) -> Constant:
-        return Constant()
+    def read(folder: Path) -> Floats:
+        result = case(params(max_iter=1, early_stopping_rounds=1, metrics=["loss"]), ROWS, ROWS).run(folder)
+        body = next(m.body for m in result.sent if (m.key.topic, m.key.source) == (LOOKS.name, HOST))
+        return decode(LOOKS.codec.decode(body), FixedPoint.finest(MAX_ROWS, 3).bits)
 
-    def digest(self) -> bytes:
-        return b"constant"
+    found = read(tmp_path / "masked")
+    unmasked(monkeypatch)
+    loss, rows = read(tmp_path / "open")
+    assert rows == 1
+    assert 0 < loss < np.log(2)
+    assert abs(found[0] - loss) > 1

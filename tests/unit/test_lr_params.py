@@ -88,7 +88,6 @@ def test_auto_is_shared_unless_an_encryption_is_chosen() -> None:
         ({"encrypt_param": {"method": "Plain"}}, "encrypts nothing"),
         ({"encrypt_param": {"key_length": 1536}}, "1024, 2048, 3072 or 4096"),
         ({"optimizer": "sqn"}, "quasi-Newton"),
-        ({"protocol": "paillier", "validation_freqs": 1}, "validation_freqs"),
     ],
 )
 def test_what_would_be_weaker_than_it_looks_is_refused_by_name(given: dict[str, Any], says: str) -> None:

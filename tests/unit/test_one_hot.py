@@ -98,6 +98,14 @@ def test_too_many_values_are_refused_and_as_many_as_allowed_are_not() -> None:
     assert "x" not in caught.value.message.split(": ")[-1]
 
 
+def test_many_columns_are_encoded_and_the_grid_stays_readable(tmp_path: Path) -> None:
+    data = table(ids(3), **{f"x{i}": [i, i + 1, i] for i in range(1200)})
+    out = Case(ONE_HOT, {GUEST: params()}, {GUEST: Inputs({"data": [data]})}).run(tmp_path).outputs[GUEST]
+    assert len(out.data.header) == 2400
+    assert out.data.features().sum() == 3600
+    assert (len(out.views[0].rows), out.views[0].title) == (1000, "1000 of 1200 encoded columns")
+
+
 def test_names_that_are_taken_are_refused() -> None:
     with pytest.raises(DataError, match=r"FED-877.*1 of the new columns.*'x_1'"):
         fit(params(cols=[0]), table(ids(1), x=[1], x_1=[5]))

@@ -105,6 +105,8 @@ def test_a_predict_dsl_that_cannot_be_is_refused() -> None:
     ):
         with pytest.raises(ModelError, match="FED-603"):
             load(BINDING, with_dsl(half, **nodes), registry())
+    with pytest.raises(ModelError, match="FED-603"):
+        load(BINDING, replace(half, pipeline=b"\xff"), registry())
     with pytest.raises(ModelError, match=r"FED-601.*hetero_lr_0"):
         load(BINDING, replace(half, components={"dataio_0": half.components["dataio_0"]}), registry())
 

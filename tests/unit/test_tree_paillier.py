@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from gmpy2 import mpz
 
+from federatedml.components.tree_paillier_plan import PaillierPlan
 from federatedml.components.tree_params import SecureBoostParams
 from federatedml.compute.choice import compute_engine
 from federatedml.conformance.case import Case
+from federatedml.crypto.paillier.keys import PublicKey
 from federatedml.data.table import Table
+from federatedml.errors import DataError
 from federatedml.federation.local import LocalNetwork, StepResult
 from federatedml.federation.party import Member
 from tests.boost_cases import breast, case, cut, guest_param, host_param, made, params, reference
@@ -129,6 +134,31 @@ def test_hosts_without_candidates_and_tables_of_one_row(tmp_path: Path) -> None:
     p = encrypted(task_type="regression")
     one = of(p, cut(x[:1], y[:1], [1, 1])).run(tmp_path / "one")
     assert scores(one).tolist() == y[:1].tolist()
+
+
+def test_more_classes_than_a_ciphertext_holds_are_refused(tmp_path: Path) -> None:
+    x, y = made(ROWS, 2, "regression")
+    step = of(encrypted(), cut(x, np.floor(20 * (y.argsort().argsort()) / ROWS), [1, 1]))
+    with pytest.raises(DataError, match=r"FED-823.* 20 classes .*at most 12"):
+        step.run(tmp_path)
+
+
+@pytest.mark.parametrize("bits", [1024, 2048])
+@pytest.mark.parametrize("rows", [1, 2, 3, 511, 512, 10**6])
+def test_the_most_classes_fit(bits: int, rows: int) -> None:
+    public = PublicKey(mpz(2**bits - 1))
+    most = (bits - 2) // (2 * (33 + rows.bit_length()))
+    plan = PaillierPlan(rows, most, 3, 2, 1, False, bits)
+    assert plan.packing(public, rows).values == 2 * most
+    with pytest.raises(DataError, match="FED-823"):
+        replace(plan, classes=most + 1).packing(public, rows)
+
+
+def test_folds_of_a_cross_validation(tmp_path: Path) -> None:
+    p = encrypted(cv_param={"need_cv": True, "n_splits": 2}, num_trees=1)
+    result = of(p, cut(*made(80, 4), [2, 2])).run(tmp_path)
+    assert not result.unread
+    assert sum(sent.key.topic == "paillier_key" for sent in result.sent) == 2
 
 
 def test_the_engine_changes_nothing(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,14 @@ from federatedml.components.tree_paillier_guest import PaillierHosts
 from federatedml.components.tree_paillier_host import PaillierAnswers
 from federatedml.components.tree_paillier_nodes import KnownNodes, packed
 from federatedml.components.tree_paillier_plan import PaillierPlan
+from federatedml.conformance.hostile import Witness
 from federatedml.crypto.paillier.keys import generate
 from federatedml.crypto.paillier.owner_noise import OwnerNoise
 from federatedml.crypto.paillier.parts import packed as numbers_packed
 from federatedml.crypto.paillier.parts import unpacked
 from federatedml.errors import ProtocolError
 from federatedml.federation.local import StepResult
+from federatedml.federation.memory import Faults
 from federatedml.federation.party import Role
 from tests.boost_cases import cut, guest_param, host_param, made
 from tests.lr_cases import bodies
@@ -32,6 +34,7 @@ from tests.members import GUEST
 from tests.unit.test_tree_paillier import encrypted, of
 
 ROWS = 64
+TIMEOUT_S = 20.0
 TOPICS = HETERO_SECUREBOOST.topic_table()
 KEY = generate(1024)
 Floats = np.ndarray
@@ -141,7 +144,7 @@ class TestChosenGradients:
         bits = np.floor(guest.read[0][:, None] * 2.0 ** np.arange(33)) % 2 == 1  # (told, rows)
         told = {row.tobytes() for row in bits[:, :30]}
         assert told == {row.tobytes() for row in left[:, :30]}
-        assert any("chooses its gradients" in text for text in HETERO_SECUREBOOST.learns[Role.GUEST])
+        assert any("as many as two sums have bits" in text for text in HETERO_SECUREBOOST.learns[Role.GUEST])
         resolved = guest.read[0] * 2.0**32
         np.testing.assert_array_equal(resolved, np.rint(resolved))  # rows from the 34th on have left no trace
 
@@ -236,3 +239,62 @@ def bits(rows: Sequence[int] | range) -> np.ndarray:
     found = np.zeros((1, 20), bool)
     found[0, list(rows)] = True
     return packed(found)
+
+
+def changed(topic: str, change: Callable[[bytes], bytes], folder: Path) -> None:
+    """A training in which every message of a topic is another."""
+    step = of(encrypted(num_trees=1), cut(*made(ROWS, 4), [2, 2]))
+    step.over(Witness(folder, lambda key, body: change(body) if key.topic == topic else body, TIMEOUT_S))
+
+
+def ciphertext(number: int) -> Callable[[bytes], bytes]:
+    """The last ciphertext of a message replaced."""
+    return lambda body: body[: -KEY.public.width] + number.to_bytes(KEY.public.width, "little")
+
+
+@pytest.mark.usefixtures("known_key")
+class TestHostileMessages:
+    """What does not follow the plan ends the attempt with a code."""
+
+    @pytest.mark.parametrize("topic", ["encrypted_gradients", "encrypted_sums"])
+    @pytest.mark.parametrize("kind", ["zero", "a factor of n", "n^2"])
+    def test_no_ciphertext(self, topic: str, kind: str, tmp_path: Path) -> None:
+        number = {"zero": 0, "a factor of n": int(KEY.p), "n^2": int(KEY.public.n2)}[kind]
+        with pytest.raises(ProtocolError, match="FED-706" if topic == "encrypted_gradients" else "FED-709"):
+            changed(topic, ciphertext(number), tmp_path)
+
+    @pytest.mark.parametrize(
+        ("topic", "count", "code"), [("encrypted_gradients", -1, "FED-707"), ("encrypted_sums", -1, "FED-719")]
+    )
+    def test_another_number_of_ciphertexts(self, topic: str, count: int, code: str, tmp_path: Path) -> None:
+        def shorter(body: bytes) -> bytes:
+            kind = TOPICS[topic].codec
+            vector = kind.decode(body)
+            return kind.encode(replace(vector, count=vector.count + count, body=vector.body[: -vector.width]))
+
+        with pytest.raises(ProtocolError, match=code):
+            changed(topic, shorter, tmp_path)
+
+    @pytest.mark.parametrize("topic", ["encrypted_gradients", "encrypted_sums"])
+    def test_another_key(self, topic: str, tmp_path: Path) -> None:
+        def foreign(body: bytes) -> bytes:
+            kind = TOPICS[topic].codec
+            return kind.encode(replace(kind.decode(body), key=bytes(16)))
+
+        with pytest.raises(ProtocolError, match=r"FED-70[59]"):
+            changed(topic, foreign, tmp_path)
+
+    @pytest.mark.parametrize("told", [-1, 2**40])
+    def test_a_number_of_candidates_that_no_host_has(self, told: int, tmp_path: Path) -> None:
+        body = TOPICS["told_candidates"].codec.encode(np.array([told]))
+        with pytest.raises(ProtocolError, match="FED-822"):
+            changed("told_candidates", lambda _: body, tmp_path)
+
+
+def test_every_attempt_has_a_key_of_its_own(tmp_path: Path) -> None:
+    step = of(encrypted(num_trees=3), cut(*made(ROWS, 4), [2, 2]))
+    points = [at for at in step.run(tmp_path / "whole").reached if at.member == GUEST]
+    result = step.run(tmp_path / "killed", Faults(kill={GUEST: len(points) - 3}))
+    keys = bodies(result, "paillier_key")
+    assert result.attempts == len(set(keys)) == 2
+    assert result.resumed[1] == 2
