@@ -37,10 +37,10 @@ WHOLE = ("int", "int64", "long")
 def party(p: DataIOParams, box: Box, inputs: Inputs) -> Outputs:
     """Fit on the table, or use the model that is given, and transform."""
     table = inputs.one("data", "train_data", "eval_data")
-    if match := _match_column(p, inputs.model, table):
+    if match := _match_column(p, inputs.model, table) if p.need_run else "":
         table = by_match_id(table, match)
     model = inputs.model or fit(p, table, match)
-    found = replace(transform(model, table), origin=box.attempt.component)
+    found = replace(transform(model, table) if p.need_run else table, origin=box.attempt.component)
     missing = sum(int(np.isnan(column).sum()) for column in found.columns.values() if column.dtype.kind == "f")
     counts = {"rows": float(len(found)), "columns": float(len(found.header)), "missing": float(missing)}
     return Outputs(found, model, summary=counts)

@@ -197,7 +197,7 @@ def check(model: ModelBuffers) -> None:
     """``ModelError`` (``FED-609``) for scales that no column has."""
     meta, param = cast(pb.ScaleMeta, model[META]), cast(pb.ScaleParam, model[PARAM])
     scales = param.col_scale_param.values()
-    good = all(
+    good = set(meta.scale_column) == set(param.col_scale_param) and all(
         scale.column_lower <= scale.column_upper and scale.std > 0 and all(map(np.isfinite, _numbers_of(scale)))
         for scale in scales
     )

@@ -70,7 +70,7 @@ def party(p: OneHotParams, box: Box, inputs: Inputs) -> Outputs:
     model = inputs.model or fit(p, table)
     found = transform(model, table) if p.need_run else table
     summary = {"rows": float(len(found)), "columns": float(len(found.header))}
-    return Outputs(found, model, [_grid(model, table)], summary)
+    return Outputs(found, model, [_grid(model, table)] if p.need_run else (), summary)
 
 
 def fit(p: OneHotParams, table: Table) -> ModelBuffers:
@@ -115,7 +115,10 @@ def transform(model: ModelBuffers, table: Table) -> Table:
 
 def check(model: ModelBuffers) -> None:
     """``ModelError`` (``FED-609``) for categories that no column has."""
-    for entry in cast(pb.OneHotParam, model[PARAM]).col_map.values():
+    meta, param = cast(pb.OneHotMeta, model[META]), cast(pb.OneHotParam, model[PARAM])
+    if set(meta.cols) != set(param.col_map) or not set(meta.cols) <= set(param.header):
+        raise ModelError("FED-609", "the model of OneHotEncoder encodes columns that it does not have")
+    for entry in param.col_map.values():
         new = entry.encoded_variables
         if len(set(new)) != len(entry.values) or len(new) != len(entry.values):
             raise ModelError(

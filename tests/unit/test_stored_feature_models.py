@@ -82,6 +82,9 @@ def test_categories(value: str) -> None:
     if value == "0":
         model["OneHotParam"].col_map["z"].encoded_variables[-1] = "z_0"
     refused("one_hot", model)
+    gone = MODELS["one_hot"][1]()
+    del gone["OneHotParam"].col_map["z"]
+    refused("one_hot", gone)
     short = MODELS["one_hot"][1]()
     del short["OneHotParam"].col_map["z"].encoded_variables[-1]
     refused("one_hot", short)
