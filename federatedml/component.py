@@ -108,10 +108,12 @@ class ModelSpec:
 
     Attributes:
         parts: where parties have different buffers, the names of each such part; a party has one of the parts.
+        check: refuses (``ModelError``) what no training leaves, before anybody computes with it.
     """
 
     buffers: Mapping[str, type[Message]]
     parts: Sequence[Sequence[str]] = ()
+    check: Callable[[ModelBuffers], None] = lambda model: None
 
     def parse(self, stored: Mapping[str, bytes]) -> ModelBuffers:
         """Messages of stored bytes; a missing buffer is an error, an empty one is an empty message."""
@@ -119,7 +121,9 @@ class ModelSpec:
         missing = sorted(set(part) - set(stored))
         if missing:
             raise ModelError("FED-601", f"the model lacks {', '.join(missing)}", f"it has {', '.join(sorted(stored))}")
-        return {name: self.buffers[name].FromString(stored[name]) for name in part}
+        found = {name: self.buffers[name].FromString(stored[name]) for name in part}
+        self.check(found)
+        return found
 
 
 @dataclass(frozen=True)
