@@ -174,6 +174,15 @@ class LogisticTraining(Watched):
             raise ValueError("learning_rate * alpha is above 1: every step would turn the weights' sign")
         return self
 
+    @model_validator(mode="after")
+    def _weights_of_known_classes(self) -> Self:
+        if self.one_vs_rest_param.need_one_vs_rest and isinstance(self.class_weight, Mapping):
+            raise ValueError(
+                "class_weight by label value with need_one_vs_rest: each class is trained as 1 against 0, which are no "
+                "values of the label; allowed: 'balanced', or sample_weight_name"
+            )
+        return self
+
     @property
     def shrinkage(self) -> float:
         """What a step takes off a weight, relative to it, before the rate decays."""

@@ -9,13 +9,16 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from sklearn.datasets import load_iris
 
 from airfed_proto.v1 import model_pb2
 from federatedml.component import Component, Inputs, Outputs
 from federatedml.components.hetero_lr import HETERO_LR
 from federatedml.components.homo_lr import HOMO_LR
+from federatedml.components.homo_lr_params import HomoLogisticParams
 from federatedml.components.linear_model import logistic
+from federatedml.components.lr_params import LogisticParams, LogisticTraining
 from federatedml.components.lr_predict import partial_of
 from federatedml.components.lr_result import PARAM
 from federatedml.components.one_vs_rest import CLASSES
@@ -244,3 +247,11 @@ def test_a_model_file_without_a_model_per_class_is_refused(component: Component,
 def test_a_model_file_that_does_not_name_its_classes_is_refused() -> None:
     with pytest.raises(ModelError, match=r"FED-918.*3 classes and names 2"):
         multiclass(small(3)[0], np.zeros((3, 3)), [0.0, 1.0], "predict", "")
+
+
+@pytest.mark.parametrize("kind", [LogisticParams, HomoLogisticParams])
+def test_weights_by_label_value_are_refused_for_labels_that_become_0_and_1(kind: type[LogisticTraining]) -> None:
+    """They would be those of other classes."""
+    with pytest.raises(ValidationError, match=r"class_weight by label value.*'balanced'"):
+        kind.model_validate({"class_weight": {"0": 1.0, "1": 2.0, "2": 3.0}, "one_vs_rest_param": OVR})
+    assert kind.model_validate({"class_weight": "balanced", "one_vs_rest_param": OVR}).weighs_rows
