@@ -55,7 +55,7 @@ class EvaluateParams(Params):
     @field_validator("metrics")
     @classmethod
     def _by_full_names(cls, given: list[str] | None) -> list[str] | None:
-        return None if given is None else list(dict.fromkeys(ALIASES.get(name.lower(), name) for name in given))
+        return None if given is None else list(dict.fromkeys(ALIASES.get(name, name) for name in map(str.lower, given)))
 
     @model_validator(mode="after")
     def _known(self) -> EvaluateParams:

@@ -14,18 +14,20 @@ import numpy as np
 from federatedml.errors import DataError
 from federatedml.metrics.binary import Floats
 
+LARGEST = 1e145  # sums of squares of larger numbers may be infinite
+
 
 def measures(labels: Floats, predictions: Floats) -> dict[str, float]:
     """All of them by FATE's names; without mean_squared_log_error if a number is not above -1.
 
     Raises:
-        DataError: no rows, or a number that is not finite.
+        DataError: no rows, or a number that is not finite, or whose square is not.
     """
     if not len(labels):
         raise DataError("FED-232", "there are no rows to measure")
-    wrong = int((~np.isfinite(labels) | ~np.isfinite(predictions)).sum())
+    wrong = int((~(np.abs(labels) < LARGEST) | ~(np.abs(predictions) < LARGEST)).sum())
     if wrong:
-        raise DataError("FED-231", f"{wrong} labels or predictions are not finite")
+        raise DataError("FED-231", f"{wrong} labels or predictions are not finite, or not below {LARGEST:g}")
     logs = bool((labels > -1).all() and (predictions > -1).all())
     return {name: of(labels, predictions) for name, of in MEASURES.items() if logs or name != "mean_squared_log_error"}
 

@@ -201,3 +201,13 @@ def test_cells_of_the_confusion_matrix_add_up() -> None:
 def test_classes_conform(tmp_path: Path) -> None:
     p = EvaluateParams(eval_type="multi", unfold_multi_result=True)
     conforms(Case(EVALUATION, {GUEST: p}, {GUEST: Inputs({"data": [classes()]})}, "evaluation_0"), tmp_path)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -1e200])
+def test_numbers_whose_squares_are_not_finite_are_refused(number: float) -> None:
+    with pytest.raises(DataError, match=r"FED-231.*1 labels or predictions"):
+        measures(np.zeros(2), np.array([0.0, number]))
+
+
+def test_names_of_metrics_are_those_of_fate_in_any_case() -> None:
+    assert EvaluateParams.model_validate({"metrics": ["AUC", "ACC"]}).metrics == ["auc", "accuracy"]
