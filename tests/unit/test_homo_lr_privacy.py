@@ -211,6 +211,22 @@ def test_what_an_optimiser_remembers_of_another_average_stays_masked(
     np.testing.assert_allclose(row(tmp_path / "open"), expected, rtol=1e-5)
 
 
+def test_no_more_updates_are_told_than_the_parameters_say(tmp_path: Path) -> None:
+    """Whatever the arbiter says."""
+
+    def greedy(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Outputs:
+        told_columns(p, box)
+        take_weights(box)
+        for round in range(2):
+            mean = take_sum(box, UPDATE, 5, FIXED, round)
+            box.send(AVERAGE, {"weights": mean[:4], "loss": mean[4:], "stop": np.zeros(2, np.uint8)}, round)
+        return Outputs()
+
+    component = replace(HOMO_LR, roles={**HOMO_LR.roles, Role.ARBITER: greedy})
+    result = replace(case(params(max_iter=2), ROWS), component=component).run(tmp_path)
+    assert len(bodies(result, HOST)) == 2
+
+
 def test_metrics_on_held_out_rows_are_masked_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the arbiter reads of the host's loss on its held-out row."""
 
