@@ -42,6 +42,7 @@ class _Open:
 
     Attributes:
         at, parent: positions in its tree; a root's parent is -1.
+        used: how many of its rows are in its sums: are drawn, and have weight.
         above: the parent's sums.
         sums: per party, the guest's first, once they are known.
     """
@@ -49,6 +50,7 @@ class _Open:
     node: Node
     at: int
     parent: int
+    used: int
     total: Floats
     above: list[Floats]
     sums: list[Floats] = field(default_factory=list)
@@ -87,7 +89,9 @@ class Grower:
         if not self.rules.counts:
             return np.ascontiguousarray(gradients)
         pairs = gradients.reshape(n, -1, 2)
-        ones = (pairs != 0).any(axis=2, keepdims=True).astype(np.float64)
+        ones = np.ones((*pairs.shape[:2], 1))
+        if self.rules.sampled:
+            ones[~pairs.any(axis=2)] = 0
         return np.concatenate([pairs, ones], axis=2).reshape(n, -1)
 
     def _forbidden(self, drawn: Bits | None) -> Bits:
@@ -140,14 +144,14 @@ class _Growth:
         tree = self.trees[node.tree]
         tree.append(TreeNode(value, len(node.rows)))
         above = (-1, []) if parent is None else (parent.at, parent.sums)
-        return _Open(node, len(tree) - 1, above[0], total, above[1])
+        return _Open(node, len(tree) - 1, above[0], int(np.count_nonzero(vectors[:, 1])), total, above[1])
 
     def _vectors(self, node: Node) -> Floats:
         columns = self.gradients[:, self.width * node.tree : self.width * (node.tree + 1)]
         return columns if len(node.rows) == len(columns) else columns[node.rows]
 
     def _may_split(self, opened: _Open) -> bool:
-        rows = len(opened.node.rows)
+        rows = opened.used if self.rules.sampled else len(opened.node.rows)
         least = max(self.rules.min_split_rows, 2 * self.rules.min_leaf_rows)
         return rows >= least and opened.total[1] > 0 and opened.total[1] >= 2 * self.rules.least_weight
 
@@ -159,8 +163,8 @@ class _Growth:
                 other.sums = [other.above[GUEST] - first.sums[GUEST]]
 
     def _host_sums(self, nodes: Sequence[_Open]) -> bool:
-        """Ask the hosts about nodes that have enough rows; whether any has."""
-        large = [opened for opened in nodes if len(opened.node.rows) >= 2 * self.rules.floor]
+        """Ask the hosts about nodes that have enough rows in their sums; whether any has."""
+        large = [opened for opened in nodes if opened.used >= 2 * self.rules.floor]
         families = _families(large) if self.hosts.members else []
         if not families:
             return False

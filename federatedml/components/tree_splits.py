@@ -33,6 +33,7 @@ class Rules:
         min_leaf_rows, min_split_rows: least rows of each side, and of a node that is split.
         floor: hosts are asked about nodes of at least twice as many rows only; sums of fewer name rows.
         rate: the weight of a leaf is multiplied by it.
+        sampled: rows without derivatives are not drawn, and not counted; else they have no weight, and are.
     """
 
     depth: int
@@ -44,6 +45,7 @@ class Rules:
     min_split_rows: int = 2
     floor: int = 1
     rate: float = 0.3
+    sampled: bool = False
 
     @property
     def least_weight(self) -> float:
