@@ -108,10 +108,12 @@ class ModelSpec:
 
     Attributes:
         parts: where parties have different buffers, the names of each such part; a party has one of the parts.
+        check: refuses (``ModelError``) what no training leaves, before anybody computes with it.
     """
 
     buffers: Mapping[str, type[Message]]
     parts: Sequence[Sequence[str]] = ()
+    check: Callable[[ModelBuffers], None] = lambda model: None
 
     def parse(self, stored: Mapping[str, bytes]) -> ModelBuffers:
         """Messages of stored bytes; a missing buffer is an error, an empty one is an empty message."""
@@ -119,7 +121,9 @@ class ModelSpec:
         missing = sorted(set(part) - set(stored))
         if missing:
             raise ModelError("FED-601", f"the model lacks {', '.join(missing)}", f"it has {', '.join(sorted(stored))}")
-        return {name: self.buffers[name].FromString(stored[name]) for name in part}
+        found = {name: self.buffers[name].FromString(stored[name]) for name in part}
+        self.check(found)
+        return found
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,8 @@ class Scorer:
             at the guest only.
         alone: each party scores its own rows without the others (models of the homo family): no host is asked.
         classes: model -> label values in the order of (n, k) scores.
+        parts_per_row: model -> as how many a row counts on ``predicted_rows`` whose part a host tells: one for each
+            class, if each has a combination of the host's columns of its own. None: one.
     """
 
     transform: Callable[[ModelBuffers, Table], Table] | None = None
@@ -140,6 +146,7 @@ class Scorer:
     merge: Callable[[ModelBuffers, Any, Sequence[Any]], Any] | None = None
     alone: bool = False
     classes: Callable[[ModelBuffers], Sequence[float]] | None = None
+    parts_per_row: Callable[[ModelBuffers], int] | None = None
 
 
 @dataclass(frozen=True)

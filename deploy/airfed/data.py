@@ -110,7 +110,8 @@ def _listed(catalogue: Catalogue, name: TableName) -> Listed:
         columns = catalogue.columns(name)
     except FedError as error:
         return Listed(str(name), "?", "", None, None, str(error))
-    place = source.file.relative_to(catalogue.folder).as_posix()
+    inside = source.file.is_relative_to(catalogue.folder)  # a path may take another way there
+    place = (source.file.relative_to(catalogue.folder) if inside else source.file).as_posix()
     return Listed(str(name), source.declared.kind, place, _row_count(source.file, source.declared), columns)
 
 

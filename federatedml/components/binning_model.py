@@ -11,10 +11,10 @@ import numpy as np
 from airfed_proto.v1 import features_pb2 as pb
 from federatedml.component import ModelBuffers
 from federatedml.components.binning_bins import ColumnBins, chosen, finite, numbers
-from federatedml.components.binning_params import FeatureBinningParams
+from federatedml.components.binning_params import MOST_BINS, FeatureBinningParams
 from federatedml.crypto.ring import Floats
 from federatedml.data.table import Table
-from federatedml.errors import DataError
+from federatedml.errors import DataError, ModelError
 from federatedml.federation.party import Member
 
 META, PARAM = "FeatureBinningMeta", "FeatureBinningParam"
@@ -97,6 +97,24 @@ def transform(fitted: ModelBuffers, table: Table) -> Table:
     kind, results = meta.transform_param.transform_type, param.binning_result.binning_result
     changed = {name: _changed(kind, results[name], finite(name, table.columns[name])) for name in names}
     return replace(table, columns={**table.columns, **changed})
+
+
+def check(fitted: ModelBuffers) -> None:
+    """``ModelError`` (``FED-609``) for bins that no column has, where values are replaced by them."""
+    meta, param = cast(pb.FeatureBinningMeta, fitted[META]), cast(pb.FeatureBinningParam, fitted[PARAM])
+    kind, results = meta.transform_param.transform_type, param.binning_result.binning_result
+    names = [param.header[at] for at in meta.transform_param.transform_cols if 0 <= at < len(param.header)]
+    if kind not in ("", "bin_num", "woe") or len(names) != len(meta.transform_param.transform_cols):
+        raise ModelError("FED-609", "the model of HeteroFeatureBinning changes columns that it does not have")
+    if kind and not all(name in results and _bins_fit(kind, results[name]) for name in names):
+        raise ModelError("FED-609", "the model of HeteroFeatureBinning has bins that no column has")
+
+
+def _bins_fit(kind: str, found: pb.IVParam) -> bool:
+    points, woe = np.array(found.split_points), np.array(found.woe_array)
+    bins = len(points) + found.has_missing_bin
+    told = kind == "bin_num" or (len(woe) == bins and bool(np.isfinite(woe).all()))
+    return 0 < len(points) <= MOST_BINS and bool(np.isfinite(points).all() and (np.diff(points) > 0).all()) and told
 
 
 def _changed(kind: str, found: pb.IVParam, values: Floats) -> Floats:

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from federatedml.components.binning_told import ToldBins, count_sums
+from federatedml.components.binning_told import MOST_CELLS, ToldBins, count_sums
 from federatedml.components.binning_topics import (
     CORRECTION,
     MASKED_BINS,
@@ -34,6 +34,7 @@ from federatedml.crypto.dealt.dealer import MapDealer
 from federatedml.crypto.dealt.holder import DealtHolder
 from federatedml.crypto.dealt.owner import DealtOwner
 from federatedml.crypto.stream import Stream, new_seed
+from federatedml.errors import ProtocolError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Member, Role
 
@@ -93,6 +94,8 @@ def serve(box: Box) -> None:
     for place, host in enumerate(hosts):
         told = box.recv(SETUP, source=host)
         inputs, outputs = expect(told["shape"], 2).tolist()
+        if outputs > MOST_CELLS:
+            raise ProtocolError("FED-833", f"{host} names {outputs} bins, at most {MOST_CELLS}")
         if outputs:
             ours, theirs = streams[host]
             dealer = MapDealer(Deal.from_bytes(told["setup"].tobytes(), inputs, outputs), ours, theirs, box.compute)

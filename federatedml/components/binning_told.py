@@ -20,6 +20,7 @@ from federatedml.federation.party import Member, Role
 from federatedml.federation.wire import Array
 
 BIN_SUMS = "bin_sums"
+MOST_CELLS = 2**22  # bins of all columns of a host: what others hold in memory, and deal for
 UNKNOWN = ""  # table of all data of which it is not known
 
 
@@ -52,7 +53,13 @@ def _split(numbers: Integers, sizes: Sequence[int]) -> list[Integers]:
 
 
 def message(header: Sequence[str], bins: Mapping[str, ColumnBins]) -> dict[str, Array]:
-    """What a host sends."""
+    """What a host sends.
+
+    Raises:
+        DataError: FED-835, it has more bins than others take.
+    """
+    if (cells := sum(len(found.counts) for found in bins.values())) > MOST_CELLS:
+        raise DataError("FED-835", f"{cells} bins of all columns, at most {MOST_CELLS}", "fewer columns, or bin_num")
     counts = [found.counts for found in bins.values()]
     return {
         "columns": np.array([header.index(name) for name in bins], "<u4"),
@@ -69,7 +76,7 @@ def told_bins(told: Mapping[str, Array], rows: int, host: Member) -> ToldBins:
         ProtocolError: FED-833, numbers that no table of ``rows`` rows has.
     """
     columns, sizes, missing, counts = (told[name].tolist() for name in ("columns", "sizes", "missing", "counts"))
-    as_many = len(columns) == len(sizes) == len(missing) and sum(sizes) == len(counts)
+    as_many = len(columns) == len(sizes) == len(missing) and sum(sizes) == len(counts) <= MOST_CELLS
     ordered = all(a < b for a, b in pairwise(columns))
     known = all(flag in (0, 1) and flag < size <= MOST_BINS for flag, size in zip(missing, sizes, strict=False))
     if not (as_many and ordered and known):

@@ -25,8 +25,9 @@ from federatedml.components.data_io_fit import fit
 from federatedml.components.data_io_params import DataIOParams, DataTransformParams
 from federatedml.components.data_io_rows import TEXT, Meta, Param, checked, data_type, outliers, refuse, rows_again
 from federatedml.components.match_ids import by_match_id, match_column
-from federatedml.data.cells import MISSING, Cells, Texts, cells
+from federatedml.data.cells import MISSING, Cells, Texts, cells, spelled
 from federatedml.data.table import Column, Kind, Table
+from federatedml.errors import ModelError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Role
 
@@ -36,10 +37,10 @@ WHOLE = ("int", "int64", "long")
 def party(p: DataIOParams, box: Box, inputs: Inputs) -> Outputs:
     """Fit on the table, or use the model that is given, and transform."""
     table = inputs.one("data", "train_data", "eval_data")
-    if match := _match_column(p, inputs.model, table):
+    if match := _match_column(p, inputs.model, table) if p.need_run else "":
         table = by_match_id(table, match)
     model = inputs.model or fit(p, table, match)
-    found = replace(transform(model, table), origin=box.attempt.component)
+    found = replace(transform(model, table) if p.need_run else table, origin=box.attempt.component)
     missing = sum(int(np.isnan(column).sum()) for column in found.columns.values() if column.dtype.kind == "f")
     counts = {"rows": float(len(found)), "columns": float(len(found.header)), "missing": float(missing)}
     return Outputs(found, model, summary=counts)
@@ -51,8 +52,7 @@ def transform(model: ModelBuffers, table: Table) -> Table:
     Raises:
         DataError: names the columns that are missing or hold what is not a number, and how many rows.
     """
-    name = "DataIO" if "DataIOMeta" in model else "DataTransform"
-    meta, param = cast(Meta, model[f"{name}Meta"]), cast(Param, model[f"{name}Param"])
+    meta, param = _messages(model)
     if not meta.need_run and not param.header:
         return table
     rows = rows_again(meta, param, table)
@@ -63,6 +63,23 @@ def transform(model: ModelBuffers, table: Table) -> Table:
     if label is not None and rows.labels is not None:
         columns = {label: _labels(meta.label_type, label, rows.labels), **columns}
     return replace(table, columns=columns, label=label, kind=Kind.INSTANCES)
+
+
+def check(model: ModelBuffers) -> None:
+    """``ModelError`` (``FED-609``) for columns of numbers whose replacements are none."""
+    meta, param = _messages(model)
+    for used, fills in (
+        (meta.imputer_meta.is_imputer, param.imputer_param.missing_replace_value),
+        (meta.outlier_meta.is_outlier, param.outlier_param.outlier_replace_value),
+    ):
+        numbers = [fills.get(name, "") for name in param.header if data_type(meta, name) != TEXT]
+        if used and not np.isfinite([spelled(text) for text in numbers]).all():
+            raise ModelError("FED-609", "the model replaces values by what is no number")
+
+
+def _messages(model: ModelBuffers) -> tuple[Meta, Param]:
+    name = "DataIO" if "DataIOMeta" in model else "DataTransform"
+    return cast(Meta, model[f"{name}Meta"]), cast(Param, model[f"{name}Param"])
 
 
 def _match_column(p: DataIOParams, model: ModelBuffers | None, table: Table) -> str:
@@ -107,7 +124,7 @@ DATA_IO = Component(
     params=DataIOParams,
     roles={Role.GUEST: party, Role.HOST: party},
     has_model=True,
-    model=ModelSpec({"DataIOMeta": pb.DataIOMeta, "DataIOParam": pb.DataIOParam}),
+    model=ModelSpec({"DataIOMeta": pb.DataIOMeta, "DataIOParam": pb.DataIOParam}, check=check),
     scorer=Scorer(transform=transform),
     prediction=Prediction(),
     cost=(
@@ -120,5 +137,7 @@ DATA_TRANSFORM = replace(
     module="DataTransform",
     title="Read a raw table into instances, as DataIO, with FATE's newer names",
     params=DataTransformParams,
-    model=ModelSpec({"DataTransformMeta": pb.DataTransformMeta, "DataTransformParam": pb.DataTransformParam}),
+    model=ModelSpec(
+        {"DataTransformMeta": pb.DataTransformMeta, "DataTransformParam": pb.DataTransformParam}, check=check
+    ),
 )

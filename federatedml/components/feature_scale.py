@@ -39,7 +39,7 @@ from federatedml.components.column_choice import (
 )
 from federatedml.crypto.ring import Floats
 from federatedml.data.table import Table
-from federatedml.errors import DataError
+from federatedml.errors import DataError, ModelError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Role
 from federatedml.views import Grid
@@ -107,7 +107,7 @@ def party(p: ScaleParams, box: Box, inputs: Inputs) -> Outputs:
     table = inputs.one("data", "train_data", "eval_data")
     check_instances("FeatureScale", table)
     model = inputs.model or fit(p, table)
-    found = transform(model, table)
+    found = transform(model, table) if p.need_run else table
     param = cast(pb.ScaleParam, model[PARAM])
     summary = {"rows": float(len(found)), "scaled_columns": float(len(param.col_scale_param))}
     return Outputs(found, model, [_grid(model)], summary)
@@ -193,6 +193,18 @@ def _between(scale: pb.ColumnScaleParam, values: Floats) -> Floats:
     return (_clipped(scale, values, below=True, above=True) - scale.column_lower) / (span or 1.0)
 
 
+def check(model: ModelBuffers) -> None:
+    """``ModelError`` (``FED-609``) for scales that no column has."""
+    meta, param = cast(pb.ScaleMeta, model[META]), cast(pb.ScaleParam, model[PARAM])
+    scales = param.col_scale_param.values()
+    good = set(meta.scale_column) == set(param.col_scale_param) and all(
+        scale.column_lower <= scale.column_upper and scale.std > 0 and all(map(np.isfinite, _numbers_of(scale)))
+        for scale in scales
+    )
+    if not good or (scales and meta.method not in (MIN_MAX, STANDARD)):
+        raise ModelError("FED-609", "the model of FeatureScale has scales that no column has")
+
+
 def _numbers_of(scale: pb.ColumnScaleParam) -> tuple[float, ...]:
     return scale.column_upper - scale.column_lower, scale.mean, scale.std
 
@@ -231,7 +243,7 @@ FEATURE_SCALE = Component(
     params=ScaleParams,
     roles={Role.GUEST: party, Role.HOST: party},
     has_model=True,
-    model=ModelSpec({META: pb.ScaleMeta, PARAM: pb.ScaleParam}),
+    model=ModelSpec({META: pb.ScaleMeta, PARAM: pb.ScaleParam}, check=check),
     scorer=Scorer(transform=transform),
     prediction=Prediction(),
     notes=_notes,

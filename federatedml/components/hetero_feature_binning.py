@@ -29,7 +29,7 @@ from federatedml.component import Component, Inputs, MemberParams, ModelBuffers,
 from federatedml.components import binning_paillier, binning_shared
 from federatedml.components.binning_bins import ColumnBins, Integers, bin_table, fitted
 from federatedml.components.binning_evidence import evidence
-from federatedml.components.binning_model import META, PARAM, model, of_hosts, transform
+from federatedml.components.binning_model import META, PARAM, check, model, of_hosts, transform
 from federatedml.components.binning_params import LEAST_ROWS, FeatureBinningParams
 from federatedml.components.binning_told import BIN_SUMS, ToldBins, agree_rows, checked_events, message, told_bins
 from federatedml.components.binning_topics import BINS, LEARNS, TOPICS
@@ -219,7 +219,7 @@ HETERO_FEATURE_BINNING = Component(
     },
     optional_roles=(Role.HOST, Role.ARBITER),
     has_model=True,
-    model=ModelSpec({META: pb.FeatureBinningMeta, PARAM: pb.FeatureBinningParam}),
+    model=ModelSpec({META: pb.FeatureBinningMeta, PARAM: pb.FeatureBinningParam}, check=check),
     scorer=Scorer(transform=transform),
     prediction=Prediction(),
     spends=(BIN_SUMS,),

@@ -8,6 +8,7 @@ them. What was fitted is the model, and the same ``transform`` serves validation
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -32,13 +33,14 @@ from federatedml.components.column_choice import (
 )
 from federatedml.crypto.ring import Floats
 from federatedml.data.table import Column, Table
-from federatedml.errors import DataError
+from federatedml.errors import DataError, ModelError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Role
 from federatedml.views import Grid
 
 META, PARAM = "OneHotMeta", "OneHotParam"
 MOST = 1024  # categories of a column, FATE's number
+WHOLE = re.compile(r"-?[0-9]{1,16}")
 EXACT = 2.0**53  # up to which floats are whole numbers without gaps
 
 
@@ -66,9 +68,9 @@ def party(p: OneHotParams, box: Box, inputs: Inputs) -> Outputs:
     table = inputs.one("data", "train_data", "eval_data")
     check_instances("OneHotEncoder", table)
     model = inputs.model or fit(p, table)
-    found = transform(model, table)
+    found = transform(model, table) if p.need_run else table
     summary = {"rows": float(len(found)), "columns": float(len(found.header))}
-    return Outputs(found, model, [_grid(model, table)], summary)
+    return Outputs(found, model, [_grid(model, table)] if p.need_run else (), summary)
 
 
 def fit(p: OneHotParams, table: Table) -> ModelBuffers:
@@ -99,14 +101,31 @@ def transform(model: ModelBuffers, table: Table) -> Table:
     """The table with the model's columns encoded; other columns, their order too, as they are.
 
     Raises:
-        DataError: ``FED-871``, a column is missing; ``FED-873``, it holds what is not a finite number.
+        DataError: ``FED-871``, a column is missing; ``FED-873``, it holds what is not a finite number; ``FED-877``, a
+            new column's name is taken.
     """
     param = cast(pb.OneHotParam, model[PARAM])
     values = numbers(table, [name for name in param.header if name in param.col_map])
+    _check_names(table, param.col_map)
     columns: dict[str, Column] = {}
     for name, column in table.columns.items():
         columns |= _indicators(param.col_map[name], values[name]) if name in values else {name: column}
     return replace(table, columns=columns)
+
+
+def check(model: ModelBuffers) -> None:
+    """``ModelError`` (``FED-609``) for categories that no column has."""
+    meta, param = cast(pb.OneHotMeta, model[META]), cast(pb.OneHotParam, model[PARAM])
+    if set(meta.cols) != set(param.col_map) or not set(meta.cols) <= set(param.header):
+        raise ModelError("FED-609", "the model of OneHotEncoder encodes columns that it does not have")
+    for entry in param.col_map.values():
+        new = entry.encoded_variables
+        if len(set(new)) != len(entry.values) or len(new) != len(entry.values):
+            raise ModelError(
+                "FED-609", f"the model of OneHotEncoder has {len(new)} columns for {len(entry.values)} values"
+            )
+        if not all(WHOLE.fullmatch(value) for value in entry.values):
+            raise ModelError("FED-609", "the model of OneHotEncoder has categories that are not whole numbers")
 
 
 def _encoded(name: str, values: Floats) -> pb.ColsMap:
@@ -152,7 +171,7 @@ ONE_HOT = Component(
     params=OneHotParams,
     roles={Role.GUEST: party, Role.HOST: party},
     has_model=True,
-    model=ModelSpec({META: pb.OneHotMeta, PARAM: pb.OneHotParam}),
+    model=ModelSpec({META: pb.OneHotMeta, PARAM: pb.OneHotParam}, check=check),
     scorer=Scorer(transform=transform),
     prediction=Prediction(),
     cost=["Time and memory grow with rows x new columns, 8 bytes each.", "No message leaves a party."],

@@ -82,12 +82,14 @@ class Catalogue:
         """Where the table comes from.
 
         Raises:
-            DataError: ``FED-201``, there is no such table; ``FED-850``, its descriptor is not one; ``FED-851``, the
-                file is not in the data folder; ``FED-852``, two files could be it.
+            DataError: ``FED-201``, there is no such table; ``FED-850``, its descriptor is not one; ``FED-851``, it or
+                the file is not in the data folder; ``FED-852``, two files could be it.
         """
         there = [path for ending in ENDINGS if (path := self._beside(name, ending)).is_file()]
         if not there:
             raise DataError("FED-201", f"table {name} does not exist at this party")
+        if there[0].suffix == YAML:
+            self._check_inside(name, there[0])
         declared = read_descriptor(there[0]) if there[0].suffix == YAML else BY_ENDING[there[0].suffix]
         file = there[0] if isinstance(declared, Sql) else self._file(name, declared)
         if others := [path.name for path in there if path != file and path.suffix != YAML]:
@@ -128,12 +130,16 @@ class Catalogue:
         """The file with the rows, links followed: nothing outside of the data folder is read."""
         folder = self.folder / name.namespace
         path = folder / (declared.path or f"{name.name}.{declared.kind}")
+        if not self._check_inside(name, path).is_file():
+            raise DataError("FED-851", f"table {name}: there is no file {path.name} for it")
+        return path
+
+    def _check_inside(self, name: TableName, path: Path) -> Path:
+        """The file that is meant, links followed."""
         try:
             found, inside = path.resolve(), self.folder.resolve()
         except (OSError, ValueError, RuntimeError):
             raise DataError("FED-851", f"table {name}: path is not a file's") from None
         if not found.is_relative_to(inside):
             raise DataError("FED-851", f"table {name}: path leaves the party's data folder")
-        if not found.is_file():
-            raise DataError("FED-851", f"table {name}: there is no file {path.name} for it")
-        return path if declared.path is None else folder / declared.path
+        return found

@@ -47,12 +47,12 @@ def cells(column: Column, tokens: Collection[str]) -> Cells:
     """The cells of a column; ``tokens`` (lower case) mark missing ones, as text or as the number that they spell."""
     if column.dtype.kind in "fiub":
         values, missing = column.astype(np.float64), np.zeros(len(column), bool)
-    elif (spelled := _spelled(column)) is not None:
-        values, missing = spelled, np.zeros(len(column), bool)
+    elif (whole := _spelled(column)) is not None:
+        values, missing = whole, np.zeros(len(column), bool)
     else:
-        texts = ["" if cell is None else str(cell).strip().lower() for cell in column]
+        texts = ["" if cell is None else _text(cell) for cell in column]
         missing = np.array([cell is None or text in tokens for cell, text in zip(column, texts, strict=True)], bool)
-        values = np.array([_number(text) for text in texts], np.float64)
+        values = np.array([spelled(text) for text in texts], np.float64)
     missing = missing | np.isnan(values) | equal(values, tokens)
     return Cells(values, missing, ~missing & ~np.isfinite(values))
 
@@ -82,8 +82,8 @@ def texts(column: Column, tokens: Collection[str]) -> Texts:
 
 def equal(values: NDArray[np.float64], tokens: Iterable[str]) -> NDArray[np.bool_]:
     """(n,) whether the value is a number that one of the tokens spells."""
-    spelled = [_number(token) for token in tokens]
-    return np.isin(values, [number for number in spelled if math.isfinite(number)])
+    found = [spelled(token) for token in tokens]
+    return np.isin(values, [number for number in found if math.isfinite(number)])
 
 
 def replacement(values: NDArray[np.float64], method: Method | None, designated: float) -> float:
@@ -116,7 +116,12 @@ def _spelled(column: Column) -> NDArray[np.float64] | None:
         return None
 
 
-def _number(text: str) -> float:
+def _text(cell: object) -> str:
+    """As tokens are compared; true and false are the numbers that a column of them alone has."""
+    return str(int(cell) if isinstance(cell, bool | np.bool_) else cell).strip().lower()
+
+
+def spelled(text: str) -> float:
     """The number that a text spells; infinity if it spells none, which no later check takes for a number."""
     try:
         return math.inf if "_" in text else float(text)

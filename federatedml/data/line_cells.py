@@ -103,7 +103,8 @@ def lines(column: Column, form: LineFormat) -> Lines:
         DataError: ``FED-858``, lines that are not of the format or that name a column twice; says how many.
     """
     split = [[entry.strip() for entry in ("" if line is None else str(line)).split(form.delimiter)] for line in column]
-    labelled = form.with_label and not (form.mark and split and all(form.mark in entries[0] for entries in split))
+    firsts = [entries[0] for entries in split if entries[0]]  # a line may name no column
+    labelled = form.with_label and not (form.mark and firsts and all(form.mark in first for first in firsts))
     labels = np.array([*(entries[0] for entries in split), None], object)[:-1] if labelled else None
     entries = [each[1:] if labelled else each for each in split]
     rows = np.repeat(np.arange(len(entries)), [sum(map(bool, each)) for each in entries])

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from federatedml.data.descriptor import Csv, InFile, Parquet
-from federatedml.data.table import Table, raw, read, read_arrow
+from federatedml.data.table import Table, raw, read, read_arrow, schema_names
 from federatedml.data.text_tables import first_row, read_csv, read_lines
 from federatedml.errors import DataError
 
@@ -38,8 +37,8 @@ def with_ids(arrow: pa.Table, where: str, sid: str | None, extend: bool) -> Tabl
 
 
 def column_count(file: Path, declared: Parquet | Csv) -> int:
-    """Number of columns beside the id."""
-    names = first_row(file, declared) if isinstance(declared, Csv) else pq.read_schema(file).names
+    """Number of columns beside the id; ``DataError`` if the file is not what is declared."""
+    names = first_row(file, declared) if isinstance(declared, Csv) else schema_names(file)
     return len(names) - (not declared.extend_sid)
 
 

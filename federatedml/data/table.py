@@ -143,6 +143,14 @@ def read_arrow(path: Path) -> pa.Table:
         raise DataError("FED-202", f"{path.name} cannot be read") from error
 
 
+def schema_names(path: Path) -> list[str]:
+    """Names of the columns of a Parquet file; ``DataError`` if it is none."""
+    try:
+        return list(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError("FED-202", f"{path.name} is not a Parquet table") from error
+
+
 def _arrow(file: IO[bytes], where: str) -> pa.Table:
     try:
         with pq.ParquetFile(file) as parquet:
@@ -155,11 +163,16 @@ def _described(arrow: pa.Table, where: str) -> Table:
     stored = (arrow.schema.metadata or {}).get(META)
     if not stored:
         return raw(arrow, where)
-    meta = json.loads(stored)
-    found = raw(arrow, where, meta["sid_name"])
-    return replace(
-        found, label=meta["label"], kind=Kind(meta["kind"]), origin=meta["origin"], weight=meta.get("weight")
-    )
+    try:
+        meta = json.loads(stored)
+        sid, label, weight = str(meta["sid_name"]), meta["label"], meta.get("weight")
+        kind, origin = Kind(meta["kind"]), str(meta["origin"])
+        known = {label, weight} <= {None, *arrow.column_names} - {sid}
+    except (ValueError, LookupError, TypeError, AttributeError):
+        known = False
+    if not known:
+        raise DataError("FED-202", f"{where} is not a table as airfed writes them")
+    return replace(raw(arrow, where, sid), label=label, kind=kind, origin=origin, weight=weight)
 
 
 def raw(arrow: pa.Table, where: str, sid: str | None = None) -> Table:

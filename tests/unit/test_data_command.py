@@ -98,11 +98,18 @@ def test_the_list_has_every_table_and_its_problem(home: PartyHome) -> None:
     (home.data / "bank" / "db.yaml").write_text("{kind: sql, connection: c, table: t}")
     (home.data / "bank" / "bad.yaml").write_text("{kind: csv, path: ../../party.yaml}")
     (home.data / "bank" / "text.csv").write_text("id,x,z\na,1,2\n")
+    (home.data / "bank" / "damaged.parquet").write_bytes(b"PAR1")
+    elsewhere = home.root / "elsewhere"
+    home.data.rename(elsewhere)
+    home.data.symlink_to(elsewhere)
+    (home.data / "bank" / "long.yaml").write_text(f"{{kind: csv, path: {elsewhere / 'bank' / 'text.csv'}}}")
     listed = {each["table"]: each for each in json.loads(run(home, "list", "--json").stdout)}
     assert [listed["bank/lines"][key] for key in ("kind", "rows", "columns")] == ["parquet", 2, 1]
     assert [listed["bank/db"][key] for key in ("kind", "rows", "file")] == ["sql", None, "bank/db.yaml"]
     assert [listed["bank/text"][key] for key in ("rows", "columns")] == [None, 2]
     assert "FED-851" in listed["bank/bad"]["problem"]
+    assert "FED-202" in listed["bank/damaged"]["problem"]
+    assert listed["bank/long"]["columns"] == 2
     assert "bank/lines" in run(home, "list").stdout
     assert "FED-855" in run(home, "check", "bank", "db").stderr
 

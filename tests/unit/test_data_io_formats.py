@@ -15,6 +15,8 @@ from sklearn.datasets import load_svmlight_file
 from airfed_proto.v1 import model_pb2 as pb
 from federatedml.component import ModelBuffers
 from federatedml.components.data_io import DATA_TRANSFORM, DataIOParams, DataTransformParams, fit, transform
+from federatedml.data.cells import cells
+from federatedml.data.line_cells import LineFormat, lines
 from federatedml.data.table import Kind, Table
 from federatedml.errors import DataError
 from tests.members import table
@@ -251,3 +253,21 @@ def test_data_transform_is_the_same_with_its_own_messages() -> None:
     found, same = transform(stored, data), run(DataIOParams(**given), data)[0]
     assert found.digest() == same.digest()
     assert DataTransformParams().with_label is False
+
+
+def test_a_line_that_names_no_column_does_not_make_first_entries_labels() -> None:
+    form = LineFormat(" ", ":", True, True, 0.0)
+    found = lines(np.array(["1:0.5 2:3", "", None], object), form)
+    assert found.labels is None
+    assert found.names == ["fid1", "fid2"]
+    labelled = lines(np.array(["1 1:0.5", "", "0"], object), form)
+    assert labelled.labels is not None
+    assert labelled.labels.tolist() == ["1", "", "0"]
+
+
+def test_true_and_false_are_numbers_also_beside_missing_cells() -> None:
+    whole = cells(np.array([True, False]), ())
+    some = cells(np.array([True, False, None], object), ())
+    assert whole.values.tolist() == some.values[:2].tolist() == [1.0, 0.0]
+    assert some.missing.tolist() == [False, False, True]
+    assert not some.bad.any()

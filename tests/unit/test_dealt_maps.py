@@ -474,3 +474,10 @@ def test_a_declared_scale_is_checked() -> None:
 def test_names_never_repeat() -> None:
     names = {Deal.new(1, 1, WordRing(), 0).name for _ in range(100)}
     assert len(names) == 100
+
+
+def test_blocks_that_nobody_could_hold_are_refused() -> None:
+    honest = Deal.new(100, 2**22, WordRing(), 1)
+    assert Deal.from_bytes(honest.to_bytes(), 100, 2**22) == honest
+    with pytest.raises(ProtocolError, match=r"FED-711.*too large"):
+        Deal.from_bytes(replace(honest, block_rows=2**13).to_bytes(), 100, 2**22)

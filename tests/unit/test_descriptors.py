@@ -250,3 +250,12 @@ def test_a_connection_is_read_by_whoever_may(tmp_path: Path) -> None:
     found = Catalogue(catalogue.folder, frames).read(NAME)
     assert (found.ids.tolist(), found.header) == ([str(2**60 + 1)], ["x"])
     assert (asked[0].connection, asked[0].statement) == ("bank", "SELECT * FROM risk.clients")
+
+
+def test_no_descriptor_outside_the_folder_is_read(tmp_path: Path) -> None:
+    catalogue = put(tmp_path, "{kind: csv}", clients__csv="id,x\na,1\n")
+    (tmp_path / "other.yaml").write_text("{kind: sql, connection: warehouse, table: people}")
+    (tmp_path / "data" / "bank" / "clients.yaml").unlink()
+    (tmp_path / "data" / "bank" / "clients.yaml").symlink_to(tmp_path / "other.yaml")
+    with pytest.raises(DataError, match=r"FED-851.*leaves"):
+        catalogue.source(NAME)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from airfed_proto.v1 import features_pb2 as pb
 from federatedml.component import Inputs
+from federatedml.components import binning_shared, binning_told
 from federatedml.components.binning_model import transform
 from federatedml.components.binning_params import FeatureBinningParams
 from federatedml.components.binning_told import ToldBins, checked_events, told_bins
@@ -432,3 +433,24 @@ def test_buffers_have_fates_names_and_survive_bytes(tmp_path: Path) -> None:
     meta = result.outputs[GUEST].model["FeatureBinningMeta"]  # type: ignore[index]
     assert isinstance(meta, pb.FeatureBinningMeta)
     assert (meta.method, meta.bin_num, meta.protocol, list(meta.cols)) == ("quantile", 10, "shared", ["g0", "g1"])
+
+
+@pytest.mark.parametrize("arbiter", [False, True], ids=["paillier", "shared"])
+def test_a_host_with_too_many_bins_says_so(arbiter: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binning_told, "MOST_CELLS", 3)
+    with pytest.raises(DataError, match=r"FED-835.*bins of all columns, at most 3"):
+        binning_case(bin_tables(100), arbiter=arbiter, **SHORT).run(tmp_path)
+
+
+def test_more_bins_than_others_take_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binning_told, "MOST_CELLS", 2)
+    with pytest.raises(ProtocolError, match="FED-833"):
+        told_bins(structure(), 50, HOST)
+
+
+def test_the_arbiter_does_not_deal_for_more_bins_than_there_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binning_shared, "MOST_CELLS", 3)
+    with pytest.raises(ProtocolError, match=r"FED-833.*at most 3"):
+        binning_case(bin_tables(100), arbiter=True).run(tmp_path)

@@ -254,3 +254,10 @@ def test_each_party_scales_its_own_table_or_uses_its_model(tmp_path: Path) -> No
     used = replace(case, inputs=new).run(tmp_path / "use").outputs
     assert [used[m].data.features().tolist() for m in (GUEST, HOST)] == [[[0.5]], [[0.0]]]
     assert used[HOST].model == fitted[HOST].model
+
+
+def test_a_model_leaves_the_table_where_nothing_need_run() -> None:
+    data = table(["a", "b"], x=[1.0, 2.0])
+    model = fit(ScaleParams(method="standard_scale"), data)
+    found = FEATURE_SCALE.roles[GUEST.role](ScaleParams(need_run=False), None, Inputs({"data": [data]}, model))
+    assert found.data is data

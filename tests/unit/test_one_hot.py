@@ -160,3 +160,17 @@ def test_each_party_encodes_its_own_table_or_uses_its_model(tmp_path: Path) -> N
     used = replace(case, inputs=new).run(tmp_path / "use").outputs
     assert used[HOST].data.features().tolist() == [[0.0, 1.0]]
     assert (used[GUEST].data.header, used[GUEST].data.label) == (["x_1", "x_2"], "y")
+
+
+def test_a_later_table_with_a_column_of_a_new_ones_name_is_refused() -> None:
+    data = table(ids(2), x=[1.0, 2.0])
+    model = fit(params(), data)
+    later = replace(data, columns={**data.columns, "x_1": np.array([7.0, 8.0])})
+    with pytest.raises(DataError, match="FED-877"):
+        transform(model, later)
+
+
+def test_a_model_leaves_the_table_where_nothing_need_run(tmp_path: Path) -> None:
+    data = table(ids(2), x=[1.0, 2.0])
+    found = ONE_HOT.roles[GUEST.role](params(need_run=False), None, Inputs({"data": [data]}, fit(params(), data)))
+    assert found.data is data

@@ -201,3 +201,31 @@ def test_numbers_are_read_as_arrow_reads_them(kind: str, data: st.DataObject) ->
     found, expected = stored_table._column(column), column.to_numpy()
     assert found.dtype == expected.dtype
     np.testing.assert_array_equal(found, expected)
+
+
+def test_columns_of_a_damaged_file_are_refused_without_reading_it_whole(tmp_path: Path) -> None:
+    catalogue = Catalogue(tmp_path)
+    path = catalogue.path(TableName("bank", "clients"))
+    path.parent.mkdir()
+    path.write_bytes(b"PAR1 and no more")
+    with pytest.raises(DataError, match="FED-202"):
+        catalogue.columns(TableName("bank", "clients"))
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        b"{",
+        b"[]",
+        b"{}",
+        b'{"label": "gone", "kind": "instances", "sid_name": "id", "origin": ""}',
+        b'{"label": ["x"], "kind": "instances", "sid_name": "id", "origin": ""}',
+        b'{"label": "id", "kind": "instances", "sid_name": "id", "origin": ""}',
+        b'{"label": null, "kind": "other", "sid_name": "id", "origin": ""}',
+    ],
+)
+def test_notes_that_airfed_did_not_write_are_refused(tmp_path: Path, note: bytes) -> None:
+    rows = pa.table({"id": ["a"], "x": [1.0]}).replace_schema_metadata({b"airfed": note})
+    pq.write_table(rows, tmp_path / "foreign.parquet")
+    with pytest.raises(DataError, match="FED-202"):
+        read(tmp_path / "foreign.parquet")

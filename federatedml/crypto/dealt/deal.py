@@ -91,6 +91,8 @@ class Deal:
             raise ProtocolError("FED-711", f"entries of {self.entry_bits} bits leave no room in {self.ring.bits}")
         if self.block_rows not in range(8, STRIPE + 1) or STRIPE % self.block_rows:
             raise ProtocolError("FED-711", f"blocks of {self.block_rows} rows, allowed are powers of 2, 8 to {STRIPE}")
+        if self.block_rows > 8 and self.block_rows * self.outputs * self.ring.word_bytes > BLOCK_BYTES:
+            raise ProtocolError("FED-711", f"blocks of {self.block_rows} rows of {self.outputs} are too large")
         return self
 
     @property
