@@ -6,6 +6,7 @@ the smaller one's sums are asked for, the other one's are the parent's less thes
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from federatedml.components.tree_hosts import Bits, Cut, Hosts, Node
 from federatedml.components.tree_nodes import Tree, TreeNode
-from federatedml.components.tree_splits import Choice, Rules, best, preferred, weight
+from federatedml.components.tree_splits import ROUNDING, Choice, Rules, best, preferred, weight
 from federatedml.compute.engine import SERIAL, Compute
 from federatedml.crypto.candidates import BinTable, Split
 from federatedml.crypto.ring import Floats
@@ -121,11 +122,13 @@ class _Growth:
         self.values = np.zeros((len(gradients), classes))
         self.splits: list[Split] = []
         self._open: list[_Open] = []
+        self._noise: list[float] = []
 
     def roots(self) -> None:
         """Every tree starts with all rows."""
         rows = np.arange(len(self.gradients))
         self._open = [self._node(Node(tree, rows)) for tree in range(len(self.trees))]
+        self._noise = [ROUNDING * math.sqrt(len(rows)) * float(opened.total[1]) for opened in self._open]
 
     def level(self) -> bool:
         """Split the open nodes; whether any was."""
@@ -142,6 +145,8 @@ class _Growth:
         value = self.rules.rate * weight(self.rules, float(total[0]), float(total[1]))
         self.values[node.rows, node.tree] = value
         tree = self.trees[node.tree]
+        if parent is not None and not len(node.rows):  # a host's rounded sums took no rows for some: no split at all
+            value = tree[parent.at].weight
         tree.append(TreeNode(value, len(node.rows)))
         above = (-1, []) if parent is None else (parent.at, parent.sums)
         return _Open(node, len(tree) - 1, above[0], int(np.count_nonzero(vectors[:, 1])), total, above[1])
@@ -176,7 +181,7 @@ class _Growth:
         return True
 
     def _best(self, opened: _Open) -> Choice | None:
-        return best(self.rules, opened.sums, opened.total)
+        return best(self.rules, opened.sums, opened.total, self._noise[opened.node.tree])
 
     def _split(self, chosen: Sequence[tuple[_Open, Choice]], asked: bool) -> list[_Open]:
         """Children of the nodes that are split; the hosts' bits come in one call."""

@@ -15,7 +15,7 @@ from federatedml.components.tree_params import SecureBoostParams
 from federatedml.errors import DataError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Member
-from tests.boost_cases import Floats, case, cut, guest_param, made, params
+from tests.boost_cases import Floats, case, cut, guest_param, made, params, reference
 from tests.members import GUEST, HOST
 
 
@@ -43,6 +43,17 @@ def test_rows_without_weight_count_alike_under_both_protocols(tmp_path: Path) ->
         assert min(leaves) >= 25
         assert len(leaves) > 10
     np.testing.assert_allclose(found[1], found[0], atol=1e-6)
+
+
+def test_sums_of_no_rows_are_not_taken_for_some(tmp_path: Path) -> None:
+    """Without min_child_weight and l2, what sums are rounded by would be a side of a split; XGBoost has none."""
+    x, y = made(800, 5)
+    tables = cut(np.round(x), y, [1, 4])
+    p = params(learning_rate=1.0, tree_param={"min_child_weight": 0.0, "criterion_params": [0.0], "max_depth": 7})
+    trees = guest_param(case(p, tables).run(tmp_path).outputs).trees_
+    booster, _ = reference(p, tables, y)
+    assert all(tree.leaf_count[node.id] for tree in trees for node in tree.tree_ if node.is_leaf)
+    assert [sum(n.is_leaf for n in t.tree_) for t in trees] == [t.count("leaf=") for t in booster.get_dump()]
 
 
 def test_validation_rows_of_one_class_have_a_loss(tmp_path: Path) -> None:

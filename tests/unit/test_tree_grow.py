@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
@@ -130,6 +131,19 @@ def test_rows_that_are_not_drawn_are_not_counted_but_are_placed() -> None:
     some = np.stack([own_table.bins[j, drawn] for j in range(3)])
     part = Grower(rules, BinTable(some, own_table.candidates), NoHosts()).grow(0, gradients[drawn], 0)
     np.testing.assert_allclose(part.values[:, 0], leaves[drawn])
+
+
+def test_a_side_without_rows_predicts_what_the_node_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should a host's rounded sums make one: new rows that come there are not lost."""
+    (own_table, host), y = tables([1, 3])
+    hosts = InClear([host], [HOST])
+    plain = hosts.split
+    empty = lambda cuts: [replace(taken, left=np.ones_like(taken.left)) for taken in plain(cuts)]  # noqa: E731
+    monkeypatch.setattr(hosts, "split", empty)
+    (tree,) = Grower(Rules(2), own_table, hosts).grow(0, np.stack([0.5 - y, np.full(ROWS, 0.25)], axis=1), 0).trees
+    sides = [(tree[node.left], tree[node.right]) for node in tree if node.party == 1]
+    assert sides
+    assert all(right.rows == 0 and right.weight == left.weight != 0 for left, right in sides)
 
 
 def test_columns_that_are_not_drawn_do_not_split() -> None:
