@@ -157,8 +157,8 @@ def read(model: ModelBuffers) -> Read:
     target = _target(meta)
     if len(param.init_score) != target.objective.width or len(trees) % target.objective.width:
         raise ModelError("FED-803", f"the model of {len(trees)} trees has {len(param.init_score)} first scores")
-    weights = [node.weight for tree in trees for node in tree]
-    if not np.isfinite([*weights, *param.init_score]).all() or not 0 <= meta.threshold <= 1:
+    numbers = [number for tree in trees for node in tree for number in (node.weight, node.gain)]
+    if not np.isfinite([*numbers, *param.init_score]).all() or not 0 <= meta.threshold <= 1:
         raise ModelError("FED-803", "the model of the trees has scores that are not finite, or no possible threshold")
     return Read(target, len(param.sites) - 1, trees, np.array(param.init_score), meta.threshold)
 
@@ -192,6 +192,7 @@ def _read_tree(stored: pb.DecisionTreeModelParam, hosts: Sequence[str], own: int
             if not (at < node.left_nodeid < len(stored.tree_) and at < node.right_nodeid < len(stored.tree_)):
                 raise ModelError("FED-803", f"node {at} of a tree has children that are not behind it")
             found.left, found.right, found.column = node.left_nodeid, node.right_nodeid, node.fid
+            found.gain = node.gain
             if node.id in stored.split_maskdict:
                 found.party, found.split, own = GUEST, own, own + 1
             elif node.sitename in hosts and 0 <= node.bid < MOST_SPLITS and node.bid.is_integer():
@@ -239,6 +240,7 @@ def _tree(tree: Tree, splits: Sequence[Threshold], names: Sequence[str]) -> pb.D
             id=number,
             sitename=names[node.party],
             weight=node.weight,
+            gain=node.gain,
             left_nodeid=node.left,
             right_nodeid=node.right,
             fid=node.column,

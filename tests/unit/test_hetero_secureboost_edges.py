@@ -92,3 +92,17 @@ def test_a_model_of_another_kind_is_not_passed_over(tmp_path: Path) -> None:
     other = {"LRModelParam": model_pb2.LRModelParam()}
     with pytest.raises(DataError, match="FED-810"):
         replace(step, inputs={m: replace(i, isometric_model=other) for m, i in step.inputs.items()}).run(tmp_path)
+
+
+def test_importance_counts_the_trees_of_the_model_that_others_are_added_to(tmp_path: Path) -> None:
+    tables = cut(*made(200, 4), [2, 2])
+    tree = {"feature_importance_type": "gain"}
+    whole = case(params(num_trees=4, tree_param=tree), tables).run(tmp_path / "whole").outputs
+    first = case(params(num_trees=2, tree_param=tree), tables).run(tmp_path / "first").outputs
+    step = case(params(num_trees=2, tree_param=tree), tables)
+    inputs = {m: replace(i, isometric_model=first[m].model) for m, i in step.inputs.items()}
+    second = replace(step, inputs=inputs).run(tmp_path / "second").outputs
+    found, expected = (
+        [(i.fullname, i.importance) for i in guest_param(o).feature_importances] for o in (second, whole)
+    )
+    assert dict(found) == pytest.approx(dict(expected), rel=1e-5)
