@@ -6,6 +6,7 @@ the smaller one's sums are asked for, the other one's are the parent's less thes
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from federatedml.components.tree_hosts import Bits, Cut, Hosts, Node
 from federatedml.components.tree_nodes import Tree, TreeNode
-from federatedml.components.tree_splits import Choice, Rules, best, preferred, weight
+from federatedml.components.tree_splits import ROUNDING, Choice, Rules, best, preferred, weight
 from federatedml.compute.engine import SERIAL, Compute
 from federatedml.crypto.candidates import BinTable, Split
 from federatedml.crypto.ring import Floats
@@ -42,6 +43,7 @@ class _Open:
 
     Attributes:
         at, parent: positions in its tree; a root's parent is -1.
+        used: how many of its rows are in its sums: are drawn, and have weight.
         above: the parent's sums.
         sums: per party, the guest's first, once they are known.
     """
@@ -49,6 +51,7 @@ class _Open:
     node: Node
     at: int
     parent: int
+    used: int
     total: Floats
     above: list[Floats]
     sums: list[Floats] = field(default_factory=list)
@@ -87,7 +90,9 @@ class Grower:
         if not self.rules.counts:
             return np.ascontiguousarray(gradients)
         pairs = gradients.reshape(n, -1, 2)
-        ones = (pairs != 0).any(axis=2, keepdims=True).astype(np.float64)
+        ones = np.ones((*pairs.shape[:2], 1))
+        if self.rules.sampled:
+            ones[~pairs.any(axis=2)] = 0
         return np.concatenate([pairs, ones], axis=2).reshape(n, -1)
 
     def _forbidden(self, drawn: Bits | None) -> Bits:
@@ -117,11 +122,13 @@ class _Growth:
         self.values = np.zeros((len(gradients), classes))
         self.splits: list[Split] = []
         self._open: list[_Open] = []
+        self._noise: list[float] = []
 
     def roots(self) -> None:
         """Every tree starts with all rows."""
         rows = np.arange(len(self.gradients))
         self._open = [self._node(Node(tree, rows)) for tree in range(len(self.trees))]
+        self._noise = [ROUNDING * math.sqrt(len(rows)) * float(opened.total[1]) for opened in self._open]
 
     def level(self) -> bool:
         """Split the open nodes; whether any was."""
@@ -138,16 +145,18 @@ class _Growth:
         value = self.rules.rate * weight(self.rules, float(total[0]), float(total[1]))
         self.values[node.rows, node.tree] = value
         tree = self.trees[node.tree]
+        if parent is not None and not len(node.rows):  # a host's rounded sums took no rows for some: no split at all
+            value = tree[parent.at].weight
         tree.append(TreeNode(value, len(node.rows)))
         above = (-1, []) if parent is None else (parent.at, parent.sums)
-        return _Open(node, len(tree) - 1, above[0], total, above[1])
+        return _Open(node, len(tree) - 1, above[0], int(np.count_nonzero(vectors[:, 1])), total, above[1])
 
     def _vectors(self, node: Node) -> Floats:
         columns = self.gradients[:, self.width * node.tree : self.width * (node.tree + 1)]
         return columns if len(node.rows) == len(columns) else columns[node.rows]
 
     def _may_split(self, opened: _Open) -> bool:
-        rows = len(opened.node.rows)
+        rows = opened.used if self.rules.sampled else len(opened.node.rows)
         least = max(self.rules.min_split_rows, 2 * self.rules.min_leaf_rows)
         return rows >= least and opened.total[1] > 0 and opened.total[1] >= 2 * self.rules.least_weight
 
@@ -159,8 +168,8 @@ class _Growth:
                 other.sums = [other.above[GUEST] - first.sums[GUEST]]
 
     def _host_sums(self, nodes: Sequence[_Open]) -> bool:
-        """Ask the hosts about nodes that have enough rows; whether any has."""
-        large = [opened for opened in nodes if len(opened.node.rows) >= 2 * self.rules.floor]
+        """Ask the hosts about nodes that have enough rows in their sums; whether any has."""
+        large = [opened for opened in nodes if opened.used >= 2 * self.rules.floor]
         families = _families(large) if self.hosts.members else []
         if not families:
             return False
@@ -172,7 +181,7 @@ class _Growth:
         return True
 
     def _best(self, opened: _Open) -> Choice | None:
-        return best(self.rules, opened.sums, opened.total)
+        return best(self.rules, opened.sums, opened.total, self._noise[opened.node.tree])
 
     def _split(self, chosen: Sequence[tuple[_Open, Choice]], asked: bool) -> list[_Open]:
         """Children of the nodes that are split; the hosts' bits come in one call."""

@@ -22,7 +22,7 @@ from federatedml.components.tree_splits import Rules
 from federatedml.components.tree_state import NO_SCORES, GuestState
 from federatedml.components.tree_target import Target, row_weights
 from federatedml.components.tree_views import views_of
-from federatedml.components.tree_warm import continued
+from federatedml.components.tree_warm import begun_with, continued
 from federatedml.crypto.ring import Floats
 from federatedml.data.table import Table
 from federatedml.errors import DataError
@@ -67,6 +67,7 @@ def rules_of(p: SecureBoostParams) -> Rules:
         tree.min_sample_split,
         p.min_cell_rows,
         p.learning_rate,
+        p.run_goss,
     )
 
 
@@ -88,7 +89,7 @@ def _started(p: SecureBoostParams, box: Box, inputs: Inputs, open_hosts: OpenHos
     target = Target.of(p, table)
     labels, weights = target.labels(table), row_weights(p, inputs.one("train_data", "data"))
     own, members = binned(p, table), sorted(member for member in box.members if member.role is Role.HOST)
-    before = inputs.isometric_model if GUEST_PARAM in (inputs.isometric_model or {}) else None
+    before = begun_with(inputs, GUEST_PARAM)
     width = agree(p, box, table, before is not None, target.objective.width)
     check_held_out(p, box, held_out)
     looks = Looks(p, box, target, members, held_out)
@@ -101,14 +102,8 @@ def _started(p: SecureBoostParams, box: Box, inputs: Inputs, open_hosts: OpenHos
     if box.resume is None and held_out is not None:
         state.held_out = np.tile(state.start, (len(held_out), 1))
     looks.patience.restore([] if box.resume is None else np.atleast_1d(box.resume.state["looks"]).tolist())
-    bound = float(target.objective.bound * weights.max() * _boost(p))
-    hosts = open_hosts(p, box, Start(len(table), width, state.rounds, tuple(state.made), bound))
+    hosts = open_hosts(p, box, Start(len(table), width, state.rounds, tuple(state.made)))
     return _Run(p, box, target, table, labels, weights, own, hosts, looks, state)
-
-
-def _boost(p: SecureBoostParams) -> float:
-    """The largest factor of a row that is drawn."""
-    return (1 - p.top_rate) / p.other_rate + 1 if p.run_goss else 1.0
 
 
 def _begun(start: Floats, rows: int, hosts: int) -> GuestState:

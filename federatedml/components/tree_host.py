@@ -13,7 +13,7 @@ from federatedml.components.tree_looks import HostLooks, check_held_out, due, la
 from federatedml.components.tree_model import HOST_PARAM, host_buffers
 from federatedml.components.tree_params import SecureBoostParams
 from federatedml.components.tree_state import packed, unpacked
-from federatedml.components.tree_warm import old_splits, tell_old_bits
+from federatedml.components.tree_warm import begun_with, old_splits, tell_old_bits
 from federatedml.federation.box import Box
 from federatedml.federation.checkpoint import State
 
@@ -22,10 +22,10 @@ def answer(p: SecureBoostParams, box: Box, inputs: Inputs, open_answers: OpenAns
     """Answer the guest's questions; gives the host's part of the model."""
     table, held_out = training_tables(p, box, inputs)
     own = binned(p, table, p.min_cell_rows)
-    before = inputs.isometric_model if HOST_PARAM in (inputs.isometric_model or {}) else None
+    before = begun_with(inputs, HOST_PARAM)
     classes = agree(p, box, table, before is not None)
     check_held_out(p, box, held_out)
-    splits, older = ([], []) if before is None else old_splits(before, table)
+    splits, older = ([], []) if before is None else old_splits(p, before, table)
     if before is not None and box.resume is None:
         tell_old_bits(p, box, table, splits)
     ends, told = list[int](), 0

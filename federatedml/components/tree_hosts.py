@@ -82,14 +82,12 @@ class Start:
         classes: trees of a round.
         round: the first one of this attempt.
         made: at the guest the splits that each host has in the model so far.
-        bound: at the guest: no derivative of a row passes it, weights included; infinite if there is no such number.
     """
 
     rows: int
     classes: int
     round: int
     made: Sequence[int] = ()
-    bound: float = np.inf
 
 
 class Hosts(Protocol):

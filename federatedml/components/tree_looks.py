@@ -18,7 +18,7 @@ from federatedml.crypto.ring import Floats
 from federatedml.data.table import Table
 from federatedml.errors import DataError
 from federatedml.federation.box import Box
-from federatedml.federation.party import Member
+from federatedml.federation.party import Member, Role
 
 
 def check_held_out(p: SecureBoostParams, box: Box, table: Table | None) -> None:
@@ -27,7 +27,8 @@ def check_held_out(p: SecureBoostParams, box: Box, table: Table | None) -> None:
         raise DataError("FED-722", "validation_freqs or early_stopping_rounds is set, but eval_data has no rows")
     if table is not None:
         same_rows(box, table, 0)
-        count_rows(box, len(table))
+        if box.me.role is Role.HOST:
+            count_rows(box, len(table))
 
 
 def due(p: SecureBoostParams, rounds: int) -> bool:
@@ -72,8 +73,7 @@ class Looks:
         if not due(self.p, state.rounds) or self.table is None or self._labels is None:
             return
         self.add(state, header, state.rounds)
-        measured = self.target.measured(self._labels, state.held_out)
-        found = {name: measured[name] for name in self.patience.p.metrics}
+        found = self.target.measured(self._labels, state.held_out, self.patience.p.metrics)
         for name, value in found.items():
             self.box.metric("validate", name, state.rounds, value, round=state.rounds)
         if self.patience.better(found) and self.p.early_stopping_rounds is not None:
@@ -87,7 +87,11 @@ class Looks:
         rounds, own, *theirs = state.looked
         gaps = Gaps(self.p.use_missing, self.p.zero_as_missing)
         bits = [bits_of(gaps, self.table, header, state.splits[own:])]
-        bits += [recv_bits(self.box, message, len(self.table), member) for member in self.members]
+        new = [made - seen for made, seen in zip(state.made, theirs, strict=True)]
+        bits += [
+            recv_bits(self.box, message, len(self.table), member, least)
+            for member, least in zip(self.members, new, strict=True)
+        ]
         forest = Forest.of(state.trees[rounds * state.scores.shape[1] :])
         add_trees(state.held_out, forest, bits, [own, *theirs])
         state.looked = [state.base + state.rounds, len(state.splits), *state.made]

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import cast
 
 import numpy as np
+from pydantic import ValidationError
 
 from airfed_proto.v1 import trees_pb2 as pb
 from federatedml.component import ModelBuffers
@@ -127,8 +129,10 @@ def own_splits(model: ModelBuffers) -> tuple[Sequence[str], Sequence[Threshold],
         Threshold(node.fid, tree.split_maskdict[node.id], node.missing_dir == LEFT)
         for tree in param.trees_
         for node in tree.tree_
-        if node.id in tree.split_maskdict
+        if node.id in tree.split_maskdict and not node.is_leaf
     ]
+    if any(isnan(split.value) for split in splits):
+        raise ModelError("FED-803", "the model of the trees splits at a value that is no number")
     if any(not 0 <= split.column < len(param.header) for split in splits):
         raise ModelError("FED-803", "the model of the trees splits at a column that it does not name")
     return tuple(param.header), splits, Gaps(meta.use_missing, meta.zero_as_missing)
@@ -150,26 +154,48 @@ def read(model: ModelBuffers) -> Read:
     for stored in param.trees_:
         tree, own = _read_tree(stored, list(param.sites[1:]), own)
         trees.append(tree)
-    loss = {"objective": meta.objective_meta.objective, "params": list(meta.objective_meta.param) or None}
-    p = SecureBoostParams.model_validate({"task_type": meta.task_type, "objective_param": loss})
-    target = Target(objective_of(p, len(meta.label_values)), tuple(meta.label_values))
+    target = _target(meta)
     if len(param.init_score) != target.objective.width or len(trees) % target.objective.width:
         raise ModelError("FED-803", f"the model of {len(trees)} trees has {len(param.init_score)} first scores")
+    numbers = [number for tree in trees for node in tree for number in (node.weight, node.gain)]
+    if not np.isfinite([*numbers, *param.init_score]).all() or not 0 <= meta.threshold <= 1:
+        raise ModelError("FED-803", "the model of the trees has scores that are not finite, or no possible threshold")
     return Read(target, len(param.sites) - 1, trees, np.array(param.init_score), meta.threshold)
+
+
+def _target(meta: pb.BoostingTreeModelMeta) -> Target:
+    """The loss and the classes of a model."""
+    loss = {"objective": meta.objective_meta.objective, "params": list(meta.objective_meta.param) or None}
+    try:
+        p = SecureBoostParams.model_validate({"task_type": meta.task_type, "objective_param": loss})
+    except ValidationError:
+        raise ModelError("FED-803", "the model of the trees names a task or a loss that there is not") from None
+    values = np.array(meta.label_values)
+    many = (len(values) > 1) == (p.task_type == "classification") and len(values) != 1
+    if not (many and np.isfinite(values).all() and (np.diff(values) > 0).all()):
+        raise ModelError(
+            "FED-803", f"the model of the trees has {len(values)} classes that are none of a {p.task_type}"
+        )
+    return Target(objective_of(p, len(values)), tuple(meta.label_values))
 
 
 def _read_tree(stored: pb.DecisionTreeModelParam, hosts: Sequence[str], own: int) -> tuple[Tree, int]:
     """A tree, and how many splits the guest has with it."""
     tree = []
+    if not stored.tree_:
+        raise ModelError("FED-803", "the model has a tree without a node")
     for at, node in enumerate(stored.tree_):
+        if node.id != at:
+            raise ModelError("FED-803", f"node {at} of a tree has another number")
         found = TreeNode(node.weight, stored.leaf_count.get(node.id, 0))
         if not node.is_leaf:
             if not (at < node.left_nodeid < len(stored.tree_) and at < node.right_nodeid < len(stored.tree_)):
                 raise ModelError("FED-803", f"node {at} of a tree has children that are not behind it")
             found.left, found.right, found.column = node.left_nodeid, node.right_nodeid, node.fid
+            found.gain = node.gain
             if node.id in stored.split_maskdict:
                 found.party, found.split, own = GUEST, own, own + 1
-            elif node.sitename in hosts and 0 <= node.bid < MOST_SPLITS:
+            elif node.sitename in hosts and 0 <= node.bid < MOST_SPLITS and node.bid.is_integer():
                 found.party, found.split = 1 + hosts.index(node.sitename), int(node.bid)
             else:
                 raise ModelError("FED-803", f"node {at} of a tree is not split by what the model names")
@@ -214,6 +240,7 @@ def _tree(tree: Tree, splits: Sequence[Threshold], names: Sequence[str]) -> pb.D
             id=number,
             sitename=names[node.party],
             weight=node.weight,
+            gain=node.gain,
             left_nodeid=node.left,
             right_nodeid=node.right,
             fid=node.column,

@@ -57,18 +57,12 @@ class Objective(Protocol):
         """(n,) probability of 1 or predicted number, or (n, k) probabilities of classes."""
         ...
 
-    @property
-    def bound(self) -> float:
-        """What no derivative of a row passes, whatever the data; infinite if there is no such number."""
-        ...
-
 
 @dataclass(frozen=True)
 class Logistic:
     """Cross entropy of two classes."""
 
     width: int = 1
-    bound: float = 1.0
 
     def start(self, labels: Floats, weights: Floats) -> Floats:
         """Even odds."""
@@ -94,7 +88,6 @@ class Softmax:
     """Cross entropy of several classes: one score each."""
 
     width: int
-    bound: float = 1.0
 
     def start(self, labels: Floats, weights: Floats) -> Floats:
         """All alike."""
@@ -125,15 +118,10 @@ class Residual:
     scale: float = 1.0
     width: int = 1
 
-    @property
-    def bound(self) -> float:
-        """See ``Objective``."""
-        return {"lse": np.inf, "huber": max(self.scale, 1.0), "fair": max(self.scale, 1.0)}.get(self.name, 1.0)
-
     def start(self, labels: Floats, weights: Floats) -> Floats:
         """The mean; of lae the median."""
         if self.name == "lae":
-            return np.array([np.median(labels)])
+            return np.array([_median(labels, weights)])
         return np.array([np.average(labels, weights=weights)])
 
     def derivatives(self, labels: Floats, scores: Floats) -> tuple[Floats, Floats]:
@@ -179,15 +167,14 @@ class Tweedie:
 
     power: float
     width: int = 1
-    bound: float = np.inf
 
     def start(self, labels: Floats, weights: Floats) -> Floats:
         """The logarithm of the mean.
 
         Raises:
-            DataError: a label is negative, or none is above 0.
+            DataError: a label is negative, or none of a row that counts is above 0.
         """
-        if labels.min(initial=0) < 0 or not labels.any():
+        if labels.min(initial=0) < 0 or not (labels * weights).any():
             raise DataError("FED-820", "objective tweedie has labels below 0, or none above", "all >= 0, one above")
         return np.array([np.log(np.average(labels, weights=weights))])
 
@@ -207,6 +194,14 @@ class Tweedie:
     def predict(self, scores: Floats) -> Floats:
         """(n,) e^s."""
         return np.asarray(np.exp(np.clip(scores[:, 0], -MOST_EXPONENT, MOST_EXPONENT)))
+
+
+def _median(labels: Floats, weights: Floats) -> float:
+    """Of rows that are repeated as often as their weights say."""
+    order = np.argsort(labels, kind="stable")
+    below = np.cumsum(weights[order])
+    middle = [np.searchsorted(below, below[-1] / 2, side) for side in ("left", "right")]
+    return float(labels[order[middle]].mean())
 
 
 def objective_of(p: SecureBoostParams, classes: int) -> Objective:

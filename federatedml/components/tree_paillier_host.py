@@ -92,7 +92,7 @@ class _Round:
     depth: int = 0
 
     def __post_init__(self) -> None:
-        self.known = KnownNodes(self.plan)
+        self.known = KnownNodes(self.plan, self.used)
 
     def level(self) -> bool:
         """Answer to one level; whether there may be another."""
@@ -154,6 +154,6 @@ def _counts(table: BinTable, rows: Integers) -> Integers:
 def _ties(tied: Array, ends: Array, cuts: int, told: int) -> Sequence[Integers]:
     """Told numbers for each cut; ``ProtocolError`` unless each has some, all of them told."""
     sizes = np.diff(ends.astype(np.int64), prepend=0)
-    if len(ends) != cuts or (sizes < 1).any() or sizes.sum() != len(tied) or tied.max(initial=0) >= max(told, 1):
+    if len(ends) != cuts or (sizes < 1).any() or sizes.sum() != len(tied) or (tied >= told).any():
         raise ProtocolError("FED-821", f"{len(tied)} candidates for {cuts} nodes are not candidates that were told")
     return np.split(tied.astype(np.int64), ends[:-1].astype(np.int64)) if cuts else []

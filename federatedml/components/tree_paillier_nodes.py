@@ -36,23 +36,28 @@ def unpacked(rows: Array, count: int) -> Bits:
 
 
 class KnownNodes:
-    """The nodes of a round's trees so far, as a host knows them."""
+    """The nodes of a round's trees so far, as a host knows them.
 
-    def __init__(self, plan: PaillierPlan) -> None:
+    Args:
+        used: (n,) rows that the round uses; None: all.
+    """
+
+    def __init__(self, plan: PaillierPlan, used: Bits | None = None) -> None:
         self._plan, self._level = plan, 0
+        self._used = np.ones(plan.rows, bool) if used is None else used
         self._may_split = packed(np.ones((1, plan.rows), bool))
 
     def named(self, rows: Array) -> Bits:
         """(q, n) the nodes of the next level that the guest wants sums of.
 
         Raises:
-            ProtocolError: FED-821, they are more than the plan has, have too few rows, or are no part of a node of the
-                level above.
+            ProtocolError: FED-821, they are more than the plan has, have too few used rows, or are no part of a node
+                of the level above.
         """
         nodes, plan = unpacked(rows, self._plan.rows), self._plan
         if not len(nodes):
             return nodes
-        if len(nodes) > plan.most_nodes(self._level) or nodes.sum(axis=1).min() < plan.least_rows:
+        if len(nodes) > plan.most_nodes(self._level) or nodes[:, self._used].sum(axis=1).min() < plan.least_rows:
             raise ProtocolError("FED-821", f"{len(nodes)} nodes of level {self._level} are named, or one of few rows")
         if not self._level and not nodes.all():
             raise ProtocolError("FED-821", "the first node of a tree has all rows")

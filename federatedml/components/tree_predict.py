@@ -17,11 +17,11 @@ from federatedml.components.lr_release import count_rows
 from federatedml.components.tree_agreement import expect, same_rows
 from federatedml.components.tree_columns import bits_of
 from federatedml.components.tree_hosts import Bits
-from federatedml.components.tree_model import Read, own_splits, read
+from federatedml.components.tree_model import MOST_SPLITS, Read, own_splits, read
 from federatedml.components.tree_nodes import LEAF, Forest
 from federatedml.crypto.ring import Floats
 from federatedml.data.table import Table
-from federatedml.errors import ModelError
+from federatedml.errors import ModelError, ProtocolError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Member, Role
 from federatedml.federation.topic import MIB, Carries, Topic
@@ -62,12 +62,21 @@ def send_bits(box: Box, round: int, bits: Bits) -> None:
     box.send(SPLIT_BITS, message, round)
 
 
-def recv_bits(box: Box, round: int, rows: int, source: Member) -> Bits:
-    """At the guest: (rows, splits) of a host."""
+def recv_bits(box: Box, round: int, rows: int, source: Member, least: int = 0) -> Bits:
+    """At the guest: (rows, splits) of a host.
+
+    Args:
+        least: splits that are needed.
+
+    Raises:
+        ProtocolError: FED-381 for other rows or sizes, FED-802 for fewer splits.
+    """
     told = box.recv(SPLIT_BITS, round, source)
     shape = expect(told["shape"], 2)
     splits = int(shape[1])
-    expect(told["bits"], -(-rows * splits // 8) if shape[0] == rows and splits >= 0 else -1)
+    expect(told["bits"], -(-rows * splits // 8) if shape[0] == rows and 0 <= splits < MOST_SPLITS else -1)
+    if splits < least:
+        raise ProtocolError("FED-802", f"{source} tells the bits of {splits} splits, the trees use {least}")
     return np.unpackbits(told["bits"], count=rows * splits).astype(bool).reshape(rows, splits)
 
 

@@ -117,7 +117,12 @@ class SharedAnswers:
         message = self.box.recv(CHOSEN, level)
         sets, size = len(message["ends"]), -(-self.plan.rows // 8)
         masked, trees = expect(message["masked"], sets, size), expect(message["trees"], self.plan.classes)
-        if (trees < 0).any() or int(trees.sum()) != sets or self._triples.used + sets > self.plan.bits(round).stop:
+        if (
+            (trees < 0).any()
+            or (trees > sets).any()
+            or int(trees.sum()) != sets
+            or self._triples.used + sets > self.plan.bits(round).stop
+        ):
             raise ProtocolError("FED-802", f"{sets} nodes to split at a level, more than the plan allows")
         if not sets:
             return []
@@ -139,7 +144,6 @@ class SharedAnswers:
 
 def _groups(tied: Array, ends: Array) -> Sequence[Array]:
     """The candidates of each node, at least one."""
-    sizes = np.diff(ends, prepend=0)
-    if (sizes < 1).any() or ends[-1] != len(tied):
+    if ends[0] < 1 or (ends[1:] <= ends[:-1]).any() or ends[-1] != len(tied):
         raise ProtocolError("FED-802", f"{len(tied)} candidates for {len(ends)} nodes, at least one each")
     return np.split(tied, ends[:-1])

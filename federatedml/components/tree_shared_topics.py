@@ -81,7 +81,8 @@ SUMS = Topic(
     "for each node that is asked about the sums of gradients and second derivatives (with min_leaf_node above 1 also "
     "the number) of the rows on the left of every split candidate of the host; candidates come without names in an "
     "order that changes every round, but their sums let the guest follow each of them through the rounds: bins of "
-    "columns without a name, each with the labels in it",
+    "columns without a name, each with the labels in it; with subsample_feature_rate below 1 also which of them are of "
+    "columns that are not drawn for the round, so after some rounds of which column, by its number, each is",
     LARGE,
 )
 CHOSEN = Topic(

@@ -19,6 +19,7 @@ from federatedml.crypto.ring import Floats
 
 LEAST_GAIN = 1e-6  # XGBoost splits for no less, whatever gamma is
 TIE = 1e-6  # relative; sums of hosts have about 30 bits
+ROUNDING = 2.0**-30  # of a host's sum of second derivatives, of all rows' and per root of rows: 7 standard deviations
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Rules:
         min_leaf_rows, min_split_rows: least rows of each side, and of a node that is split.
         floor: hosts are asked about nodes of at least twice as many rows only; sums of fewer name rows.
         rate: the weight of a leaf is multiplied by it.
+        sampled: rows without derivatives are not drawn, and not counted; else they have no weight, and are.
     """
 
     depth: int
@@ -44,6 +46,7 @@ class Rules:
     min_split_rows: int = 2
     floor: int = 1
     rate: float = 0.3
+    sampled: bool = False
 
     @property
     def least_weight(self) -> float:
@@ -85,15 +88,16 @@ def weight(rules: Rules, g: float, h: float) -> float:
     return float(-_shrunk(rules, np.asarray(g)) / (h + rules.reg_lambda))
 
 
-def gains(rules: Rules, left: Floats, total: Floats) -> Floats:
+def gains(rules: Rules, left: Floats, total: Floats, noise: float = 0.0) -> Floats:
     """(candidates,) gain of each, minus infinity where a side is too small or the candidate is not to be chosen.
 
     Args:
         left: (candidates, 2 or 3) sums of g, h (and rows) on the left.
         total: (2 or 3,) of the node.
+        noise: second derivatives below are none.
     """
     right = total - left
-    least = max(rules.least_weight, np.finfo(np.float64).tiny)
+    least = max(rules.least_weight, noise, np.finfo(np.float64).tiny)
     with np.errstate(invalid="ignore"):
         fits = (left[:, 1] >= least) & (right[:, 1] >= least)
         if left.shape[1] > 2:
@@ -102,15 +106,16 @@ def gains(rules: Rules, left: Floats, total: Floats) -> Floats:
     return np.where(fits, found - score(rules, total[0], total[1]), -np.inf)
 
 
-def best(rules: Rules, parties: Sequence[Floats], total: Floats) -> Choice | None:
+def best(rules: Rules, parties: Sequence[Floats], total: Floats, noise: float = 0.0) -> Choice | None:
     """The best split of a node, if there is one that is worth it.
 
     Candidates within ``TIE`` of the best are equally good; then the first party has it.
 
     Args:
         parties: (candidates, 2 or 3) left sums of each party, the guest's first.
+        noise: what the hosts' sums of no rows may be.
     """
-    found = [gains(rules, left, total) for left in parties]
+    found = [gains(rules, left, total, noise if party else 0.0) for party, left in enumerate(parties)]
     most = max((float(part.max()) for part in found if len(part)), default=-np.inf)
     if not most > max(LEAST_GAIN, rules.min_gain):
         return None

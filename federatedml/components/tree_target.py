@@ -82,18 +82,22 @@ class Target:
             )
         return tuple(p.metrics or allowed)
 
-    def measured(self, labels: Floats, scores: Floats) -> dict[str, float]:
-        """All metrics that this label has."""
-        loss = float(self.objective.losses(labels, scores).mean())
-        predicted = self.objective.predict(scores)
+    def measured(self, labels: Floats, scores: Floats, wanted: Sequence[str]) -> dict[str, float]:
+        """The metrics that are wanted, in their order."""
+        found = {"loss": float(self.objective.losses(labels, scores).mean())}
+        if set(wanted) != {"loss"}:  # ranks need rows of both classes, a loss does not
+            found |= self._of_predictions(labels, self.objective.predict(scores))
+        return {name: found[name] for name in wanted}
+
+    def _of_predictions(self, labels: Floats, predicted: Floats) -> dict[str, float]:
         if self.kind == "binary":
             counts = Counts.of(labels > 0, predicted)
-            return {"auc": counts.auc(), "ks": counts.ks(), "loss": loss}
+            return {"auc": counts.auc(), "ks": counts.ks()}
         if self.kind == "multi":
-            return {"accuracy": float(np.mean(predicted.argmax(axis=1) == labels)), "loss": loss}
+            return {"accuracy": float(np.mean(predicted.argmax(axis=1) == labels))}
         off = predicted - labels
         mean = float(np.abs(off).mean())
-        return {"root_mean_squared_error": float(np.sqrt(np.mean(off**2))), "mean_absolute_error": mean, "loss": loss}
+        return {"root_mean_squared_error": float(np.sqrt(np.mean(off**2))), "mean_absolute_error": mean}
 
     def table(self, rows: Table, predicted: Floats, threshold: float, kind: str, origin: str) -> Table:
         """FATE's table of predictions."""

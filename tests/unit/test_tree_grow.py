@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
@@ -104,19 +105,45 @@ def test_small_nodes_are_not_asked_for() -> None:
     assert min(asked) >= 60
 
 
-def test_rows_of_zeros_are_not_counted_but_are_placed() -> None:
+def test_nodes_whose_sums_are_of_few_rows_are_not_asked_for() -> None:
+    """Rows that are not drawn, or have no weight, do not hide the others in a sum."""
+    (own_table, host), y = tables([2, 3])
+    drawn = np.random.default_rng(0).random(ROWS) < 0.5
+    gradients = np.stack([0.5 - y, np.full(ROWS, 0.25)], axis=1) * drawn[:, None]
+    hosts = InClear([host], [HOST])
+    asked: list[int] = []
+    told = hosts.sums
+    hosts.sums = lambda nodes: [asked.extend(int(drawn[n.rows].sum()) for n in nodes), told(nodes)][1]  # type: ignore[method-assign]
+    Grower(Rules(6, floor=20), own_table, hosts).grow(0, gradients, 0)
+    assert len(asked) > 3
+    assert min(asked) >= 40
+
+
+def test_rows_that_are_not_drawn_are_not_counted_but_are_placed() -> None:
     (own_table,), y = tables([3])
     drawn = np.random.default_rng(0).random(ROWS) < 0.5
     gradients = np.stack([0.5 - y, np.full(ROWS, 0.25)], axis=1) * drawn[:, None]
-    found = Grower(Rules(3, min_leaf_rows=25), own_table, NoHosts()).grow(0, gradients, 0)
+    rules = Rules(3, min_leaf_rows=25, min_split_rows=60, sampled=True)
+    found = Grower(rules, own_table, NoHosts()).grow(0, gradients, 0)
     leaves = found.values[:, 0]
     assert all(np.count_nonzero((leaves == value) & drawn) >= 25 for value in np.unique(leaves))
     assert len(np.unique(leaves)) > 4
     some = np.stack([own_table.bins[j, drawn] for j in range(3)])
-    part = Grower(Rules(3, min_leaf_rows=25), BinTable(some, own_table.candidates), NoHosts()).grow(
-        0, gradients[drawn], 0
-    )
+    part = Grower(rules, BinTable(some, own_table.candidates), NoHosts()).grow(0, gradients[drawn], 0)
     np.testing.assert_allclose(part.values[:, 0], leaves[drawn])
+
+
+def test_a_side_without_rows_predicts_what_the_node_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should a host's rounded sums make one: new rows that come there are not lost."""
+    (own_table, host), y = tables([1, 3])
+    hosts = InClear([host], [HOST])
+    plain = hosts.split
+    empty = lambda cuts: [replace(taken, left=np.ones_like(taken.left)) for taken in plain(cuts)]  # noqa: E731
+    monkeypatch.setattr(hosts, "split", empty)
+    (tree,) = Grower(Rules(2), own_table, hosts).grow(0, np.stack([0.5 - y, np.full(ROWS, 0.25)], axis=1), 0).trees
+    sides = [(tree[node.left], tree[node.right]) for node in tree if node.party == 1]
+    assert sides
+    assert all(right.rows == 0 and right.weight == left.weight != 0 for left, right in sides)
 
 
 def test_columns_that_are_not_drawn_do_not_split() -> None:

@@ -19,6 +19,8 @@ from federatedml.errors import ModelError
 from tests.boost_cases import case, cut, made, params
 from tests.members import GUEST, HOST
 
+NAN = float("nan")
+
 
 @cache
 def trained() -> tuple[ModelBuffers, Any, Any]:
@@ -43,7 +45,44 @@ CHANGES: dict[str, Callable[[Any], object]] = {
     "first scores": lambda p: p.init_score.append(0.5),
     "sites": lambda p: p.sites.append("host_99999"),
     "a split before the first": lambda p: setattr(of_a_host(p), "bid", -1),
+    "half a split": lambda p: setattr(of_a_host(p), "bid", 0.5),
+    "no sites": lambda p: p.ClearField("sites"),
+    "trees without nodes": lambda p: [tree.ClearField("tree_") for tree in p.trees_],
+    "nodes of one number": lambda p: [setattr(node, "id", 0) for node in p.trees_[0].tree_],
+    "a weight": lambda p: setattr(p.trees_[0].tree_[-1], "weight", NAN),
+    "a first score": lambda p: p.init_score.__setitem__(0, NAN),
 }
+OF_META: dict[str, Callable[[Any], object]] = {
+    "a loss": lambda m: setattr(m.objective_meta, "objective", "none"),
+    "no loss": lambda m: m.ClearField("objective_meta"),
+    "a task": lambda m: setattr(m, "task_type", "none"),
+    "a number of the loss": lambda m: m.objective_meta.param.append(NAN),
+    "one class": lambda m: m.label_values.pop(),
+    "no class": lambda m: m.ClearField("label_values"),
+    "classes that are no numbers": lambda m: m.label_values.__setitem__(0, NAN),
+    "classes twice": lambda m: m.label_values.__setitem__(0, m.label_values[1]),
+    "a threshold": lambda m: setattr(m, "threshold", NAN),
+    "a threshold above 1": lambda m: setattr(m, "threshold", 5),
+}
+
+
+@pytest.mark.parametrize("change", OF_META)
+def test_descriptions_that_were_changed(change: str) -> None:
+    model, own, theirs = trained()
+    other = {GUEST_META: deepcopy(model[GUEST_META]), GUEST_PARAM: model[GUEST_PARAM]}
+    OF_META[change](other[GUEST_META])
+    with pytest.raises(ModelError, match="FED-803"):
+        merge(other, own, [theirs])
+
+
+def test_thresholds_that_are_no_numbers() -> None:
+    model, _, _ = trained()
+    other = {GUEST_META: model[GUEST_META], GUEST_PARAM: deepcopy(model[GUEST_PARAM])}
+    for tree in other[GUEST_PARAM].trees_:  # type: ignore[attr-defined]
+        for number in tree.split_maskdict:
+            tree.split_maskdict[number] = NAN
+    with pytest.raises(ModelError, match="FED-803"):
+        partial_of(other, cut(np.zeros((1, 6)), None, [3, 3])[GUEST])
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -87,7 +87,7 @@ class BoostingTreeModelMeta(_message.Message):
     def __init__(self, tree_meta: _Optional[_Union[DecisionTreeModelMeta, _Mapping]] = ..., learning_rate: _Optional[float] = ..., num_trees: _Optional[int] = ..., quantile_meta: _Optional[_Union[QuantileMeta, _Mapping]] = ..., objective_meta: _Optional[_Union[ObjectiveMeta, _Mapping]] = ..., task_type: _Optional[str] = ..., tree_dim: _Optional[int] = ..., n_iter_no_change: _Optional[bool] = ..., tol: _Optional[float] = ..., num_classes: _Optional[int] = ..., classes_: _Optional[_Iterable[str]] = ..., need_run: _Optional[bool] = ..., protocol: _Optional[str] = ..., threshold: _Optional[float] = ..., label_values: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class NodeParam(_message.Message):
-    __slots__ = ("id", "sitename", "fid", "bid", "weight", "is_leaf", "left_nodeid", "right_nodeid", "missing_dir", "mo_weight")
+    __slots__ = ("id", "sitename", "fid", "bid", "weight", "is_leaf", "left_nodeid", "right_nodeid", "missing_dir", "mo_weight", "gain")
     ID_FIELD_NUMBER: _ClassVar[int]
     SITENAME_FIELD_NUMBER: _ClassVar[int]
     FID_FIELD_NUMBER: _ClassVar[int]
@@ -98,6 +98,7 @@ class NodeParam(_message.Message):
     RIGHT_NODEID_FIELD_NUMBER: _ClassVar[int]
     MISSING_DIR_FIELD_NUMBER: _ClassVar[int]
     MO_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    GAIN_FIELD_NUMBER: _ClassVar[int]
     id: int
     sitename: str
     fid: int
@@ -108,7 +109,8 @@ class NodeParam(_message.Message):
     right_nodeid: int
     missing_dir: int
     mo_weight: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, id: _Optional[int] = ..., sitename: _Optional[str] = ..., fid: _Optional[int] = ..., bid: _Optional[float] = ..., weight: _Optional[float] = ..., is_leaf: _Optional[bool] = ..., left_nodeid: _Optional[int] = ..., right_nodeid: _Optional[int] = ..., missing_dir: _Optional[int] = ..., mo_weight: _Optional[_Iterable[float]] = ...) -> None: ...
+    gain: float
+    def __init__(self, id: _Optional[int] = ..., sitename: _Optional[str] = ..., fid: _Optional[int] = ..., bid: _Optional[float] = ..., weight: _Optional[float] = ..., is_leaf: _Optional[bool] = ..., left_nodeid: _Optional[int] = ..., right_nodeid: _Optional[int] = ..., missing_dir: _Optional[int] = ..., mo_weight: _Optional[_Iterable[float]] = ..., gain: _Optional[float] = ...) -> None: ...
 
 class DecisionTreeModelParam(_message.Message):
     __slots__ = ("tree_", "split_maskdict", "missing_dir_maskdict", "leaf_count")
