@@ -229,10 +229,8 @@ def _key(label: str, position: int) -> float:
 
 def _settle(submitted: MemberParams) -> MemberParams:
     given = [cast(SampleParams, p) for p in submitted.values()]
-    if (
-        len({(p.need_run, p.task_type, p.method, p.repeats) for p in given if p.need_run or p.task_type == "hetero"})
-        > 1
-    ):
+    together = any(p.task_type == "hetero" for p in given)
+    if len({(p.need_run, p.task_type, p.method, p.repeats) for p in given if together or p.need_run}) > 1:
         problem = "need_run, task_type, method or repeats of FederatedSample differ between parties"
         raise DslError("FED-180", problem, "they draw together, or with task_type homo each for itself")
     return submitted

@@ -247,7 +247,10 @@ def test_a_host_refuses_rows_that_there_are_not(
         case(p, rows(5)).run(tmp_path)
 
 
-@pytest.mark.parametrize("given", [{"need_run": False}, {"task_type": "homo"}, {"method": "upsample"}])
+@pytest.mark.parametrize(
+    "given",
+    [{"need_run": False}, {"task_type": "homo"}, {"task_type": "homo", "need_run": False}, {"method": "upsample"}],
+)
 def test_parties_that_would_not_draw_together_are_refused(given: dict) -> None:
     with pytest.raises(DslError, match="FED-180"):
         FEDERATED_SAMPLE.settle({GUEST: params(), HOST: params(**given)})
