@@ -9,7 +9,6 @@ from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic.fields import FieldInfo
 
 from dags_generator.spec import PipelineSpec
 from federated_operators.gateway.plan import PREDICT
@@ -48,12 +47,16 @@ def form(spec: PipelineSpec) -> list[Field]:
 
 def _plain(module: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as the schema has them: by our names, words in the case that is listed."""
-    params = component(module).params
-    return {name: _plain_value(params.model_fields[name], value) for name, value in params.by_our_names(given).items()}
+    named = component(module).params.by_our_names(given)
+    return {name: _plain_value(_kind(module, name), value) for name, value in named.items()}
 
 
-def _plain_value(field: FieldInfo, value: Any) -> Any:
-    kind: TypeAdapter[Any] = TypeAdapter(field.rebuild_annotation())
+@cache
+def _kind(module: str, name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(component(module).params.model_fields[name].rebuild_annotation())
+
+
+def _plain_value(kind: TypeAdapter[Any], value: Any) -> Any:
     try:
         return kind.dump_python(kind.validate_json(json.dumps(value), strict=True), mode="json", exclude_unset=True)
     except ValidationError:

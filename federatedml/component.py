@@ -137,6 +137,8 @@ class Scorer:
             at the guest only.
         alone: each party scores its own rows without the others (models of the homo family): no host is asked.
         classes: model -> label values in the order of (n, k) scores.
+        parts_per_row: model -> as how many a row counts on ``predicted_rows`` whose part a host tells: one for each
+            class, if each has a combination of the host's columns of its own. None: one.
     """
 
     transform: Callable[[ModelBuffers, Table], Table] | None = None
@@ -144,6 +146,7 @@ class Scorer:
     merge: Callable[[ModelBuffers, Any, Sequence[Any]], Any] | None = None
     alone: bool = False
     classes: Callable[[ModelBuffers], Sequence[float]] | None = None
+    parts_per_row: Callable[[ModelBuffers], int] | None = None
 
 
 @dataclass(frozen=True)

@@ -109,9 +109,9 @@ class InferenceDoor(serving_pb2_grpc.InferenceServicer):
         return reply
 
     def _count(self, model: LoadedModel, request: pb.ScoreRequest) -> None:
-        """Every id that is asked for: that it is known is told, too."""
+        """Every id that is asked for, once for each class: that it is known is told, too."""
         try:
-            self.spend(model.me, request.guest_party_id, model.model_key, len(request.ids))
+            self.spend(model.me, request.guest_party_id, model.model_key, model.parts_per_row * len(request.ids))
         except PolicyError as error:
             LOG.warning("event=rows_refused guest=%s reason=%s", request.guest_party_id, error)
             raise ScoreError(Retcode.OVERLOAD, f"{error.code} {error.message}") from None

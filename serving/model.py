@@ -73,6 +73,12 @@ class LoadedModel:
         return float(classes[int(np.argmax(scores))]) if len(classes) == len(scores) else None
 
     @property
+    def parts_per_row(self) -> int:
+        """As how many rows one counts whose part this party tells."""
+        stage = self.merging
+        return stage.scorer.parts_per_row(stage.buffers) if stage.scorer.parts_per_row else 1
+
+    @property
     def merging(self) -> Stage:
         """The stage that makes the score."""
         return self.stages[-1]

@@ -7,7 +7,8 @@ the component's own role function in a box of its own (``stages``), with the fol
 What comes out: no model, but the predictions of all rows, each by the model that had not seen it; metrics and curves of
 each fold under FATE's names ``validate_fold_N``; the grid ``cross_validation``; mean and standard deviation over the
 folds as the summary's ``METRIC_mean`` and ``METRIC_std``. Rows that a fold was trained on are not evaluated (FATE's
-``train_fold_N``): their scores would tell the guest as much of the others' columns again, fold by fold.
+``train_fold_N``): their scores would tell the guest as much of the others' columns again, fold by fold. A fold whose
+rows are all of one class has no binary metrics; mean and deviation are over the others.
 
 Cost: ``n_splits`` times that of one training on ``(n_splits - 1) / n_splits`` of the rows.
 """
@@ -32,6 +33,7 @@ from federatedml.data.table import Table
 from federatedml.errors import DataError, DslError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Role
+from federatedml.metrics.binary import ONE_CLASS
 from federatedml.views import Grid, View
 
 Positions = NDArray[np.int64]
@@ -125,7 +127,7 @@ def _report(cv: CvParam, box: Box, found: Sequence[Outputs], left_out: Sequence[
     p, columns, views = _evaluation(cv, tables[0]), dict[str, Found](), list[View]()
     for number, (table, outputs) in enumerate(zip(tables, found, strict=True)):
         name = f"validate_fold_{number}"
-        columns[name] = measured(p, Group(name, "validate", table.columns))
+        columns[name] = _of_fold(p, Group(name, "validate", table.columns))
         views += [*outputs.views, *columns[name].views]
         for metric, value in columns[name].values.items():
             box.metric("validate", f"{name}_{metric}", 0, value)
@@ -134,6 +136,16 @@ def _report(cv: CvParam, box: Box, found: Sequence[Outputs], left_out: Sequence[
     summary |= {f"{name}_std": float(np.std(values)) for name, values in each.items()}
     data = stacked(tables).take(np.argsort(np.concatenate(left_out)))
     return Outputs(data, views=[_grid(columns, summary), *views], summary=summary | _epochs(found))
+
+
+def _of_fold(p: EvaluateParams, group: Group) -> Found:
+    """What is found in a fold's rows; nothing if all are of one class: it must not cost the result of the others."""
+    try:
+        return measured(p, group)
+    except DataError as error:
+        if error.code != ONE_CLASS:
+            raise
+        return Found({})
 
 
 def _evaluation(cv: CvParam, predictions: Table) -> EvaluateParams:

@@ -29,7 +29,7 @@ from federatedml.components.linear_model import logistic
 from federatedml.components.lr_agreement import params_digest
 from federatedml.components.lr_classes import classes_of, joined, split
 from federatedml.components.lr_params import ADAPTIVE, LogisticParams
-from federatedml.components.lr_predict import PARTIAL, PREDICTED, partial_of, predicted, send_partial
+from federatedml.components.lr_predict import PARTIAL, PREDICTED, partial_of, parts_per_row, predicted, send_partial
 from federatedml.components.lr_release import EQUATIONS, ROWS
 from federatedml.components.lr_result import META, PARAM
 from federatedml.components.one_vs_rest import CLASSES, Classifiers, of_the_guest, one_vs_rest
@@ -176,7 +176,7 @@ HETERO_LR = Component(
     },
     has_model=True,
     model=KEPT.model,
-    scorer=Scorer(partial=partial_of, merge=logistic, classes=classes_of),
+    scorer=Scorer(partial=partial_of, merge=logistic, classes=classes_of, parts_per_row=parts_per_row),
     prediction=Prediction(
         topics=(PREDICTED, PARTIAL),
         learns={

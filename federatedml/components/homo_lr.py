@@ -14,9 +14,9 @@ With one-vs-rest there is a training for each class, and before them: every gues
 values (``label_values``); -> arbiter: how many there are together (``class_count``).
 
 Masks cancel in the sum of all contributions and nowhere before, so the arbiter reads averages only, and only if all
-had started the round from the same weights; |x| is bounded so that sums never wrap. Keys are of one attempt: if a
-party goes away, the attempt ends, and the next one goes on from the last round's average. All parties start from the
-same weights, and all of them have the whole model in the end.
+had started this round and those before from the same weights; |x| is bounded so that sums never wrap. Keys are of one
+attempt: if a party goes away, the attempt ends, and the next one goes on from the last round's average. All parties
+start from the same weights, and all of them have the whole model in the end.
 
 FATE 1.0 sends updates in clear or has the arbiter decrypt what a host likes; ``encrypt_param`` and
 ``re_encrypt_batches`` are accepted, masks are used. Averages are weighted by rows times

@@ -45,9 +45,12 @@ LOOKED = Topic(
 )
 
 
-def binding(weights: Floats) -> bytes:
-    """What masks of a round depend on: all contributors have the same weights."""
-    return hashlib.sha256(weights.astype("<f8").tobytes()).digest()
+def followed(before: bytes, weights: Floats) -> bytes:
+    """What masks depend on: that all contributors were told the same weights, now and in each round before.
+
+    An earlier round counts, too: what an optimiser remembers of it moves the weights of this one.
+    """
+    return hashlib.sha256(before + weights.astype("<f8").tobytes()).digest()
 
 
 def look(p: HomoLogisticParams, held_out: HeldOut | None, weights: Floats) -> Mapping[str, float]:
@@ -74,17 +77,17 @@ class Verdict:
 
 
 def judged(
-    p: HomoLogisticParams, box: Box, client: Client, found: Mapping[str, float], rows: int, weights: Floats, round: int
+    p: HomoLogisticParams, box: Box, client: Client, found: Mapping[str, float], rows: int, path: bytes, round: int
 ) -> Verdict:
     """Hand in the own metrics, hear what all of them say.
 
     Args:
         rows: that the metrics were measured on.
-        weights: the average that was looked at.
+        path: of averages, up to the one that was looked at.
     """
     counts = np.array([rows * (name in found) for name in p.metrics], float)
     sums = counts * [found.get(name, 0.0) for name in p.metrics]
-    send_sum(box, client, LOOKS, np.concatenate([sums, counts]), _scale(box), round, alike=binding(weights))
+    send_sum(box, client, LOOKS, np.concatenate([sums, counts]), _scale(box), round, alike=path)
     return Verdict(*expect(box.recv(LOOKED, round), 2).astype(bool).tolist())
 
 

@@ -1,7 +1,8 @@
 """The rounds of HomoLR at a contributor: train alone, hand in weights and loss under masks, go on from the average.
 
-Masks of a round depend on the weights that it starts from. An arbiter that tells contributors different averages, so
-that the steps of all but one are known (weights beyond which no residual is left), gets nothing that cancels.
+Masks of a round depend on all averages so far. An arbiter that tells contributors different ones, so that the steps of
+all but one are known (weights beyond which no residual is left), gets nothing that cancels, in this round or a later
+one, whatever optimisers remember.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from federatedml.components.homo_lr_looks import binding, judged, look
+from federatedml.components.homo_lr_looks import followed, judged, look
 from federatedml.components.homo_lr_params import HomoLogisticParams
 from federatedml.components.homo_lr_steps import HeldOut, Rows, Trainer
 from federatedml.components.lr_agreement import expect
@@ -62,6 +63,7 @@ class Run:
     Attributes:
         weights: (k,) the newest average.
         best: the average when all contributors' held-out rows looked best.
+        path: digest of the first weights and all averages since.
     """
 
     p: HomoLogisticParams
@@ -71,6 +73,7 @@ class Run:
     weights: Floats
     history: History
     best: Floats
+    path: bytes
     round: int = 0
 
     @property
@@ -81,7 +84,7 @@ class Run:
 
 def contribute(p: HomoLogisticParams, box: Box, rows: Rows, start: Floats, held: HeldOut | None, larger: float) -> Run:
     """Train in rounds until the arbiter, or what held-out rows say, ends it."""
-    run = Run(p, box, Trainer.of(p, rows, larger), held, start, History(), np.zeros(0))
+    run = Run(p, box, Trainer.of(p, rows, larger), held, start, History(), np.zeros(0), followed(b"", start))
     _restore(run)
     if run.history.stopped:
         return run
@@ -89,7 +92,7 @@ def contribute(p: HomoLogisticParams, box: Box, rows: Rows, start: Floats, held:
     share, fixed = weigh(box, client, p.party_weight * rows.weight), scale(box)
     while not run.history.stopped:
         weights, loss = _trained(run)
-        send_sum(box, client, UPDATE, np.append(weights, loss), fixed, run.round, share, binding(run.weights))
+        send_sum(box, client, UPDATE, np.append(weights, loss), fixed, run.round, share, run.path)
         _take(run)
         if p.looks_after(run.round):
             _look(run, client)
@@ -113,12 +116,13 @@ def _take(run: Run) -> None:
     if max(np.abs(numbers).max(initial=0.0) for numbers in (told["weights"], told["loss"])) > most:
         raise ProtocolError("FED-896", f"an average is larger than contributions can make it, {most:g}")
     run.weights = expect(told["weights"], *run.weights.shape)
+    run.path = followed(run.path, run.weights)
     loss, (stopped, converged) = float(expect(told["loss"], 1)[0]), expect(told["stop"], 2).astype(bool).tolist()
     run.round += 1
     history.epochs = run.p.epochs_after(run.round)
     history.losses.append(loss)
     run.box.metric("train", "loss", history.epochs, loss, round=run.round)
-    history.stopped, history.converged = stopped, converged
+    history.stopped, history.converged = stopped or run.round >= run.p.rounds, converged
 
 
 def _look(run: Run, client: Client) -> None:
@@ -129,7 +133,7 @@ def _look(run: Run, client: Client) -> None:
     if run.p.early_stopping_rounds is None:
         return
     rows = 0 if run.held_out is None else len(run.held_out.positive)
-    verdict = judged(run.p, run.box, client, found, rows, run.weights, run.round)
+    verdict = judged(run.p, run.box, client, found, rows, run.path, run.round)
     run.history.stopped |= verdict.ended
     if verdict.better:
         run.best, run.history.best = run.weights, run.history.epochs
@@ -144,6 +148,7 @@ def _restore(run: Run) -> None:
     stopped, converged, best = (int(str(state[name])) for name in ("stopped", "converged", "best"))
     run.history = History(run.p.epochs_after(run.round), losses, bool(stopped), bool(converged), best)
     run.weights, run.best = np.asarray(state["weights"]), np.asarray(state["best_weights"])
+    run.path = np.asarray(state["path"], np.uint8).tobytes()
     run.trainer.memory = Memory(
         np.asarray(state["memory_mean"]), np.asarray(state["memory_square"]), int(str(state["memory_steps"]))
     )
@@ -153,6 +158,7 @@ def _state(run: Run) -> State:
     history = run.history
     return {
         "weights": run.weights,
+        "path": np.frombuffer(run.path, np.uint8),
         "memory_mean": run.trainer.memory.mean,
         "memory_square": run.trainer.memory.square,
         "memory_steps": run.trainer.memory.steps,

@@ -9,6 +9,7 @@ from airfed_proto.v1 import model_pb2
 from federatedml.component import ModelBuffers
 from federatedml.components.lr_result import META, PARAM
 from federatedml.components.prediction_table import class_name
+from federatedml.errors import ModelError
 
 
 def joined(
@@ -37,9 +38,16 @@ def joined(
 
 
 def split(model: ModelBuffers, meta: str = META, param: str = PARAM) -> list[ModelBuffers]:
-    """A model per class; of a binary model itself alone."""
-    classifiers = cast(model_pb2.LRModelParam, model[param]).classifiers if param in model else ()
-    return [{meta: model[meta], param: one} for one in classifiers] or [model]
+    """A model per class; of a binary model itself alone.
+
+    Raises:
+        ModelError: ``FED-917``, a model of several classes has none of each.
+    """
+    whole = cast(model_pb2.LRModelParam, model[param]) if param in model else model_pb2.LRModelParam()
+    nested = any(one.need_one_vs_rest for one in whole.classifiers)
+    if nested or whole.need_one_vs_rest != (len(whole.classifiers) > 0):
+        raise ModelError("FED-917", f"{param} of several classes does not have a binary model of each")
+    return [{meta: model[meta], param: one} for one in whole.classifiers] or [model]
 
 
 def classes_of(model: ModelBuffers, param: str = PARAM) -> Sequence[float]:

@@ -59,10 +59,14 @@ def predicted(box: Box, model: ModelBuffers, table: Table, round: int, kind: str
 def send_partial(box: Box, model: ModelBuffers, table: Table, round: int) -> None:
     """At the host: its part of the predictor of every row, after both agree on the rows; one for each class."""
     same_rows(box, table, round)
-    models = split(model)
-    count_rows(box, len(models) * len(table))
-    for number, one in enumerate(models):
+    count_rows(box, parts_per_row(model) * len(table))
+    for number, one in enumerate(split(model)):
         box.send(PARTIAL, partial_of(one, table), round + number)
+
+
+def parts_per_row(model: ModelBuffers) -> int:
+    """How many linear combinations of a host's columns a score tells."""
+    return len(split(model))
 
 
 def same_rows(box: Box, table: Table, round: int) -> None:

@@ -126,7 +126,9 @@ def of_all(box: Box, inputs: Inputs) -> tuple[Sequence[float], int]:
     if box.me.role is Role.ARBITER:
         return (), _told(box, COUNT)
     own = _own(inputs)
-    box.send(LABELS, own[: MOST + 1])
+    if len(own) > MOST:  # numbers that are no classes are not told
+        raise _no_classes(inputs, len(own))
+    box.send(LABELS, own)
     theirs = list(box.gather(LABELS).values())
     if any(not 0 < len(told) <= MOST for told in theirs):
         raise ProtocolError("FED-910", "a party names no classes, or too many", f"1 to {MOST}")
@@ -141,12 +143,16 @@ def _own(inputs: Inputs) -> Floats:
 
 def _checked(classes: Floats, inputs: Inputs) -> Floats:
     if not 2 <= len(classes) <= MOST:
-        name = inputs.one("train_data", "data").label
-        raise DataError("FED-257", f"the label {name!r} has {len(classes)} classes", f"2 to {MOST}")
+        raise _no_classes(inputs, len(classes))
     for held_out in inputs.data.get("eval_data", ()):
         if held_out.label is not None and not np.isin(numeric_labels(held_out), classes).all():
             raise DataError("FED-257", f"the label {held_out.label!r} has a value that the training does not have")
     return classes
+
+
+def _no_classes(inputs: Inputs, found: int) -> DataError:
+    name = inputs.one("train_data", "data").label
+    return DataError("FED-257", f"the label {name!r} has {found} classes", f"2 to {MOST}")
 
 
 def _told(box: Box, topic: Topic[Array]) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from federatedml.crypto.ring import Floats
 from federatedml.data.table import Column, Kind, Table
-from federatedml.errors import DataError
+from federatedml.errors import DataError, ModelError
 
 
 def binary(table: Table, scores: Floats, classes: Sequence[float], threshold: float, kind: str, origin: str) -> Table:
@@ -33,8 +33,15 @@ def multiclass(table: Table, scores: Floats, classes: Sequence[float], kind: str
     Args:
         scores: (n, k) one column per class.
         classes: (k,) label values of the training.
+
+    Raises:
+        ModelError: ``FED-918``, scores are of another number of classes.
+        DataError: as ``binary``.
     """
     values = np.asarray(classes, np.float64)
+    if scores.shape[1:] != values.shape:
+        problem = f"the model scores {scores.shape[-1]} classes and names {len(values)}"
+        raise ModelError("FED-918", problem)
     labels = None if table.label is None else _known(table, classes)
     best = np.argmax(scores, axis=1)
     names = [class_name(value) for value in values]

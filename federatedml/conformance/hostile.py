@@ -72,7 +72,7 @@ def _other_values(topic: Topic[Any], body: bytes) -> Iterator[bytes]:
     if not all(isinstance(array, np.ndarray) for array in arrays.values()):
         yield b""  # a message with every field unset
         return
-    for change in (_empty, _shorter, _longer, _largest):
+    for change in (_empty, _shorter, _longer, _largest, _least):
         changed = {name: np.ascontiguousarray(change(array)) for name, array in arrays.items()}
         try:
             yield topic.codec.encode(changed if isinstance(value, Mapping) else changed[""])
@@ -95,6 +95,11 @@ def _longer(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def _largest(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     kind = np.finfo(array.dtype) if array.dtype.kind == "f" else np.iinfo(array.dtype)
     return np.full_like(array, kind.max)
+
+
+def _least(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    kind = np.finfo(array.dtype) if array.dtype.kind == "f" else np.iinfo(array.dtype)
+    return np.full_like(array, kind.min)
 
 
 def _mutated(body: bytes, draw: random.Random) -> bytes:

@@ -17,6 +17,7 @@ from federatedml.errors import DataError
 
 Floats = NDArray[np.float64]
 STABILITY_BINS = 20  # FATE's number
+ONE_CLASS = "FED-232"  # code of the error that rows of both classes are needed
 POINTS = 100  # thresholds that a drawn curve has at most, FATE's number
 
 
@@ -43,7 +44,7 @@ class Counts:
         if not np.isfinite(scores).all():
             raise DataError("FED-231", f"{int((~np.isfinite(scores)).sum())} scores are not finite")
         if not 0 < positive.sum() < len(positive):
-            raise DataError("FED-232", f"all {len(positive)} rows are of one class, both are needed")
+            raise DataError(ONE_CLASS, f"all {len(positive)} rows are of one class, both are needed")
         order = np.argsort(-scores, kind="stable")
         descending = scores[order]
         last = np.append(np.flatnonzero(np.diff(descending)), len(scores) - 1)  # last row of every distinct score

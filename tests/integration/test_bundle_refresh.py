@@ -167,7 +167,7 @@ def test_the_dag_of_the_initiator(home: PartyHome) -> None:
     tolerant = {task.task_id for task in dag.tasks if task.trigger_rule.value == "all_done"}
     assert tolerant == {"intersection_0", "hetero_lr_0", "evaluation_0", "conclude"}, "edges between steps only order"
     assert "Who learns what" in dag.doc_md
-    assert dag.params["algorithm_parameters.hetero_lr_0"]["penalty"] == "l2", "what only the component reads stays"
+    assert dag.params["algorithm_parameters.hetero_lr_0"]["penalty"] == "L2", "in the case that the schema lists"
 
 
 def test_the_first_of_all_runs_ends_after_the_pipeline_came() -> None:

@@ -12,6 +12,7 @@ from sklearn.datasets import load_iris
 
 from federatedml.components.cross_validation import folds
 from federatedml.components.homo_lr import HOMO_LR
+from federatedml.conformance.witness import Witness
 from federatedml.data.table import Table
 from federatedml.errors import DataError, DslError, FedError
 from federatedml.federation.memory import Faults
@@ -56,6 +57,23 @@ def test_scores_are_those_of_models_that_had_not_seen_the_row(tmp_path: Path) ->
     assert {out.model for out in found.values()} == {None}
     assert set(found[HOST].summary) >= {"auc_mean", "auc_std", "epochs_mean"}
     assert found[ARBITER].summary == {"epochs_mean": 3}
+
+
+def test_a_party_whose_folds_are_of_one_class_costs_nobody_the_result(tmp_path: Path) -> None:
+    """AUC needs both classes: a fold without has none, and the mean is over the others."""
+    tables = rows(sizes=(30, 12, 14))
+    y = {HOST: np.zeros(12, np.int64), OTHER_HOST: np.isin(np.arange(14), folds(14, params(**CV).cv_param)[0][:3])}
+    for member, labels in y.items():
+        tables[member] = replace(tables[member], columns={**tables[member].columns, "y": labels.astype(np.int64)})
+    found = case(params(**CV), tables).run(tmp_path).outputs
+    assert found[HOST].summary == {"epochs_mean": 3}
+    data = found[HOST].data
+    assert data is not None
+    assert len(data) == 12
+    of_one_fold = found[OTHER_HOST]
+    assert of_one_fold.summary["auc_std"] == 0
+    assert of_one_fold.views[0].json()["rows"][0][2] is None
+    assert "auc_mean" in found[GUEST].summary
 
 
 def test_parties_cross_validate_together_or_not_at_all() -> None:
@@ -122,6 +140,17 @@ def test_labels_that_are_no_classes_are_refused(
     tables[member] = replace(tables[member], columns={**tables[member].columns, "y": labels})
     with pytest.raises(FedError, match=error):
         case(params(**OVR), tables).run(tmp_path)
+
+
+def test_numbers_that_are_no_classes_are_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("federatedml.components.one_vs_rest.MOST", 20)
+    tables = rows()
+    numbers = np.random.default_rng(0).standard_normal(25)
+    tables[HOST] = replace(tables[HOST], columns={**tables[HOST].columns, "y": numbers})
+    witness = Witness(tmp_path)
+    with pytest.raises(FedError, match="FED-257"):
+        case(params(**OVR), tables).over(witness)
+    assert not [event for event in witness.events if event.key.source == HOST]
 
 
 @pytest.mark.parametrize(("more", "every"), [(CV, 17), ({**CV, **OVR}, 97)], ids=["folds", "classes in folds"])

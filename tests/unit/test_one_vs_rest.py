@@ -12,14 +12,16 @@ import pytest
 from sklearn.datasets import load_iris
 
 from airfed_proto.v1 import model_pb2
-from federatedml.component import Inputs, Outputs
+from federatedml.component import Component, Inputs, Outputs
 from federatedml.components.hetero_lr import HETERO_LR
+from federatedml.components.homo_lr import HOMO_LR
 from federatedml.components.linear_model import logistic
 from federatedml.components.lr_predict import partial_of
 from federatedml.components.lr_result import PARAM
 from federatedml.components.one_vs_rest import CLASSES
+from federatedml.components.prediction_table import multiclass
 from federatedml.data.table import Table
-from federatedml.errors import DataError, ProtocolError
+from federatedml.errors import DataError, ModelError, ProtocolError
 from federatedml.federation.party import Role
 from tests.conformance import Case, conforms
 from tests.lr_cases import case, in_clear, params, small, spread, table
@@ -218,3 +220,27 @@ def test_a_model_of_other_classes_is_no_start(tmp_path: Path) -> None:
     warm = {m: replace(given, isometric_model=before[m].model) for m, given in binary.inputs.items()}
     with pytest.raises(DataError, match="FED-911"):
         replace(binary, inputs=warm).run(tmp_path / "b")
+
+
+WRONG = {
+    "none of each": model_pb2.LRModelParam(need_one_vs_rest=True),
+    "classes of classes": model_pb2.LRModelParam(
+        need_one_vs_rest=True, classifiers=[model_pb2.LRModelParam(need_one_vs_rest=True)]
+    ),
+}
+
+
+@pytest.mark.parametrize("param", WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize("component", [HETERO_LR, HOMO_LR], ids=lambda c: c.module)
+def test_a_model_file_without_a_model_per_class_is_refused(component: Component, param: model_pb2.LRModelParam) -> None:
+    assert component.model
+    assert component.scorer
+    assert component.scorer.partial
+    meta, name = component.model.buffers
+    with pytest.raises(ModelError, match="FED-917"):
+        component.scorer.partial({meta: model_pb2.LRModelMeta(), name: param}, small(3)[0])
+
+
+def test_a_model_file_that_does_not_name_its_classes_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"FED-918.*3 classes and names 2"):
+        multiclass(small(3)[0], np.zeros((3, 3)), [0.0, 1.0], "predict", "")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from airfed_proto.v1 import model_pb2
 from federated_operators import budgets
 from federated_operators.budgets import BLOCK, BLOCK_S, ROWS, OnlineRows, budget_of
 from federated_operators.registry.cache import Binding
@@ -15,6 +17,7 @@ from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.errors import PolicyError
 from federatedml.federation.box import AttemptKey
 from federatedml.federation.home import PartyHome
+from federatedml.model_bundle import ModelBundle
 from serving.door import InferenceDoor, Spend
 from serving.features import FeatureTable
 from serving.model import load
@@ -87,9 +90,9 @@ def test_hours_pass_out_of_the_account_one_by_one(tmp_path: Path, monkeypatch: p
     rows.spend(HOST, "9999", KEY, BLOCK)
 
 
-def door(folder: Path, spend: Spend) -> InferenceDoor:
+def door(folder: Path, spend: Spend, half: ModelBundle | None = None) -> InferenceDoor:
     shelf, features = Shelf(), FeatureTable(Catalogue(folder), TableName("online", "rows"))
-    shelf.replace({"m": load(Binding("m", "product", 1, "job", "d"), bundle(HOST, "job"), registry())}, {})
+    shelf.replace({"m": load(Binding("m", "product", 1, "job", "d"), half or bundle(HOST, "job"), registry())}, {})
     Catalogue(folder).write(TableName("online", "rows"), raw_table(HOST))
     features.refresh()
     return InferenceDoor(shelf, features, {}, spend)
@@ -106,3 +109,18 @@ def test_the_door_answers_up_to_the_limit_and_counts_ids_that_it_does_not_know(t
     assert len(limited._score(pb_request(["id1"])).scores[0].values) == 1
     unlimited = door(tmp_path, lambda me, guest, model_key, rows: None)
     assert all(unlimited._score(pb_request(["id1", "id2"])).scores[0].values for _ in range(50))
+
+
+def test_a_row_counts_once_for_each_class_as_in_predict_jobs(tmp_path: Path) -> None:
+    """Each class tells another combination of the columns."""
+    half = bundle(HOST, "job")
+    lr = half.components["hetero_lr_0"]
+    name = next(name for name in lr.buffers if name.endswith("Param"))
+    binary = model_pb2.LRModelParam.FromString(lr.buffers[name])
+    whole = model_pb2.LRModelParam(need_one_vs_rest=True, header=binary.header, classifiers=[binary] * 3)
+    several = replace(lr, buffers={**lr.buffers, name: whole.SerializeToString()})
+    counted: list[int] = []
+    components = {**half.components, "hetero_lr_0": several}
+    asked = door(tmp_path, lambda me, guest, key, rows: counted.append(rows), replace(half, components=components))
+    assert asked._score(pb_request(["id0", "nobody"])).scores[0].width == 3
+    assert counted == [6]
