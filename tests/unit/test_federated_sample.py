@@ -132,6 +132,7 @@ def test_repeats_are_by_an_explicit_parameter_and_disclosed(tmp_path: Path) -> N
     assert guest.ids.tolist() == host.ids.tolist() == [str(i) for i in range(50)]
     assert (guest.columns["x"] == host.columns["z"]).all()
     assert len(set(guest.columns["x"])) < 20
+    assert guest.copies == host.copies == Counter(guest.columns["x"]).most_common()[0][1]
     assert FEDERATED_SAMPLE.variant(FEDERATED_SAMPLE, p).topics == (REPEATED,)
     assert "labels" in REPEATED.learns
     assert "label" in SAMPLE_IDS.learns
