@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -123,8 +123,12 @@ class OnlineRows:
         return max(BLOCK, rows)
 
 
-def source_tables(plan: JobPlan, component: str) -> tuple[str, ...]:
-    """Names of the party's stored tables that the data of a component come from; empty if not all are in this job."""
+def source_tables(plan: JobPlan, component: str, earlier: Mapping[str, Sequence[str]] | None = None) -> tuple[str, ...]:
+    """Names of the party's stored tables that the data of a component come from; empty if not all are known.
+
+    Args:
+        earlier: the same of components that do not run in this job, as the earlier job left them.
+    """
     found: set[str] = set()
     pending, seen = [component], set[str]()
     while pending:
@@ -133,7 +137,10 @@ def source_tables(plan: JobPlan, component: str) -> tuple[str, ...]:
             continue
         seen.add(name)
         if name not in plan.steps:
-            return ()
+            if not (of_earlier := (earlier or {}).get(name)):
+                return ()
+            found.update(of_earlier)
+            continue
         for reference in (ref for refs in plan.steps[name].data.values() for ref in refs):
             if reference.component is not None:
                 pending.append(reference.component)

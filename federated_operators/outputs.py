@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -62,6 +62,7 @@ class StepOutputs:
         summary: counts and scores to show beside the component.
         folder: the attempt's folder; all paths are relative to the job's folder.
         job: id of the earlier job that they are of; empty: the job that reads them.
+        tables: names of the party's stored tables that they come from, for its accounts over jobs.
     """
 
     data: Mapping[str, StoredTable] = field(default_factory=dict)
@@ -69,6 +70,7 @@ class StepOutputs:
     summary: Mapping[str, float] = field(default_factory=dict)
     folder: str = ""
     job: str = ""
+    tables: Sequence[str] = ()
 
 
 _OUTPUTS: TypeAdapter[StepOutputs] = TypeAdapter(StepOutputs)

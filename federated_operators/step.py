@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -178,6 +178,7 @@ class ComponentWork:
         stored = partial(TrainedModels(seat.home).buffers, plan)
         self.store = JobStore(seat.job_dir, Catalogue(seat.home.data, airflow_frame), stored)
         self._told = 0.0
+        self.tables: tuple[str, ...] = ()
 
     def compute(self, start: local_pb2.Start) -> bytes:
         """One attempt of the component."""
@@ -188,6 +189,8 @@ class ComponentWork:
             runs, params = running(self.step)
             committed = load_committed(start.inputs, self.plan)
             inputs = self.store.inputs(self.step, committed, self.rule)
+            earlier = {name: outputs.tables for name, outputs in committed.items()}
+            self.tables = source_tables(self.plan, self.seat.component, earlier)
             box = self._box(start, attempt_dir, runs)
         with self.clock.part("algorithm"):
             outputs = runs.roles[self.seat.member.role](params, box, inputs)
@@ -197,7 +200,7 @@ class ComponentWork:
     def _store(self, outputs: Outputs, attempt_dir: Path) -> bytes:
         store_views(attempt_dir, outputs.views)
         self.tracker.summarise(outputs.summary)
-        stored = self.store.store(self.step, outputs, attempt_dir)
+        stored = replace(self.store.store(self.step, outputs, attempt_dir), tables=self.tables)
         for name, value in stored.summary.items():
             log.info("%s = %.6g", name, value)
         return dump_outputs(stored)
@@ -219,7 +222,7 @@ class ComponentWork:
             budget=budget_of(self.seat.home, self.seat.member, attempt),
             vault=FolderVault(self.seat.home.vault),
             seal=PartySeal(self.seat.home),
-            tables=source_tables(self.plan, self.seat.component),
+            tables=self.tables,
             on_metric=self.tracker.point,
             on_progress=self._progress,
             on_checkpoint=self._checkpoint,

@@ -55,12 +55,12 @@ def ask(p: FeatureBinningParams, box: Box, labels: Floats, told: Mapping[Member,
     }
 
 
-def answer(p: FeatureBinningParams, box: Box, table: BinTable) -> None:
+def answer(p: FeatureBinningParams, box: Box, table: BinTable, copies: int) -> None:
     """At a host that has columns: tell the sums of its bins."""
     public = PublicKeyCodec(p.encrypt_param.key_length).decode(box.recv(KEY).tobytes())
     plan, party = packing(public, table.rows), evaluator(public, box.compute)
     rows = party.plan_splits(table).rows(plan.receive(party, box.recv(LABELS)), plan)
     reply = rows.sums().reveal()
     rows.close()
-    count_sums(box, table.rows, plan.slot_bits)
+    count_sums(box, table.rows // copies, plan.slot_bits)
     box.send(SUMS, reply)

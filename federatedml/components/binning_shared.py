@@ -63,7 +63,7 @@ def _asked(box: Box, labels: Floats, host: Member, cells: int) -> Floats:
     return asker.open(box.recv(SHARED_SUMS, source=host))
 
 
-def answer(box: Box, table: BinTable) -> None:
+def answer(box: Box, table: BinTable, copies: int) -> None:
     """At a host: tell the sums of its bins, if it has any."""
     stream = Stream(box.recv(SEED).tobytes(), box.attempt.context())
     if not table.cells:
@@ -73,7 +73,7 @@ def answer(box: Box, table: BinTable) -> None:
     for number, block in enumerate(plan.blocks()):
         box.send(MASKED_BINS, block, number)
     reply = plan.apply(box.recv(MASKED_LABELS)).reveal()
-    count_sums(box, table.rows, plan.deal.ring.bits)
+    count_sums(box, table.rows // copies, plan.deal.ring.bits)
     box.send(SHARED_SUMS, reply)
 
 

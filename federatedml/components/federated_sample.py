@@ -9,7 +9,8 @@ after Intersection.
 ``upsample`` does not repeat rows but weighs them: the guest gets a column ``sample_weight``, how often each row was
 drawn (0: never), no message is sent, and hosts learn nothing. FATE repeats the rows, so a host reads off how often each
 was drawn, and where labels have different fractions, which label it has; ``repeats`` does that if it must be. Repeated
-rows get new ids, 0 and up, in a drawn order.
+rows get new ids, 0 and up, in a drawn order; what protects a party by a number of rows (bins, columns that single out
+few, budgets) then asks for as many times more as one row was drawn.
 
 ``downsample`` cannot hide which rows are left: where labels have different fractions, the rows that go are of the label
 that gets less, all of them if the other one keeps all.
@@ -193,7 +194,9 @@ def _sampled(p: SampleParams, box: Box, table: Table, drawn: _Draw) -> Outputs:
     weighs = p.method == "upsample" and not p.repeats
     found = _weighed(table, drawn.rows) if weighs else table.take(drawn.rows)
     if p.repeats:
-        found = replace(found, ids=np.array([*map(str, range(len(found))), None], object)[:-1])
+        ids = np.array([*map(str, range(len(found))), None], object)[:-1]
+        often = int(np.bincount(drawn.rows).max(initial=0))
+        found = replace(found, ids=ids, copies=table.copies * max(often, 2))  # 2: a union cannot tell by new ids
     summary = {"rows": float(len(found)), "drawn": float(len(drawn.rows))}
     return Outputs(found, views=[_report(p, box, drawn)], summary=summary)
 
@@ -229,10 +232,8 @@ def _key(label: str, position: int) -> float:
 
 def _settle(submitted: MemberParams) -> MemberParams:
     given = [cast(SampleParams, p) for p in submitted.values()]
-    if (
-        len({(p.need_run, p.task_type, p.method, p.repeats) for p in given if p.need_run or p.task_type == "hetero"})
-        > 1
-    ):
+    together = any(p.task_type == "hetero" for p in given)
+    if len({(p.need_run, p.task_type, p.method, p.repeats) for p in given if together or p.need_run}) > 1:
         problem = "need_run, task_type, method or repeats of FederatedSample differ between parties"
         raise DslError("FED-180", problem, "they draw together, or with task_type homo each for itself")
     return submitted

@@ -72,7 +72,7 @@ def host(p: FeatureBinningParams, box: Box, inputs: Inputs) -> Outputs:
         return _transformed(p, box, table, inputs.model)
     if p.local_only:
         return _outputs(box, table, model(p, box.me, table.header, {}))
-    bins = fitted(p, table, p.min_bin_rows)
+    bins = fitted(p, table, p.min_bin_rows * table.copies)
     buffers = model(p, box.me, table.header, bins)
     if p.exchanges:
         agree_rows(box, table)
@@ -80,9 +80,9 @@ def host(p: FeatureBinningParams, box: Box, inputs: Inputs) -> Outputs:
         box.progress(0.1, "own columns binned")
         rows = bin_table(table, bins)
         if p.protocol == "shared":
-            binning_shared.answer(box, rows)
+            binning_shared.answer(box, rows, table.copies)
         elif bins:
-            binning_paillier.answer(p, box, rows)
+            binning_paillier.answer(p, box, rows, table.copies)
     return _outputs(box, table, buffers)
 
 

@@ -25,7 +25,7 @@ from federatedml.component import Component, Inputs, MemberParams, ModelBuffers,
 from federatedml.components.binning_bins import chosen
 from federatedml.components.selection_filters import judge
 from federatedml.components.selection_iv import TOPICS, ask, binning, candidates, own_ivs, tell
-from federatedml.components.selection_model import META, PARAM, Step, grid, model, transform
+from federatedml.components.selection_model import META, PARAM, Step, check, grid, model, transform
 from federatedml.components.selection_params import BY_IV, FeatureSelectionParams
 from federatedml.components.selection_rules import iv_rule
 from federatedml.data.table import Table
@@ -119,7 +119,7 @@ HETERO_FEATURE_SELECTION = Component(
     learns={Role.HOST: ("which of its own columns stay",)},
     optional_roles=(Role.HOST,),
     has_model=True,
-    model=ModelSpec({META: pb.FeatureSelectionMeta, PARAM: pb.FeatureSelectionParam}),
+    model=ModelSpec({META: pb.FeatureSelectionMeta, PARAM: pb.FeatureSelectionParam}, check=check),
     scorer=Scorer(transform=transform),
     prediction=Prediction(),
     settle=_settle,

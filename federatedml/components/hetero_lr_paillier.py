@@ -187,7 +187,7 @@ def _agreed(p: LogisticParams, box: Box, inputs: Inputs, table: Table) -> _Data:
     count = features.shape[1]
     columns = {**agree(p, box, table, count), box.me: count}
     plan = CipherPlan(p, batches(p, len(table), columns), columns)
-    check_columns(p, table.header, cut(features[order], plan.sizes))
+    check_columns(p, table.header, cut(features[order], plan.sizes), table.copies)
     told = count_weights(box, table, columns)
     start = first_weights(p, box, inputs.isometric_model, table.header, intercept)
     return _Data(plan, features[order], start, order, told)

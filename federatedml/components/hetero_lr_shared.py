@@ -213,7 +213,7 @@ def _train(p: LogisticParams, box: Box, inputs: Inputs, answers: Answers | None)
     spent = 0 if p.in_fold and not plan.motion.opened else count_weights(box, table, columns)
     check_steps(plan, features)
     if plan.motion.opened:
-        check_columns(p, table.header, cut(features, plan.batches))
+        check_columns(p, table.header, cut(features, plan.batches), table.copies)
     side = Side(plan, exchange.party, stream, features, _ordered(answers, order))
     start = first_weights(p, box, inputs.isometric_model, table.header, intercept)
     mover = moves(p, exchange, side, start)

@@ -28,7 +28,7 @@ def checked_features(table: Table, intercept: bool) -> Floats:
         DataError: a column is not numeric, not finite, not scaled, or singles out fewer than 10 rows; names it.
     """
     for name in table.header:
-        _check_column(name, table.columns[name])
+        _check_column(name, table.columns[name], MIN_TELLING * table.copies)
     return _with_intercept(table, intercept)
 
 
@@ -57,14 +57,14 @@ def _check_values(name: str, values: Column) -> Floats:
     return x
 
 
-def _check_column(name: str, values: Column) -> None:
+def _check_column(name: str, values: Column, least: int) -> None:
     x = _check_values(name, values)
     _check_scale(name, x)
-    if telling(x) < MIN_TELLING:
+    if telling(x) < least:
         raise DataError(
             "FED-254",
-            f"a column singles out fewer than {MIN_TELLING} rows: its weight would show them",
-            f"{name!r}: at least {MIN_TELLING} rows that are not zero, "
+            f"a column singles out fewer than {least} rows: its weight would show them",
+            f"{name!r}: at least {least} rows that are not zero, "
             "and as many (or none) that differ from the usual value",
         )
 

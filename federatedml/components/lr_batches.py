@@ -50,22 +50,24 @@ def batches(p: LogisticParams, rows: int, columns: Mapping[Member, int]) -> tupl
     return sizes
 
 
-def check_columns(p: LogisticParams, names: Sequence[str], parts: Sequence[Floats]) -> None:
+def check_columns(p: LogisticParams, names: Sequence[str], parts: Sequence[Floats], copies: int = 1) -> None:
     """Whether no column's gradient is about a few rows of a batch only.
 
     Args:
         names: of the columns; a column that is further right (the intercept) is not looked at.
         parts: per batch (rows, columns).
+        copies: rows that may be of one sample.
 
     Raises:
         DataError: names the column.
     """
+    least = p.batch_rows_per_column * copies
     for column, name in enumerate(names):
-        if min(telling(part[:, column]) for part in parts) < p.batch_rows_per_column:
+        if min(telling(part[:, column]) for part in parts) < least:
             raise DataError(
                 "FED-726",
                 f"in some batch column {name!r} is not zero, or not as usual, in fewer than "
-                f"{p.batch_rows_per_column:g} rows: its gradient would tell what is known of them",
+                f"{least:g} rows: its gradient would tell what is known of them",
                 "a larger batch_size, or without the column",
             )
 

@@ -34,7 +34,7 @@ def count_weights(box: Box, table: Table, columns: dict[Member, int]) -> int:
         PolicyError: a sum would pass half the rows, or the policy's own limit.
     """
     subjects = accounts(box.tables) or [ids_digest(np.sort(table.ids)).hex()]
-    most, sums = len(table) // LEAST_ROWS, [0]
+    most, sums = len(table) // (LEAST_ROWS * table.copies), [0]
     for member, count in sorted(columns.items()):
         if member != box.me:
             sums += [box.budget.spend(EQUATIONS, member.party, subject, count, most) for subject in subjects]

@@ -11,7 +11,7 @@ from federatedml.component import ModelBuffers
 from federatedml.components.selection_params import FeatureSelectionParams
 from federatedml.components.selection_rules import iv_rule, statistic_rule
 from federatedml.data.table import Table
-from federatedml.errors import DataError
+from federatedml.errors import DataError, ModelError
 from federatedml.views import Grid
 
 META, PARAM = "FeatureSelectionMeta", "FeatureSelectionParam"
@@ -68,6 +68,13 @@ def transform(fitted: ModelBuffers, table: Table) -> Table:
         raise DataError("FED-846", f"the table lacks {len(absent)} selected columns", ", ".join(map(repr, absent[:10])))
     kept = [name for name in (table.label, table.weight) if name is not None]
     return replace(table, columns={name: table.columns[name] for name in [*kept, *names]})
+
+
+def check(fitted: ModelBuffers) -> None:
+    """``ModelError`` (``FED-609``) for a selection that is not of the model's columns."""
+    param = cast(pb.FeatureSelectionParam, fitted[PARAM])
+    if set(param.header) != set(param.final_left_cols.left_cols) or len(set(param.header)) < len(param.header):
+        raise ModelError("FED-609", "the model of HeteroFeatureSelection selects among other columns than it has")
 
 
 def grid(steps: Sequence[Step], header: Sequence[str], left: Sequence[str]) -> Grid:

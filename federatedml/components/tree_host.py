@@ -21,7 +21,7 @@ from federatedml.federation.checkpoint import State
 def answer(p: SecureBoostParams, box: Box, inputs: Inputs, open_answers: OpenAnswers) -> Outputs:
     """Answer the guest's questions; gives the host's part of the model."""
     table, held_out = training_tables(p, box, inputs)
-    own = binned(p, table, p.min_cell_rows)
+    own = binned(p, table, p.min_cell_rows * table.copies)
     before = begun_with(inputs, HOST_PARAM)
     classes = agree(p, box, table, before is not None)
     check_held_out(p, box, held_out)

@@ -5,7 +5,8 @@ weight and kind; those without rows are skipped.
 
 Of rows with the same id the first one stays, as in FATE. With ``keep_duplicate`` all stay: every id becomes
 ``ID_TABLE``, TABLE being the component that the table comes from (``ID_TABLE.1``, ``ID_TABLE.2``, ... if several come
-from it), so that parties that unite the same outputs give the same rows the same ids.
+from it), so that parties that unite the same outputs give the same rows the same ids. One sample may then have as many
+rows as there are tables: what protects a party by a number of rows asks for as many times more.
 """
 
 from __future__ import annotations
@@ -63,6 +64,9 @@ def united(tables: Sequence[Table], suffixes: Sequence[str] | None) -> Table:
     first = tables[filled[0]]
     for place in filled[1:]:
         _check_alike(first, tables[place], place)
+    copies = [tables[place].copies for place in filled]
+    if suffixes is not None or max(copies) > 1:  # of new ids nobody can tell whether they mean one sample
+        first = replace(first, copies=max(sum(copies), 2))
     columns = {name: _stacked(name, [tables[place].columns[name] for place in filled]) for name in first.columns}
     if suffixes is None:
         whole = replace(first, ids=_joined([tables[place].ids for place in filled]), columns=columns)

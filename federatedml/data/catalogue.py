@@ -93,7 +93,7 @@ class Catalogue:
         declared = read_descriptor(there[0]) if there[0].suffix == YAML else BY_ENDING[there[0].suffix]
         file = there[0] if isinstance(declared, Sql) else self._file(name, declared)
         if others := [path.name for path in there if path != file and path.suffix != YAML]:
-            raise DataError("FED-852", f"table {name} could be {file.name} or {others[0]}", "keep one of them")
+            raise DataError("FED-852", f"two files could be table {name}", f"keep {file.name} or {others[0]}")
         return Source(declared, file)
 
     def read(self, name: TableName) -> Table:
@@ -104,7 +104,7 @@ class Catalogue:
         """
         found = self.source(name)
         if not isinstance(found.declared, Sql):
-            return rows_of(found.file, found.declared)
+            return _rows(name, found.file, found.declared)
         if self.frames is None:
             raise DataError("FED-855", f"table {name} is of a connection, which only a task of Airflow can read")
         return with_ids(self.frames(found.declared), str(name), found.declared.id, found.declared.extend_sid)
@@ -131,7 +131,7 @@ class Catalogue:
         folder = self.folder / name.namespace
         path = folder / (declared.path or f"{name.name}.{declared.kind}")
         if not self._check_inside(name, path).is_file():
-            raise DataError("FED-851", f"table {name}: there is no file {path.name} for it")
+            raise DataError("FED-851", f"table {name}: there is no file for it", f"no {path.name}")
         return path
 
     def _check_inside(self, name: TableName, path: Path) -> Path:
@@ -143,3 +143,14 @@ class Catalogue:
         if not found.is_relative_to(inside):
             raise DataError("FED-851", f"table {name}: path leaves the party's data folder")
         return found
+
+
+def _rows(name: TableName, file: Path, declared: InFile) -> Table:
+    """The rows; errors, which other parties hear, do not say which file a descriptor names."""
+    try:
+        return rows_of(file, declared)
+    except DataError as error:
+        if declared.path is None:
+            raise
+        message, there = error.message.replace(file.name, f"table {name}"), f"{file.name}: {error.hint}"
+        raise DataError(error.code, message, there) from None

@@ -46,6 +46,8 @@ class Table:
         sid_name: name of the id column.
         origin: name of the component that wrote it (evaluation names its curves by it).
         weight: name of the column within ``columns`` that weighs the rows, if there is one; it is no feature.
+        copies: how many of the rows may be of one sample. What protects a party by a number of rows asks for as many
+            times more.
     """
 
     ids: Ids
@@ -55,6 +57,7 @@ class Table:
     sid_name: str = "id"
     origin: str = ""
     weight: str | None = None
+    copies: int = 1
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -111,6 +114,7 @@ def put(table: Table, file: IO[bytes]) -> None:
         "sid_name": table.sid_name,
         "origin": table.origin,
         "weight": table.weight,
+        "copies": table.copies,
     }
     if table.sid_name in table.columns:
         raise DataError("FED-206", "a column has the name of the ids", f"{table.sid_name!r}: rename one of them")
@@ -166,13 +170,14 @@ def _described(arrow: pa.Table, where: str) -> Table:
     try:
         meta = json.loads(stored)
         sid, label, weight = str(meta["sid_name"]), meta["label"], meta.get("weight")
-        kind, origin = Kind(meta["kind"]), str(meta["origin"])
+        kind, origin, copies = Kind(meta["kind"]), str(meta["origin"]), int(meta.get("copies", 1))
         known = {label, weight} <= {None, *arrow.column_names} - {sid}
     except (ValueError, LookupError, TypeError, AttributeError):
         known = False
     if not known:
         raise DataError("FED-202", f"{where} is not a table as airfed writes them")
-    return replace(raw(arrow, where, sid), label=label, kind=kind, origin=origin, weight=weight)
+    found = raw(arrow, where, sid)
+    return replace(found, label=label, kind=kind, origin=origin, weight=weight, copies=max(copies, 1))
 
 
 def raw(arrow: pa.Table, where: str, sid: str | None = None) -> Table:

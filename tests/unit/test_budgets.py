@@ -158,7 +158,9 @@ def test_the_subject_is_the_stored_table_behind_the_steps() -> None:
     chained = replace(made, steps={**made.steps, "match_0": later})
     assert source_tables(chained, "match_0") == source_tables(made, "lr_0") == (str(TABLE),)
     elsewhere = replace(later, data={"data": (DataRef("earlier_0", "train"),)})
-    assert source_tables(replace(made, steps={"match_0": elsewhere}), "match_0") == ()
+    alone = replace(made, steps={"match_0": elsewhere})
+    assert source_tables(alone, "match_0") == source_tables(alone, "match_0", {"earlier_0": ()}) == ()
+    assert source_tables(alone, "match_0", {"earlier_0": ("bank/a", "bank/b")}) == ("bank/a", "bank/b")
 
 
 class Accounting(LocalNetwork):

@@ -259,3 +259,16 @@ def test_no_descriptor_outside_the_folder_is_read(tmp_path: Path) -> None:
     (tmp_path / "data" / "bank" / "clients.yaml").symlink_to(tmp_path / "other.yaml")
     with pytest.raises(DataError, match=r"FED-851.*leaves"):
         catalogue.source(NAME)
+
+
+@pytest.mark.parametrize("rows", ["id,x\na,1\na,2\n", "id,x\na\n", "", "name,id,id\na,b,c\n"])
+def test_other_parties_do_not_hear_which_file_it_is(tmp_path: Path, rows: str) -> None:
+    catalogue = put(tmp_path, "{kind: csv, path: merger_with_x.csv, id: id}", merger_with_x__csv=rows)
+    with pytest.raises(DataError, match="merger_with_x") as caught:
+        catalogue.read(NAME)
+    assert "merger" not in caught.value.message
+    assert "bank/clients" in caught.value.message
+    (tmp_path / "data" / "bank" / "merger_with_x.csv").unlink()
+    with pytest.raises(DataError, match="merger_with_x") as caught:
+        catalogue.source(NAME)
+    assert "merger" not in caught.value.message

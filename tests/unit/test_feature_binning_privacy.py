@@ -33,7 +33,7 @@ from federatedml.federation.box import Box
 from federatedml.federation.local import StepResult
 from federatedml.federation.party import Member
 from federatedml.federation.topic import Carries
-from tests.binning_cases import bin_tables, binning_case
+from tests.binning_cases import bin_tables, binning_case, binning_param
 from tests.lr_cases import bodies
 from tests.members import ARBITER, GUEST, HOST
 
@@ -206,11 +206,14 @@ class Account:
         return total
 
 
-@pytest.mark.parametrize(("arbiter", "bits"), [(False, 8), (True, 32)])
-def test_hosts_count_the_bits_that_sums_tell(arbiter: bool, bits: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("arbiter", "bits", "copies"), [(False, 8, 1), (True, 32, 1), (False, 8, 2)], ids=["paillier", "shared", "copies"]
+)
+def test_hosts_count_the_bits_that_sums_tell(arbiter: bool, bits: int, copies: int, tmp_path: Path) -> None:
     """With vectors of its choice the guest would know a bin's rows after rows / bits jobs."""
     accounts: dict[Member, Account] = {}
-    case = binning_case(bin_tables(100), arbiter, **SHORT)
+    tables = {member: replace(data, copies=copies) for member, data in bin_tables(100).items()}
+    case = binning_case(tables, arbiter, **SHORT)
 
     def role(function: Any) -> Any:
         def run(p: Any, box: Box, inputs: Inputs) -> Any:
@@ -222,7 +225,7 @@ def test_hosts_count_the_bits_that_sums_tell(arbiter: bool, bits: int, tmp_path:
 
     roles = {name: role(function) for name, function in HETERO_FEATURE_BINNING.roles.items()}
     counted = replace(case, component=replace(HETERO_FEATURE_BINNING, roles=roles))
-    jobs = 50 // bits
+    jobs = 50 // copies // bits
     for job in range(jobs):
         counted.run(tmp_path / str(job))
     assert {(kind, peer): n for (kind, peer, _), n in accounts[HOST].sums.items()} == {
@@ -240,3 +243,16 @@ def test_bins_and_their_table_agree() -> None:
     assert isinstance(bins["h1"], ColumnBins)
     assert found.counts == (len(bins["h1"].counts),)
     assert np.bincount(found.bins[0]).tolist() == bins["h1"].counts.tolist()
+
+
+def test_rows_of_one_person_do_not_make_a_bin(tmp_path: Path) -> None:
+    """A guest that has rows repeated gets a bin per person, unless the table says how often one may be there."""
+    people = np.repeat(np.arange(30), 40)
+    few = bin_tables(30, missing=0)
+    few[GUEST].columns["y"][:2] = 0, 1
+    ids = np.array([*map(str, range(len(people))), None], object)[:-1]
+    tables = {member: replace(data.take(people), ids=ids) for member, data in few.items()}
+    for copies, alone in ((1, 30), (40, 1)):
+        marked = {member: replace(data, copies=copies) for member, data in tables.items()}
+        found = binning_param(binning_case(marked, bin_num=30, **SHORT).run(tmp_path / str(copies)).outputs[GUEST])
+        assert {column.bin_nums for column in found.host_results[str(HOST)].binning_result.values()} == {alone}

@@ -132,6 +132,7 @@ def test_repeats_are_by_an_explicit_parameter_and_disclosed(tmp_path: Path) -> N
     assert guest.ids.tolist() == host.ids.tolist() == [str(i) for i in range(50)]
     assert (guest.columns["x"] == host.columns["z"]).all()
     assert len(set(guest.columns["x"])) < 20
+    assert guest.copies == host.copies == Counter(guest.columns["x"]).most_common()[0][1]
     assert FEDERATED_SAMPLE.variant(FEDERATED_SAMPLE, p).topics == (REPEATED,)
     assert "labels" in REPEATED.learns
     assert "label" in SAMPLE_IDS.learns
@@ -247,7 +248,10 @@ def test_a_host_refuses_rows_that_there_are_not(
         case(p, rows(5)).run(tmp_path)
 
 
-@pytest.mark.parametrize("given", [{"need_run": False}, {"task_type": "homo"}, {"method": "upsample"}])
+@pytest.mark.parametrize(
+    "given",
+    [{"need_run": False}, {"task_type": "homo"}, {"task_type": "homo", "need_run": False}, {"method": "upsample"}],
+)
 def test_parties_that_would_not_draw_together_are_refused(given: dict) -> None:
     with pytest.raises(DslError, match="FED-180"):
         FEDERATED_SAMPLE.settle({GUEST: params(), HOST: params(**given)})

@@ -311,6 +311,10 @@ RAMP = np.linspace(-1, 1, 50)
         (spoiled(0, g1=standardised(np.arange(50) >= 9)), r"singles out fewer than 10 rows.*'g1'"),
         (spoiled(1, h1=np.where(np.arange(50) == 3, 1.0, 1e-9)), r"singles out fewer than 10 rows.*'h1'"),
         (spoiled(1, h1=np.zeros(50)), r"singles out fewer than 10 rows.*'h1'"),
+        (
+            tuple(replace(data, copies=2) for data in spoiled(1, h1=(np.arange(50) < 15).astype(float))),
+            r"singles out fewer than 20 rows.*'h1'",
+        ),
         (small(50, 2, 26), "FED-259.*the host has 26 weights for 50 rows"),
         (spoiled(0, g0=np.array(["a"] * 50, dtype=object)), r"is not numeric.*'g0'"),
         (spoiled(0, y=np.arange(50) % 3), "'y' has 3 classes"),

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from federatedml.components import tree_grow
+from federatedml.components import tree_grow, tree_host
 from federatedml.components.tree_columns import binned
 from federatedml.components.tree_hosts import Cut, Node, Taken
 from federatedml.components.tree_shared_guest import SharedHosts
 from federatedml.components.tree_shared_topics import CHOSEN, LEVEL, SUMS
 from federatedml.crypto.dealt.deal import Deal
 from federatedml.crypto.dealt.splits import Shuffle, SplitMap
+from federatedml.data.table import Table
 from federatedml.errors import ProtocolError
 from federatedml.federation.local import Sent, StepResult
 from tests.boost_cases import case, cut, guest_param, host_param, made, params
@@ -158,6 +161,21 @@ def test_sums_of_single_rows_are_told_only_without_a_floor(
     assert min(sizes) >= 2 * least
     single = 1 in np.diff(np.sort(steps[0])) and min(int(count.min()) for count in counts) == 1
     assert single == (least == 1)
+
+
+def test_rows_of_one_sample_do_not_make_a_bin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    smallest: list[int] = []
+
+    def seen(p: Any, table: Table, least: int) -> Any:
+        found = binned(p, table, least)
+        smallest.append(min(int(np.bincount(bins).min()) for bins in found.table.bins))
+        return found
+
+    monkeypatch.setattr(tree_host, "binned", seen)
+    x, y = made(400, 6)
+    tables = {member: replace(table, copies=4) for member, table in cut(x, y, [3, 3]).items()}
+    case(params(num_trees=1, min_cell_rows=10, bin_num=300), tables).run(tmp_path)
+    assert smallest[0] >= 40
 
 
 def test_the_arbiter_hears_of_shapes_only(tmp_path: Path) -> None:

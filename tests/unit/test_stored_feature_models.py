@@ -10,10 +10,11 @@ import pytest
 from google.protobuf.message import Message
 
 from federatedml.component import ModelBuffers, component
-from federatedml.components import binning_bins, binning_model, data_io_fit, feature_scale, one_hot
+from federatedml.components import binning_bins, binning_model, data_io_fit, feature_scale, one_hot, selection_model
 from federatedml.components.binning_evidence import evidence
 from federatedml.components.binning_params import FeatureBinningParams
 from federatedml.components.data_io_params import DataIOParams
+from federatedml.components.selection_params import FeatureSelectionParams
 from federatedml.data.table import Kind
 from federatedml.errors import FedError, ModelError
 from tests.members import GUEST, table
@@ -34,6 +35,10 @@ MODELS: dict[str, tuple[str, Any]] = {
     "one_hot": ("OneHotEncoder", lambda: one_hot.fit(one_hot.OneHotParams(), TABLE)),
     "bin_num": ("HeteroFeatureBinning", lambda: binned("bin_num")),
     "woe": ("HeteroFeatureBinning", lambda: binned("woe")),
+    "selection": (
+        "HeteroFeatureSelection",
+        lambda: selection_model.model(FeatureSelectionParams(), TABLE.header, [], TABLE.header),
+    ),
     "data_io": (
         "DataIO",
         lambda: data_io_fit.fit(
@@ -116,6 +121,14 @@ def test_evidence_of_bins() -> None:
     infinite["FeatureBinningParam"].binning_result.binning_result["x"].woe_array[0] = float("inf")
     refused("woe", short)
     refused("woe", infinite)
+
+
+def test_selected_columns() -> None:
+    gone, twice = MODELS["selection"][1](), MODELS["selection"][1]()
+    del gone["FeatureSelectionParam"].final_left_cols.left_cols["x"]
+    twice["FeatureSelectionParam"].header.append("x")
+    refused("selection", gone)
+    refused("selection", twice)
 
 
 @pytest.mark.parametrize("text", ["", "abc", "nan", "inf"])

@@ -221,6 +221,7 @@ def test_columns_of_a_damaged_file_are_refused_without_reading_it_whole(tmp_path
         b'{"label": "gone", "kind": "instances", "sid_name": "id", "origin": ""}',
         b'{"label": ["x"], "kind": "instances", "sid_name": "id", "origin": ""}',
         b'{"label": "id", "kind": "instances", "sid_name": "id", "origin": ""}',
+        b'{"label": null, "kind": "raw", "sid_name": "id", "origin": "", "copies": "many"}',
         b'{"label": null, "kind": "other", "sid_name": "id", "origin": ""}',
     ],
 )
@@ -229,3 +230,8 @@ def test_notes_that_airfed_did_not_write_are_refused(tmp_path: Path, note: bytes
     pq.write_table(rows, tmp_path / "foreign.parquet")
     with pytest.raises(DataError, match="FED-202"):
         read(tmp_path / "foreign.parquet")
+
+
+def test_copies_are_kept(tmp_path: Path) -> None:
+    write(replace(GOOD, copies=3), tmp_path / "t.parquet")
+    assert read(tmp_path / "t.parquet").copies == 3

@@ -116,3 +116,12 @@ def test_parties_that_unite_the_same_outputs_have_the_same_ids(tmp_path: Path) -
     case = Case(UNION, dict.fromkeys(tables, p), {m: Inputs({"data": parts}) for m, parts in tables.items()})
     found = conforms(case, tmp_path).outputs
     assert found[GUEST].data.ids.tolist() == found[HOST].data.ids.tolist()
+
+
+def test_tables_say_how_many_rows_may_be_of_one_sample() -> None:
+    one, other = table(["a"], x=[1]), table(["b"], x=[2])
+    assert united([one, other], None).copies == 1
+    assert united([one, other, other], ["u", "v", "w"]).copies == 3
+    renamed = united([one], ["u"])  # who unites it with its source cannot see that they are the same
+    assert renamed.copies == 2
+    assert united([renamed, one], None).copies == 3
