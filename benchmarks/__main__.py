@@ -12,6 +12,7 @@ NAMES = (
     "job",
     "overhead",
     "lr",
+    "lr_scale",
     "homolr",
     "secureboost",
     "binning",

@@ -11,7 +11,7 @@ import numpy as np
 
 from airfed.demo_data import breast, joined
 from airfed.demo_score import central, in_clear, quality
-from benchmarks import lr_paillier, lr_scale
+from benchmarks import lr_paillier
 from benchmarks.figure import Figure
 from benchmarks.lr_floor import floor
 from benchmarks.lr_runs import GUEST, HOST, Trained, credit, halves, simulated, train
@@ -33,11 +33,7 @@ def run(arguments: Sequence[str]) -> Iterator[Figure]:
     """Figures of breast, and of default_credit where its two CSV files are given."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks lr")
     parser.add_argument("--data", type=Path, help="folder with default_credit_hetero_{guest,host}.csv")
-    parser.add_argument("--scale", action="store_true", help="only how CPU and memory grow with the rows (minutes)")
     options = parser.parse_args(arguments)
-    if options.scale:
-        yield from lr_scale.figures()
-        return
     yield from _breast()
     yield simulated("airfed simulate of the demo's job, whole command", "hetero_lr", "limit 5", RUNS)
     if options.data:

@@ -5,11 +5,12 @@ Each size runs in a process of its own, so that its peak of memory is its own.
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -32,8 +33,9 @@ class Grown:
     sent: float
 
 
-def figures() -> Iterator[Figure]:
+def run(arguments: Sequence[str]) -> Iterator[Figure]:
     """Per protocol: CPU, memory and bytes per size, and the exponents between the smallest and the largest."""
+    argparse.ArgumentParser(prog="python -m benchmarks lr_scale", description=__doc__).parse_args(arguments)
     for protocol, sizes in SIZES.items():
         found = {rows: _measured(protocol, rows) for rows in sizes}
         for rows, grown in found.items():
