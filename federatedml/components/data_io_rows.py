@@ -54,7 +54,9 @@ class Rows:
             return dict(self.lines.cells(header, self.count, tokens))
         columns = self.columns if self.absent is None else _filled(self, header, self.absent)
         if absent := [name for name in header if name not in columns]:
-            raise DataError("FED-210", f"the table lacks {len(absent)} columns of the model", _lacks(absent, columns))
+            raise DataError(
+                "FED-210", f"the table lacks {len(absent)} of the columns that are asked for", _lacks(absent, columns)
+            )
         return {name: _cells(columns[name], tokens, data_type(meta, name)) for name in header}
 
 

@@ -150,7 +150,7 @@ def test_model_is_in_the_registries_of_guest_and_host(done: Done) -> None:
 def test_a_missing_column_fails_the_job_at_all_parties_with_one_reason(done: Done) -> None:
     assert done.failed.view.state == "failed"
     failure = done.failed.view.failure
-    assert "no_such_column" in failure.message
+    assert failure.message == "the table lacks 1 of the columns that are asked for"
     assert failure.component == "dataio_0"
     assert (failure.member.role, failure.member.party_id) == ("host", "10000")
     runs = runs_of(done, done.failed)
@@ -174,7 +174,7 @@ def test_jobs_are_listed_with_their_verdicts(done: Done) -> None:
     for name in done.homes:
         listed = {each["job_id"]: each for each in json.loads(job_command(done, name, "list", "--json").stdout)}
         assert listed[done.job.job_id]["state"] == "succeeded"
-        assert "no_such_column" in listed[done.failed.job_id]["failure"]
+        assert "lacks 1 of the columns" in listed[done.failed.job_id]["failure"]
         assert done.job.job_id in job_command(done, name, "list").stdout
 
 
@@ -194,6 +194,8 @@ def test_logs_are_those_of_the_own_party(done: Done) -> None:
     text = job_command(done, "guest", "logs", done.job.job_id).stdout
     assert "== hetero_lr.guest_9999 federate, try 1: success" in text
     assert "== party 10000 keeps its own logs: http" in text
+    assert "no_such_column" in job_command(done, "host", "logs", done.failed.job_id, "dataio_0").stdout
+    assert "no_such_column" not in job_command(done, "guest", "logs", done.failed.job_id, "dataio_0").stdout
     missing = job_command(done, "arbiter", "logs", done.job.job_id, "dataio_0")
     assert missing.exit_code == 1
     assert missing.stderr.startswith("error: [FED-934]")
