@@ -118,10 +118,10 @@ def test_the_label_among_the_columns_is_refused() -> None:
 
 
 def test_a_missing_column_is_named_in_training_and_serving() -> None:
-    with pytest.raises(DataError, match=r"FED-210.*lacks 1 columns.*\('x5'; it has 'x0', 'y'\)"):
+    with pytest.raises(DataError, match=r"FED-210.*lacks 1 of the columns.*\('x5'; it has 'x0', 'y'\)"):
         fit(params(columns=["x0", "x5"]), raw(x0=[1], y=[0]))
     model = fit(params(), raw(x0=[1], x1=[2], y=[0]))
-    with pytest.raises(DataError, match=r"FED-210.*lacks 1 columns.*'x1'"):
+    with pytest.raises(DataError, match=r"FED-210.*lacks 1 of the columns.*'x1'"):
         transform(model, raw(x0=[1]))
 
 
