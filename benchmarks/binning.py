@@ -11,7 +11,7 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from airfed_proto.v1 import features_pb2 as pb
 from benchmarks.figure import Figure
 from benchmarks.lr_runs import ARBITER, GUEST, HOST, Floats, cpu_seconds, credit, halves, peak_bytes
+from benchmarks.unit_cost import cost
 from federatedml.component import Inputs, component
 from federatedml.components.binning_paillier import packing
 from federatedml.components.binning_topics import SUMS
@@ -156,8 +157,8 @@ def _paillier_floor(host: Table) -> float:
     for number, reply in enumerate(replies):
         opener.integers(SUMS.name, number, reply)
     opening = (time.process_time() - start) / len(replies)
-    per_row = _cost(encrypted.seal) / few + len(groups(table.counts, table.rows)) * _cost(rows.sums) / few
-    return table.rows * per_row + plan.ciphertexts(table.cells) * (_cost(rows.sums().reveal) + opening)
+    per_row = cost(encrypted.seal) / few + len(groups(table.counts, table.rows)) * cost(rows.sums) / few
+    return table.rows * per_row + plan.ciphertexts(table.cells) * (cost(rows.sums().reveal) + opening)
 
 
 def _shared_floor(host: Table) -> float:
@@ -167,20 +168,10 @@ def _shared_floor(host: Table) -> float:
     deal = Deal.new(rows, table.cells, ring, 0)
     stream = Stream(bytes(32), b"floor")
     words = np.ones((rows, table.cells), "<u4")
-    draw = _cost(lambda: [deal.matrix_mask(stream, block) for block in range(deal.blocks)])
-    multiply = _cost(lambda: product(words, words[:, :1]))
-    vector = _cost(lambda: deal.vector_masks(stream, range(1), slice(0, rows)))
+    draw = cost(lambda: [deal.matrix_mask(stream, block) for block in range(deal.blocks)])
+    multiply = cost(lambda: product(words, words[:, :1]))
+    vector = cost(lambda: deal.vector_masks(stream, range(1), slice(0, rows)))
     return 2 * (draw + multiply + vector) * table.rows / rows
-
-
-def _cost(operation: Callable[[], object]) -> float:
-    """CPU seconds of one call."""
-    operation()
-    calls, start = 0, time.process_time()
-    while time.process_time() - start < 0.1:
-        operation()
-        calls += 1
-    return (time.process_time() - start) / calls
 
 
 def _generated() -> tuple[Floats, NDArray[np.int64], list[str]]:

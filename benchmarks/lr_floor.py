@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
+from benchmarks.unit_cost import cost
 from federatedml.components.lr_params import LogisticParams
 from federatedml.components.lr_plan import training_plan
 from federatedml.crypto.series_kernels import encoded_waves, shares_of
@@ -26,18 +24,8 @@ def floor(p: LogisticParams, rows: int, columns: dict[Member, int]) -> float:
     delta = stream.words("delta", 0, n)
     dealt = stream.words("dealt", 0, 2 * terms * n).reshape(2, terms, n)
     factors, matrix = encoding.factors(step, step), stream.words("matrix", 0, n * width).reshape(n, width)
-    word = _cost(lambda: stream.words("words", 0, 44 * n)) / 44
-    row = 2 * _cost(lambda: shares_of(delta, encoding.turn, factors, *dealt))
-    row += _cost(lambda: encoded_waves(delta, encoding.turn, 20)) + 2 * (2 * terms + 10) * word
-    row += 6 * _cost(lambda: matrix @ delta[:width])
+    word = cost(lambda: stream.words("words", 0, 44 * n)) / 44
+    row = 2 * cost(lambda: shares_of(delta, encoding.turn, factors, *dealt))
+    row += cost(lambda: encoded_waves(delta, encoding.turn, 20)) + 2 * (2 * terms + 10) * word
+    row += 6 * cost(lambda: matrix @ delta[:width])
     return rows * (p.max_iter * row + 2 * width * word) / n
-
-
-def _cost(operation: Callable[[], object]) -> float:
-    """CPU seconds of one call."""
-    operation()
-    calls, start = 0, time.process_time()
-    while time.process_time() - start < UNIT_S:
-        operation()
-        calls += 1
-    return (time.process_time() - start) / calls

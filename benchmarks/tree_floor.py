@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 import numpy as np
 
 from airfed_proto.v1 import trees_pb2 as pb
 from benchmarks.lr_runs import GUEST, HOST
+from benchmarks.unit_cost import cost
 from federatedml.component import Outputs
 from federatedml.components.tree_hosts import Start
 from federatedml.components.tree_model import GUEST_PARAM
@@ -71,12 +71,12 @@ def _ciphertexts(p: SecureBoostParams, host: BinTable, nodes: Sequence[int]) -> 
     sealed = few.seal()
     modulus = Modulus(key.public.n2)
     numbers = modulus.entered(modulus.plain(few.elements))
-    multiplication = _cost(lambda: modulus.paired(numbers, numbers)) / FEW
-    row = (_cost(few.seal) + _cost(lambda: packing.receive(other, sealed))) / FEW
+    multiplication = cost(lambda: modulus.paired(numbers, numbers)) / FEW
+    row = (cost(few.seal) + cost(lambda: packing.receive(other, sealed))) / FEW
     additions = sum(rows * len(groups(host.counts, rows)) for rows in nodes)
     sums = len(host.candidates) * len(nodes)
     shift = packing.bits * (1 - 1 / packing.each) * multiplication
-    opened = _cost(lambda: other.noise.for_owner(few.elements[:64])) + _cost(lambda: key.decrypt(few.elements[:64]))
+    opened = cost(lambda: other.noise.for_owner(few.elements[:64])) + cost(lambda: key.decrypt(few.elements[:64]))
     trees = p.num_trees - p.complete_secure
     return trees * host.rows * row + additions * multiplication + sums * (shift + opened / 64 / packing.each)
 
@@ -87,20 +87,10 @@ def _products(p: SecureBoostParams, host: BinTable) -> float:
     rows, vectors = min(host.rows, 2**12), plan.vectors
     words = np.ones((rows, host.candidates.cuts), "<u4")
     several = np.ones((rows, vectors * min(plan.rounds, 10)), "<u4")
-    dense = _cost(lambda: product(words, several)) / several.shape[1] / rows
+    dense = cost(lambda: product(words, several)) / several.shape[1] / rows
     few = BinTable(np.ascontiguousarray(host.bins[:, :rows]), host.candidates)
-    added = _cost(lambda: few.sums(several[:, :vectors])) / vectors / rows
+    added = cost(lambda: few.sums(several[:, :vectors])) / vectors / rows
     deal, stream = Deal.new(rows, host.candidates.cuts, WordRing(), 0), Stream(bytes(32), b"floor")
-    drawn = _cost(lambda: [deal.matrix_mask(stream, block) for block in range(deal.blocks)]) / rows
+    drawn = cost(lambda: [deal.matrix_mask(stream, block) for block in range(deal.blocks)]) / rows
     passes = sum(plan.pass_of(round, host.candidates.cuts) is not None for round in range(plan.first, plan.last))
     return host.rows * (plan.rounds * vectors * (2 * dense + added) + 2 * passes * drawn)
-
-
-def _cost(operation: Callable[[], object]) -> float:
-    """CPU seconds of one call."""
-    operation()
-    calls, start = 0, time.process_time()
-    while time.process_time() - start < 0.1:
-        operation()
-        calls += 1
-    return (time.process_time() - start) / calls
