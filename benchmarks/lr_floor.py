@@ -9,8 +9,6 @@ from federatedml.crypto.series_kernels import encoded_waves, shares_of
 from federatedml.crypto.stream import Stream
 from federatedml.federation.party import Member
 
-UNIT_S = 0.05  # for each unit cost
-
 
 def floor(p: LogisticParams, rows: int, columns: dict[Member, int]) -> float:
     """CPU seconds of all parties for guest and one host without L2 and momentum.
