@@ -1,9 +1,19 @@
 """Makes ``tests`` a package that every test can import from (``tests.conformance``, ``tests.members``), and lets no
-property test fail because the machine is busy."""
+property test fail because the machine is busy or because it drew other examples than the day before.
+
+``AIRFED_EXPLORE=1`` draws new examples at every run, to look for what the fixed ones do not show.
+"""
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("airfed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "airfed",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=not os.environ.get("AIRFED_EXPLORE"),
+)
 settings.load_profile("airfed")

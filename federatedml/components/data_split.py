@@ -12,9 +12,9 @@ validate. A part that is not given gets what is left, in the order train, valida
 that no part asks for are in none. A part without rows is not there: what reads it says so. Rows keep their order
 within a part.
 
-``stratified`` gives every part each label in proportion, exact within one row; ``split_points`` make groups of labels
-that are numbers. Each part is then an equation in the labels, which hosts hear of: over many splits of the same rows
-they add up. ``random_state`` gives the same parts for the same table. Hosts know it too: under ``stratified`` the whole
+``stratified`` gives every part each label in proportion, within one row for two labels and within 1 + its share x
+(labels - 2) rows for more; ``split_points`` make groups of labels that are numbers. Each part is then an equation in
+the labels, which hosts hear of: over many splits of the same rows they add up. ``random_state`` gives the same parts for the same table. Hosts know it too: under ``stratified`` the whole
 table of the guest is part of the seed, or they could try which labels give the parts that they see.
 """
 

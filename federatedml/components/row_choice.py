@@ -89,7 +89,11 @@ def strata(labels: Array) -> Rows:
 
 
 def spread(groups: Rows, draw: np.random.Generator | None) -> Rows:
-    """An order of all rows in which every part of it has each group in proportion, within one row.
+    """An order of all rows in which every beginning of it has each group in proportion.
+
+    With g groups, the rows of a group with share s in a beginning differ from its share of them by at most
+    (1 + s (g - 2)) / 2, half a row with two groups: up to any depth t each group is within e_i <= 1/2 of its size
+    times t, so the beginning is the sum of all e_i longer than n t, and the difference is e_i - s_i times that sum.
 
     Args:
         groups: (n,) number of each row's group.
