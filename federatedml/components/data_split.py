@@ -14,8 +14,9 @@ within a part.
 
 ``stratified`` gives every part each label in proportion, within one row for two labels and within 1 + its share x
 (labels - 2) rows for more; ``split_points`` make groups of labels that are numbers. Each part is then an equation in
-the labels, which hosts hear of: over many splits of the same rows they add up. ``random_state`` gives the same parts for the same table. Hosts know it too: under ``stratified`` the whole
-table of the guest is part of the seed, or they could try which labels give the parts that they see.
+the labels, which hosts hear of: over many splits of the same rows they add up. ``random_state`` gives the same parts
+for the same table. Hosts know it too: under ``stratified`` the whole table of the guest is part of the seed, or they
+could try which labels give the parts that they see.
 """
 
 from __future__ import annotations
