@@ -152,9 +152,12 @@ class BundleStore:
     def _show(self, manifest: Manifest) -> None:
         """Bring ``current/`` to the manifest: the JSON first, then its stub, whose time makes Airflow parse it.
 
-        Files there are not synced one by one: every process looks at all of them when it first publishes.
+        Files there are not synced one by one: every process looks at all of them when it first publishes. Folders are
+        not ours: Python keeps the stubs' bytecode in one.
         """
-        for name in set(os.listdir(self.current)) - set(manifest.files):
+        with os.scandir(self.current) as entries:
+            found = {entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)}
+        for name in found - set(manifest.files):
             (self.current / name).unlink()
         alone = self.version() == self._shown.version  # nobody else has published since
         shown = self._shown.files if alone else {}

@@ -10,6 +10,8 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # processes that tests start write bytecode, as they do elsewhere
+
 settings.register_profile(
     "airfed",
     deadline=None,

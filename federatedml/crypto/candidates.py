@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federatedml.compute.engine import SERIAL, Compute
-from federatedml.compute.kernels import compiled
+from federatedml.compute.kernels import compiled_unless_little
 from federatedml.compute.names import lock_free
 from federatedml.errors import DataError
 
@@ -202,7 +202,12 @@ def _sums(part: tuple[NDArray[np.unsignedinteger[Any]], NDArray[Number], int]) -
     return out
 
 
-@compiled
+def _add_to_bins(bins: NDArray[np.unsignedinteger[Any]], vectors: NDArray[Any], out: NDArray[Any]) -> None:
+    for column, o in zip(bins, out, strict=True):
+        np.add.at(o, column, vectors)
+
+
+@compiled_unless_little(_add_to_bins, lambda bins, vectors, out: 20e-9 * bins.size * vectors.shape[1])
 def add_to_bins(bins: NDArray[np.unsignedinteger[Any]], vectors: NDArray[Any], out: NDArray[Any]) -> None:
     """``out[j, t] += vectors[bins[j] == t].sum(0)``: bins (features, n), vectors (n, k), out (features, bins, k)."""
     width = vectors.shape[1]

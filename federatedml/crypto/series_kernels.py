@@ -1,17 +1,16 @@
 """Sines of masked angles times dealt shares, row by row and compiled: what ``shared_linear`` spends its time on.
 
 The arithmetic is that of ``series.waves``, operation by operation: additions and multiplications of doubles, which
-compiled without fast-math are rounded alike on every machine, and then words. The twin in NumPy is ``shares_by_numpy``.
+compiled without fast-math are rounded alike on every machine, and then words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from federatedml.compute.kernels import compiled
+from federatedml.compute.kernels import compiled, compiled_unless_little
 from federatedml.crypto.ring import Floats, Words, encode
 from federatedml.crypto.series import COS, QUARTERS, SIN, TURN, waves
 
@@ -65,25 +64,6 @@ def encoded_waves(words: Words, turn: Turn, bits: int) -> Words:
     return found
 
 
-def shares_by_numpy(delta: Words, turn: Turn, factors: Factors, sine: Words, cosine: Words) -> Shares:
-    """The same as ``shares_of``."""
-    wave = waves(delta, turn.bits, turn.doublings, turn.terms)
-    s, c = ([encode(wave[side, :-1] * row[:, None], 0) for row in _rows(factors)] for side in (0, 1))
-    sigmoid, linear = (_sines(s[i], c[i], sine[:-1], cosine[:-1]) for i in (0, 1))
-    even: Words = np.einsum("kn,kn->n", c[2], cosine[:-1]) - np.einsum("kn,kn->n", s[2], sine[:-1])
-    gs, gc = encode(wave[:, -1] * factors.guard, 0)
-    return sigmoid, linear, even, np.atleast_1d(np.vdot(gc, cosine[-1])) - np.atleast_1d(np.vdot(gs, sine[-1]))
-
-
-def _rows(factors: Factors) -> Sequence[Floats]:
-    return factors.sigmoid, factors.linear, factors.even
-
-
-def _sines(s: Words, c: Words, sine: Words, cosine: Words) -> Words:
-    share: Words = np.einsum("kn,kn->n", s, cosine) + np.einsum("kn,kn->n", c, sine)
-    return share
-
-
 def _shape(turn: Turn) -> tuple[np.uint64, float, int, int]:
     return np.uint64(2**turn.bits - 1), 2.0**-turn.bits, turn.doublings, turn.terms
 
@@ -123,7 +103,36 @@ def _word(x: float) -> np.uint64:
     return np.uint64(np.int64(np.rint(x)))
 
 
-@compiled
+def _shares_by_numpy(
+    delta: Words,
+    mask: np.uint64,
+    unit: float,
+    doublings: int,
+    terms: int,
+    sigmoid: Floats,
+    linear: Floats,
+    even: Floats,
+    guard: float,
+    sine: Words,
+    cosine: Words,
+    found: Words,
+    total: Words,
+) -> None:
+    wave = waves(delta, int(mask).bit_length(), doublings, terms)
+    s, c = ([encode(wave[side, :-1] * row[:, None], 0) for row in (sigmoid, linear, even)] for side in (0, 1))
+    found[0], found[1] = (_folded(s[i], cosine) + _folded(c[i], sine) for i in (0, 1))
+    found[2] = _folded(c[2], cosine) - _folded(s[2], sine)
+    gs, gc = encode(wave[:, -1] * guard, 0)
+    total += np.atleast_1d(np.vdot(gc, cosine[-1])) - np.atleast_1d(np.vdot(gs, sine[-1]))
+
+
+def _folded(factors: Words, shares: Words) -> Words:
+    """Sums over the terms; the guard's shares are the last row."""
+    found: Words = np.einsum("kn,kn->n", factors, shares[:-1])
+    return found
+
+
+@compiled_unless_little(_shares_by_numpy, lambda delta, *rest: 2e-6 * len(delta))
 def _shares(
     delta: Words,
     mask: np.uint64,
@@ -152,7 +161,14 @@ def _shares(
         total[0] += _word(c[terms] * guard) * cosine[terms, j] - _word(s[terms] * guard) * sine[terms, j]
 
 
-@compiled
+def _encoded_by_numpy(
+    words: Words, mask: np.uint64, unit: float, doublings: int, terms: int, scale: float, found: Words
+) -> None:
+    wave = waves(words, int(mask).bit_length(), doublings, terms)
+    found[:] = encode(wave * scale, 0)
+
+
+@compiled_unless_little(_encoded_by_numpy, lambda words, *rest: 1e-6 * len(words))
 def _encoded(
     words: Words, mask: np.uint64, unit: float, doublings: int, terms: int, scale: float, found: Words
 ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from distributed import LocalCluster, Security
+from distributed import Client, LocalCluster, Security
 
 from federatedml.compute.choice import EngineName, compute_engine
 from federatedml.compute.cluster import Cluster, Tls
@@ -92,6 +92,8 @@ def test_a_cluster_whose_workers_die_of_the_work_ends_the_call(tmp_path: Path) -
         with pytest.raises(ComputeError, match=r"FED-750.*KilledWorker"):
             engine.map(kernels.dies, [tmp_path / "part"])
         engine.close()
+        with Client(cluster) as client:
+            client.wait_for_workers(WORKERS)  # a cluster cannot be closed while it starts one again
 
 
 def test_a_cluster_is_reached_by_tls_both_ways(tmp_path: Path) -> None:

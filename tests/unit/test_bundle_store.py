@@ -53,6 +53,16 @@ def test_nothing_is_written_when_nothing_changed(store: BundleStore) -> None:
     assert (state(store), (store.root / "version").stat()) == before
 
 
+def test_bytecode_of_stubs_is_left_alone(store: BundleStore) -> None:
+    """Airflow imports stubs, and Python keeps their bytecode beside them unless it is told not to."""
+    store.publish({"a": A})
+    (store.current / "__pycache__").mkdir()
+    (store.current / "__pycache__" / "a.cpython-311.pyc").write_bytes(b"code")
+    (store.current / "left.json").write_bytes(b"[]")
+    store.publish({"a": CHANGED})
+    assert {path.name for path in store.current.iterdir()} == {"a.py", "a.json", "__pycache__"}
+
+
 def test_a_pipeline_that_is_gone_leaves_the_current_folder(store: BundleStore) -> None:
     store.publish({"a": A, "b": B})
     store.publish({"a": A})

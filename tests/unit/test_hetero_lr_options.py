@@ -64,7 +64,8 @@ def test_several_hosts_do_not_bias_small_steps(optimizer: str, tmp_path: Path) -
     p = params(optimizer=optimizer, learning_rate=2e-3, max_iter=40, batch_size=30)
     pooled = small(120, 2, 4)
     found = weights(spread(p, *pooled, 3).run(tmp_path).outputs)
-    assert np.abs(found - in_clear(p, *pooled, sines=series(64, 16)).weights).mean() < 2e-4
+    clear = in_clear(p, *pooled, sines=series(64, 16)).weights
+    assert abs((found - clear).mean()) < 3.5e-4  # 1e-4 +- 4e-5; biased by half a unit a step 6e-4 and more
 
 
 @pytest.mark.parametrize("penalty", ["NONE", "L2"])

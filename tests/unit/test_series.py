@@ -7,10 +7,11 @@ import math
 import numpy as np
 import pytest
 
+from federatedml.crypto import series_kernels
 from federatedml.crypto.encoding import MAX_ROWS, MAX_SCALE, MEAN_SCALE, WEIGHTED_ROWS, choose
 from federatedml.crypto.ring import encode
 from federatedml.crypto.series import COS, SIN, TURN, series, waves
-from federatedml.crypto.series_kernels import encoded_waves, shares_by_numpy, shares_of
+from federatedml.crypto.series_kernels import encoded_waves, shares_of
 from federatedml.crypto.stream import Stream
 from federatedml.errors import DataError
 
@@ -121,9 +122,14 @@ def test_the_bits_of_an_encoding_with_weights_of_rows_fit() -> None:
         choose(0.15, rows + 1, 320, False, weighted=True)
 
 
+KERNELS = {name: getattr(series_kernels, name) for name in ("_shares", "_encoded")}
+
+
 @pytest.mark.parametrize("wide", [False, True])
 @pytest.mark.parametrize("step", [0.15 / 320, 10.0, 1 / 3])
-def test_compiled_shares_are_the_same_bits_as_in_numpy(wide: bool, step: float) -> None:
+def test_compiled_shares_are_the_same_bits_as_in_numpy(
+    wide: bool, step: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One party might compute otherwise than the other: a unit of difference would leave a random word."""
     e, stream = choose(0.15, 500, 320, wide), Stream(bytes(32), b"kernels")
     n, terms = 700, e.series.terms + 1
@@ -131,10 +137,13 @@ def test_compiled_shares_are_the_same_bits_as_in_numpy(wide: bool, step: float) 
     delta[:4] = np.arange(4, dtype=np.uint64) << np.uint64(e.angle_bits - 2)
     sine, cosine = stream.words("dealt", 0, 2 * terms * n).reshape(2, terms, n)
     factors = e.factors(step, step)
-    pairs = zip(*(f(delta, e.turn, factors, sine, cosine) for f in (shares_of, shares_by_numpy)), strict=True)
-    assert all(np.array_equal(one, other) for one, other in pairs)
-    dealt = encode(waves(delta, e.angle_bits, e.doublings, terms - 1), 20)
-    assert np.array_equal(encoded_waves(delta, e.turn, 20), dealt)
+    found = []
+    for way in ("machine", "twin"):
+        for name in ("_shares", "_encoded"):
+            monkeypatch.setattr(series_kernels, name, getattr(KERNELS[name], way))
+        found.append([*shares_of(delta, e.turn, factors, sine, cosine), encoded_waves(delta, e.turn, 20)])
+    assert all(np.array_equal(one, other) for one, other in zip(*found, strict=True))
+    assert np.array_equal(found[0][-1], encode(waves(delta, e.angle_bits, e.doublings, terms - 1), 20))
 
 
 @pytest.mark.parametrize("power", [-20, -10, 0, 3])

@@ -1,11 +1,11 @@
-"""Dense products of ring words, compiled, in parts on the party's cores. The twin in NumPy is ``left.T @ right``."""
+"""Dense products of ring words, compiled, in parts on the party's cores."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from federatedml.compute.engine import SERIAL, Compute
-from federatedml.compute.kernels import compiled
+from federatedml.compute.kernels import compiled_unless_little
 from federatedml.compute.names import lock_free
 from federatedml.crypto.dealt.words import RingWords
 
@@ -41,7 +41,11 @@ def _read_only(words: RingWords) -> RingWords:
     return frozen
 
 
-@compiled
+def _add_product(left: RingWords, right: RingWords, out: RingWords) -> None:
+    out += left.T @ right
+
+
+@compiled_unless_little(_add_product, lambda left, right, out: 1.5e-9 * left.size * right.shape[1])
 def add_product(left: RingWords, right: RingWords, out: RingWords) -> None:
     """``out += left.T @ right``, eight rows at a time; C-contiguous arrays of one unsigned type."""
     rows, outputs, width = left.shape[0], left.shape[1], right.shape[1]
