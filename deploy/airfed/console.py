@@ -46,7 +46,7 @@ def one_line(text: str) -> str:
 
 def say(text: str) -> None:
     """A line of text."""
-    print(one_line(text))
+    print(one_line(text), flush=True)
 
 
 def show_json(value: Any) -> None:

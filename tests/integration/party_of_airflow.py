@@ -23,4 +23,4 @@ def only_airflow(home: PartyHome) -> list[Program]:
 
 if __name__ == "__main__":
     watchdog.EVERY_S, watchdog.PATIENCE_S = 0.5, 4.0
-    supervisor.supervise(PartyHome(Path(sys.argv[1])), make=only_airflow)
+    supervisor.supervise(PartyHome(Path(sys.argv[1])), lambda line: print(line, flush=True), make=only_airflow)
