@@ -26,7 +26,7 @@ from federatedml.components.binning_topics import (
     SETUP,
     SHARED_SUMS,
 )
-from federatedml.components.lr_agreement import expect
+from federatedml.components.common_rows import expect
 from federatedml.crypto.candidates import BinTable
 from federatedml.crypto.codec import Floats
 from federatedml.crypto.dealt.deal import Deal

@@ -9,10 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from federatedml.components.binning_bins import ColumnBins, Integers
-from federatedml.components.binning_topics import SAME_ROWS
 from federatedml.crypto.candidates import MOST_BINS
-from federatedml.crypto.shared_linear import ids_digest
-from federatedml.data.table import Table
 from federatedml.errors import DataError, ProtocolError
 from federatedml.federation.box import Box
 from federatedml.federation.budget import accounts
@@ -101,18 +98,6 @@ def checked_events(sums: Array, told: ToldBins, events: int, host: Member) -> li
     if not good:
         raise ProtocolError("FED-834", f"the sums of {host} are not events of its bins")
     return found
-
-
-def agree_rows(box: Box, table: Table) -> None:
-    """Guest and each host compare their rows; ``DataError`` unless they are the same in the same order."""
-    digest = ids_digest(table.ids)
-    others = [m for m in box.peers(SAME_ROWS) if box.me.role is not m.role]
-    for member in others:
-        box.send(SAME_ROWS, np.frombuffer(digest, "|u1"), to=member)
-    if any(box.recv(SAME_ROWS, source=member).tobytes() != digest for member in others):
-        raise DataError(
-            "FED-251", "guest and host do not hold the same samples in the same order", "run Intersection before"
-        )
 
 
 def count_sums(box: Box, rows: int, bits: int) -> None:

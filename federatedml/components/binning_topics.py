@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from federatedml.components.common_rows import SAME_ROWS
 from federatedml.crypto.dealt.messages import Block, Correction
 from federatedml.crypto.vector import PackedCodec, Reply, Sealed
 from federatedml.federation.party import Role
@@ -15,16 +16,6 @@ BETWEEN = (Role.GUEST, Role.HOST)
 ROWS_BYTES = 1024 * MIB
 UNIFORM = "nothing: uniform without the arbiter's words"
 
-SAME_ROWS = Topic(
-    "same_rows",
-    BETWEEN,
-    BETWEEN,
-    Vector("|u1"),
-    Carries.CONTROL,
-    "whether both hold the same samples in the same order, "
-    "and a digest of the sender's ids: a guess of all of them can be tested",
-    4096,
-)
 BINS = Topic(
     "bins",
     (Role.HOST,),

@@ -31,9 +31,10 @@ from federatedml.components.binning_bins import ColumnBins, Integers, bin_table,
 from federatedml.components.binning_evidence import evidence
 from federatedml.components.binning_model import META, PARAM, check, model, of_hosts, transform
 from federatedml.components.binning_params import LEAST_ROWS, FeatureBinningParams
-from federatedml.components.binning_told import BIN_SUMS, ToldBins, agree_rows, checked_events, message, told_bins
+from federatedml.components.binning_told import BIN_SUMS, ToldBins, checked_events, message, told_bins
 from federatedml.components.binning_topics import BINS, LEARNS, TOPICS
 from federatedml.components.binning_views import views
+from federatedml.components.common_rows import same_rows
 from federatedml.components.linear_model import binary_labels
 from federatedml.crypto.codec import Floats
 from federatedml.crypto.paillier.keys import DEFAULT_BITS
@@ -75,7 +76,7 @@ def host(p: FeatureBinningParams, box: Box, inputs: Inputs) -> Outputs:
     bins = fitted(p, table, p.min_bin_rows * table.copies)
     buffers = model(p, box.me, table.header, bins)
     if p.exchanges:
-        agree_rows(box, table)
+        same_rows(box, table)
         box.send(BINS, message(table.header, bins))
         box.progress(0.1, "own columns binned")
         rows = bin_table(table, bins)
@@ -95,7 +96,7 @@ def arbiter(p: FeatureBinningParams, box: Box, inputs: Inputs) -> Outputs:
 
 def _of_hosts(p: FeatureBinningParams, box: Box, table: Table, labels: Floats) -> dict[Member, dict[int, pb.IVParam]]:
     """At the guest: what it learns of each host's columns, by position."""
-    agree_rows(box, table)
+    same_rows(box, table)
     told = {host: told_bins(sent, len(table), host) for host, sent in box.gather(BINS).items()}
     sums = (
         binning_shared.ask(box, labels, told) if p.protocol == "shared" else binning_paillier.ask(p, box, labels, told)

@@ -23,13 +23,14 @@ from federatedml.component import (
     Scorer,
 )
 from federatedml.components import hetero_lr_paillier, hetero_lr_shared, lr_paillier_topics, lr_shared_topics
+from federatedml.components.common_rows import SAME_ROWS
 from federatedml.components.cross_validation import cross_validated
 from federatedml.components.encryption_notes import encryption_notes
 from federatedml.components.linear_model import logistic
 from federatedml.components.lr_agreement import params_digest
 from federatedml.components.lr_classes import classes_of, joined, split
 from federatedml.components.lr_params import ADAPTIVE, LogisticParams
-from federatedml.components.lr_predict import PARTIAL, PREDICTED, partial_of, parts_per_row, predicted, send_partial
+from federatedml.components.lr_predict import PARTIAL, partial_of, parts_per_row, predicted, send_partial
 from federatedml.components.lr_release import EQUATIONS, ROWS
 from federatedml.components.lr_result import META, PARAM
 from federatedml.components.one_vs_rest import CLASSES, Classifiers, of_the_guest, one_vs_rest
@@ -45,7 +46,7 @@ PROTOCOLS: Mapping[str, Mapping[Role, RoleFunction]] = {
     "paillier": hetero_lr_paillier.ROLES,
 }
 KEPT = Classifiers(ModelSpec({META: model_pb2.LRModelMeta, PARAM: model_pb2.LRModelParam}), joined, split)
-ALWAYS: Sequence[Topic[Any]] = (CLASSES, PREDICTED, PARTIAL)
+ALWAYS: Sequence[Topic[Any]] = (CLASSES, SAME_ROWS, PARTIAL)
 TOPICS: Mapping[str, Sequence[Topic[Any]]] = {
     "shared": lr_shared_topics.TOPICS,
     "paillier": lr_paillier_topics.TOPICS,
@@ -121,7 +122,7 @@ def _variant(component: Component, p: LogisticParams) -> Component:
     learns = {role: [*texts[role], *_runs(role, p, closed), *_exceptions(role, p)] for role in Role}
     topics = [*SENT[p.protocol](p), *([CLASSES] if p.one_vs_rest_param.need_one_vs_rest else [])]
     if not (p.in_fold and p.protocol == "shared"):
-        topics += [PREDICTED, PARTIAL]
+        topics += [SAME_ROWS, PARTIAL]
     return replace(component, topics=tuple(topics), learns=learns)
 
 
@@ -167,7 +168,7 @@ HETERO_LR = Component(
     topics=(
         *{topic.name: topic for topics in TOPICS.values() for topic in topics}.values(),
         CLASSES,
-        PREDICTED,
+        SAME_ROWS,
         PARTIAL,
     ),
     learns={
@@ -178,7 +179,7 @@ HETERO_LR = Component(
     model=KEPT.model,
     scorer=Scorer(partial=partial_of, merge=logistic, classes=classes_of, parts_per_row=parts_per_row),
     prediction=Prediction(
-        topics=(PREDICTED, PARTIAL),
+        topics=(SAME_ROWS, PARTIAL),
         learns={
             Role.GUEST: (
                 "the host's part of the score of every row that is predicted: with each further model on the same rows "

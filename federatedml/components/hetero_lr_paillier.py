@@ -31,12 +31,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from federatedml.component import Inputs, Outputs
+from federatedml.components.common_rows import expect
 from federatedml.components.linear_model import (
     binary_labels,
     checked_features,
     training_loss,
 )
-from federatedml.components.lr_agreement import agree, expect, told_shapes
+from federatedml.components.lr_agreement import agree, told_shapes
 from federatedml.components.lr_batches import batches, check_columns, cut
 from federatedml.components.lr_encrypted import CipherPlan, GuestSide, HostSide, Side
 from federatedml.components.lr_looks import Looks

@@ -31,13 +31,14 @@ import numpy as np
 
 from federatedml.component import Inputs, Outputs
 from federatedml.components import prediction_table
+from federatedml.components.common_rows import expect
 from federatedml.components.linear_model import (
     binary_labels,
     checked_features,
     logistic,
     training_loss,
 )
-from federatedml.components.lr_agreement import agree, expect, told_shapes
+from federatedml.components.lr_agreement import agree, told_shapes
 from federatedml.components.lr_batches import check_columns, cut
 from federatedml.components.lr_params import LogisticParams
 from federatedml.components.lr_plan import check_steps, training_plan

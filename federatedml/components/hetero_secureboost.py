@@ -33,10 +33,11 @@ from federatedml.component import (
     Scorer,
 )
 from federatedml.components import tree_guest, tree_host, tree_paillier_topics, tree_shared
+from federatedml.components.common_rows import SAME_ROWS
 from federatedml.components.cross_validation import cross_validated
 from federatedml.components.encryption_notes import encryption_notes
 from federatedml.components.lr_release import ROWS
-from federatedml.components.tree_agreement import AGREEMENT, CLASSES, NEXT, SAME_ROWS, params_digest
+from federatedml.components.tree_agreement import AGREEMENT, CLASSES, NEXT, params_digest
 from federatedml.components.tree_hosts import OpenAnswers, OpenHosts
 from federatedml.components.tree_model import GUEST_BUFFERS, HOST_BUFFERS, host_buffers, label_values
 from federatedml.components.tree_paillier_guest import PaillierHosts

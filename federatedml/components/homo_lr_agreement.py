@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from federatedml.components.common_rows import expect
 from federatedml.components.homo_lr_params import HomoLogisticParams, common_digest
 from federatedml.components.linear_model import BINARY
-from federatedml.components.lr_agreement import expect
 from federatedml.crypto.ring import Floats
 from federatedml.crypto.secagg.steps import AGGREGATOR, CONTRIBUTORS
 from federatedml.errors import DataError, DslError, ProtocolError

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from federatedml.components.common_rows import expect
 from federatedml.components.homo_lr_params import HomoLogisticParams
 from federatedml.components.homo_lr_steps import HeldOut
-from federatedml.components.lr_agreement import expect
 from federatedml.components.lr_validation import LOSS, Patience, measured
 from federatedml.crypto.ring import Floats
 from federatedml.crypto.secagg.client import Client

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from federatedml.components.common_rows import expect
 from federatedml.components.homo_lr_looks import followed, judged, look
 from federatedml.components.homo_lr_params import HomoLogisticParams
 from federatedml.components.homo_lr_steps import HeldOut, Rows, Trainer
-from federatedml.components.lr_agreement import expect
 from federatedml.components.lr_optimizers import Memory
 from federatedml.components.lr_result import History
 from federatedml.crypto.ring import Floats

@@ -6,16 +6,14 @@ import hashlib
 
 import numpy as np
 
+from federatedml.components.common_rows import BETWEEN, GUESSED, check_same, digest_of, expect
 from federatedml.components.lr_params import LogisticParams
-from federatedml.crypto.shared_linear import ids_digest
 from federatedml.data.table import Table
-from federatedml.errors import DataError, DslError, ProtocolError
+from federatedml.errors import DslError, ProtocolError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Member, Role
 from federatedml.federation.topic import Carries, Topic
 from federatedml.federation.wire import Array, Tensors
-
-BETWEEN = (Role.GUEST, Role.HOST)
 
 AGREEMENT = Topic(
     "agreement",
@@ -24,7 +22,7 @@ AGREEMENT = Topic(
     Tensors({"ids": ("|u1", 1), "params": ("|u1", 1), "shape": ("<i8", 1)}),
     Carries.CONTROL,
     "whether both hold the same samples in the same order with the same parameters, the number of columns, "
-    "and a digest of the sender's ids: a guess of all of them can be tested",
+    f"and {GUESSED}",
 )
 SHAPE = Topic(
     "shape",
@@ -43,7 +41,7 @@ def agree(p: LogisticParams, box: Box, table: Table, columns: int) -> dict[Membe
         number of columns of each other party.
     """
     mine = {
-        "ids": np.frombuffer(ids_digest(table.ids), "|u1"),
+        "ids": digest_of(table),
         "params": params_digest(p),
         "shape": np.array([len(table), columns], np.int64),
     }
@@ -52,10 +50,7 @@ def agree(p: LogisticParams, box: Box, table: Table, columns: int) -> dict[Membe
     for member, theirs in box.gather(AGREEMENT).items():
         if not np.array_equal(mine["params"], theirs["params"]):
             raise DslError("FED-180", "parameters of HeteroLR differ between guest and host", "only predict_param may")
-        if not np.array_equal(mine["ids"], theirs["ids"]):
-            raise DataError(
-                "FED-251", "guest and host do not hold the same samples in the same order", "run Intersection before"
-            )
+        check_same(mine["ids"], theirs["ids"])
         peers[member] = int(expect(theirs["shape"], 2)[1])
     box.send(SHAPE, {"params": mine["params"], "shape": mine["shape"]})
     return peers
@@ -76,10 +71,3 @@ def params_digest(p: LogisticParams) -> Array:
     """SHA-256 of what all parties must have alike: all but what becomes of scores at the guest."""
     text = p.model_dump_json(exclude={"predict_param": True, "cv_param": {"mode", "role", "evaluate_param"}})
     return np.frombuffer(hashlib.sha256(text.encode()).digest(), "|u1")
-
-
-def expect(array: Array, *shape: int) -> Array:
-    """The array, if it has that shape; ``ProtocolError`` otherwise."""
-    if array.shape != shape:
-        raise ProtocolError("FED-381", f"an array of shape {array.shape} came, the plan says {shape}")
-    return array

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from federatedml.components.common_rows import expect, same_rows
 from federatedml.components.linear_model import binary_labels, checked_columns
-from federatedml.components.lr_agreement import expect
 from federatedml.components.lr_params import LogisticParams
-from federatedml.components.lr_predict import PARTIAL, same_rows
+from federatedml.components.lr_predict import PARTIAL
 from federatedml.components.lr_release import count_rows
 from federatedml.components.lr_validation import Patience, measured
 from federatedml.crypto.ring import Floats
@@ -19,7 +19,7 @@ from federatedml.federation.box import Box
 from federatedml.federation.party import Role
 from federatedml.federation.wire import Array
 
-FIRST = 2  # round of ``PARTIAL`` and ``PREDICTED``: those before are of the finished model
+FIRST = 2  # round of ``PARTIAL`` and ``SAME_ROWS``: those before are of the finished model
 
 
 @dataclass

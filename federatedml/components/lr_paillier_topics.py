@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from federatedml.components.lr_agreement import AGREEMENT, BETWEEN, SHAPE
+from federatedml.components.common_rows import BETWEEN
+from federatedml.components.lr_agreement import AGREEMENT, SHAPE
 from federatedml.components.lr_params import LogisticParams
 from federatedml.crypto.vector import Opened, PackedCodec, Reply, Sealed
 from federatedml.federation.party import Role

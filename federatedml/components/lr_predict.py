@@ -9,14 +9,12 @@ import numpy as np
 from airfed_proto.v1 import model_pb2
 from federatedml.component import ModelBuffers
 from federatedml.components import prediction_table
+from federatedml.components.common_rows import expect, same_rows
 from federatedml.components.linear_model import logistic, partial_score
-from federatedml.components.lr_agreement import BETWEEN, expect
 from federatedml.components.lr_classes import split
 from federatedml.components.lr_release import count_rows
 from federatedml.components.lr_result import META, PARAM
-from federatedml.crypto.shared_linear import ids_digest
 from federatedml.data.table import Table
-from federatedml.errors import DataError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Role
 from federatedml.federation.topic import Carries, Topic
@@ -30,15 +28,6 @@ PARTIAL = Topic(
     Carries.ROW_VALUES,
     "the host's part of the linear predictor of every row, all digits: one linear combination of the host's columns; "
     "if these have few distinct values, rows with the same values can be told, and with them the values",
-)
-PREDICTED = Topic(
-    "predicted_rows",
-    BETWEEN,
-    BETWEEN,
-    Vector("|u1"),
-    Carries.CONTROL,
-    "whether both hold the same samples in the same order, "
-    "and a digest of the sender's ids: a guess of all of them can be tested",
 )
 
 
@@ -67,14 +56,6 @@ def send_partial(box: Box, model: ModelBuffers, table: Table, round: int) -> Non
 def parts_per_row(model: ModelBuffers) -> int:
     """How many linear combinations of a host's columns a score tells."""
     return len(split(model))
-
-
-def same_rows(box: Box, table: Table, round: int) -> None:
-    """``DataError`` unless guest and hosts hold the same rows in the same order."""
-    digest = ids_digest(table.ids)
-    box.send(PREDICTED, np.frombuffer(digest, "|u1"), round)
-    if any(told.tobytes() != digest for told in box.gather(PREDICTED, round).values()):
-        raise DataError("FED-251", "guest and host do not predict the same samples in the same order")
 
 
 def partial_of(model: ModelBuffers, table: Table) -> Array:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from federatedml.components.lr_agreement import expect
+from federatedml.components.common_rows import expect
 from federatedml.components.lr_optimizers import Memory, stepped
 from federatedml.components.lr_params import LogisticParams
 from federatedml.components.lr_shared_topics import FINAL, GRADIENT, RESIDUAL, STEP, UPDATE, WEIGHTS

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from federatedml.components.lr_agreement import AGREEMENT, BETWEEN, SHAPE
+from federatedml.components.common_rows import BETWEEN, GUESSED
+from federatedml.components.lr_agreement import AGREEMENT, SHAPE
 from federatedml.components.lr_params import LogisticParams
 from federatedml.components.lr_plan import CORRECTIONS_BYTES, FEATURES_BYTES, ROWS_BYTES, motion_of
 from federatedml.federation.party import Role
@@ -106,8 +107,7 @@ HELD_OUT = Topic(
     BETWEEN,
     Vector("|u1"),
     Carries.CONTROL,
-    "whether both hold the same validation rows in the same order, "
-    "and a digest of the sender's ids: a guess of all of them can be tested",
+    f"whether both hold the same validation rows in the same order, and {GUESSED}",
 )
 HELD_OUT_SHAPE = Topic(
     "validation_shape", BETWEEN, (Role.ARBITER,), Vector("<i8"), Carries.CONTROL, "number of validation rows"

@@ -8,8 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
+from federatedml.components.common_rows import expect, same_rows
 from federatedml.components.linear_model import binary_labels, checked_columns
-from federatedml.components.lr_agreement import expect
 from federatedml.components.lr_params import LogisticParams
 from federatedml.components.lr_release import count_rows
 from federatedml.components.lr_shared_moves import Exchange, Moves, total
@@ -23,9 +23,9 @@ from federatedml.components.lr_shared_topics import (
 )
 from federatedml.crypto.dealer import CLOSER
 from federatedml.crypto.ring import Floats, Words
-from federatedml.crypto.shared_linear import HeldOut, Side, ids_digest
+from federatedml.crypto.shared_linear import HeldOut, Side
 from federatedml.data.table import Table
-from federatedml.errors import DataError, ProtocolError
+from federatedml.errors import ProtocolError
 from federatedml.federation.box import Box
 from federatedml.federation.wire import Array
 from federatedml.metrics.binary import Counts
@@ -36,10 +36,7 @@ LESS_IS_BETTER = (LOSS, "root_mean_squared_error", "mean_absolute_error")
 
 def agree_held_out(box: Box, table: Table) -> int:
     """Check that all hold the same validation rows, tell the arbiter how many."""
-    mine = np.frombuffer(ids_digest(table.ids), "|u1")
-    box.send(HELD_OUT, mine)
-    if any(not np.array_equal(told, mine) for told in box.gather(HELD_OUT).values()):
-        raise DataError("FED-251", "guest and host do not hold the same validation rows in the same order")
+    same_rows(box, table, topic=HELD_OUT)
     box.send(HELD_OUT_SHAPE, np.array([len(table)], np.int64))
     return len(table)
 

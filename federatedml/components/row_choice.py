@@ -13,7 +13,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from federatedml.crypto.shared_linear import ids_digest
+from federatedml.components.common_rows import GUESSED, check_same, digest_of
 from federatedml.data.table import Table
 from federatedml.errors import DataError, ProtocolError
 from federatedml.federation.box import AttemptKey, Box
@@ -22,7 +22,6 @@ from federatedml.federation.topic import Carries, Topic
 from federatedml.federation.wire import Array, Tensors
 
 Rows = NDArray[np.int64]
-GUESSED = "a guess of all ids, in their order, can be tested"
 
 
 def row_topic(name: str, dtype: str, learns: str) -> Topic[dict[str, Array]]:
@@ -33,7 +32,7 @@ def row_topic(name: str, dtype: str, learns: str) -> Topic[dict[str, Array]]:
 
 def tell(box: Box, topic: Topic[dict[str, Array]], table: Table, rows: Array) -> None:
     """At the guest: send ``rows`` to all hosts."""
-    box.send(topic, {"ids": np.frombuffer(ids_digest(table.ids), "|u1"), "rows": rows})
+    box.send(topic, {"ids": digest_of(table), "rows": rows})
 
 
 def told(box: Box, topic: Topic[dict[str, Array]], table: Table) -> Array:
@@ -43,10 +42,7 @@ def told(box: Box, topic: Topic[dict[str, Array]], table: Table) -> Array:
         DataError: ``FED-251``, they do not.
     """
     found = box.recv(topic)
-    if found["ids"].tobytes() != ids_digest(table.ids):
-        raise DataError(
-            "FED-251", "guest and host do not hold the same samples in the same order", "run Intersection before"
-        )
+    check_same(digest_of(table), found["ids"])
     return found["rows"]
 
 

@@ -7,19 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from federatedml.components.common_rows import BETWEEN, GUESSED, check_same, digest_of, expect
 from federatedml.components.tree_params import SecureBoostParams
-from federatedml.crypto.shared_linear import ids_digest
 from federatedml.data.table import Table
-from federatedml.errors import DataError, DslError, ProtocolError
+from federatedml.errors import DslError, ProtocolError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Role
 from federatedml.federation.topic import Carries, Topic
 from federatedml.federation.wire import Array, Tensors, Vector
 
-BETWEEN = (Role.GUEST, Role.HOST)
 MOST_CLASSES = 1000
 CHECKPOINT_CELLS = 2**21  # scores in a checkpoint that is stored after every round
-DIGEST = "a digest of the sender's ids: a guess of all of them can be tested"
 
 AGREEMENT = Topic(
     "agreement",
@@ -27,7 +25,7 @@ AGREEMENT = Topic(
     BETWEEN,
     Tensors({"ids": ("|u1", 1), "params": ("|u1", 1), "warm": ("|u1", 1)}),
     Carries.CONTROL,
-    f"whether both hold the same samples in the same order with the same parameters, go on from a model, and {DIGEST}",
+    f"whether both hold the same samples in the same order with the same parameters, go on from a model, and {GUESSED}",
 )
 CLASSES = Topic(
     "classes",
@@ -45,14 +43,6 @@ NEXT = Topic(
     Carries.CONTROL,
     "whether another round of trees follows: with a stop by the loss or by validation rows how many there are",
 )
-SAME_ROWS = Topic(
-    "scored_rows",
-    BETWEEN,
-    BETWEEN,
-    Vector("|u1"),
-    Carries.CONTROL,
-    f"whether both hold the same samples in the same order, and {DIGEST}",
-)
 
 
 def agree(p: SecureBoostParams, box: Box, table: Table, warm: bool = False, classes: int | None = None) -> int:
@@ -66,17 +56,14 @@ def agree(p: SecureBoostParams, box: Box, table: Table, warm: bool = False, clas
         trees of a round.
     """
     flag = np.array([warm], np.uint8)
-    mine = {"ids": np.frombuffer(ids_digest(table.ids), "|u1"), "params": params_digest(p), "warm": flag}
+    mine = {"ids": digest_of(table), "params": params_digest(p), "warm": flag}
     box.send(AGREEMENT, mine)
     for theirs in box.gather(AGREEMENT).values():
         if not np.array_equal(mine["params"], theirs["params"]):
             raise DslError(
                 "FED-180", "parameters of HeteroSecureBoost differ between guest and host", "only predict_param may"
             )
-        if not np.array_equal(mine["ids"], theirs["ids"]):
-            raise DataError(
-                "FED-251", "guest and host do not hold the same samples in the same order", "run Intersection before"
-            )
+        check_same(mine["ids"], theirs["ids"])
         if not np.array_equal(flag, theirs["warm"]):
             raise DslError(
                 "FED-809", "the trees go on from a model at one party only", "isometric_model at all, or none"
@@ -96,14 +83,6 @@ def keeps(p: SecureBoostParams, rows: int, classes: int, rounds: int) -> bool:
     return rounds % every == 0 or rounds == p.num_trees
 
 
-def same_rows(box: Box, table: Table, round: int) -> None:
-    """Check that guest and hosts are about to score the same rows."""
-    digest = ids_digest(table.ids)
-    box.send(SAME_ROWS, np.frombuffer(digest, "|u1"), round)
-    if any(told.tobytes() != digest for told in box.gather(SAME_ROWS, round).values()):
-        raise DataError("FED-251", "guest and host do not score the same samples in the same order")
-
-
 def params_digest(p: SecureBoostParams) -> Array:
     """SHA-256 of what all parties must have alike: all but the loss, and what becomes of scores at the guest."""
     own: dict[str, Any] = {
@@ -113,10 +92,3 @@ def params_digest(p: SecureBoostParams) -> Array:
     }
     text = p.model_dump_json(exclude=own)
     return np.frombuffer(hashlib.sha256(text.encode()).digest(), "|u1")
-
-
-def expect(array: Array, *shape: int) -> Array:
-    """The array, if it has that shape; ``ProtocolError`` otherwise."""
-    if array.shape != shape:
-        raise ProtocolError("FED-381", f"an array of shape {array.shape} came, the plan says {shape}")
-    return array

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from federatedml.components.common_rows import same_rows
 from federatedml.components.lr_release import count_rows
 from federatedml.components.lr_validation import Patience
-from federatedml.components.tree_agreement import same_rows
 from federatedml.components.tree_columns import Gaps, Threshold, bits_of
 from federatedml.components.tree_nodes import Forest
 from federatedml.components.tree_params import SecureBoostParams
@@ -26,7 +26,7 @@ def check_held_out(p: SecureBoostParams, box: Box, table: Table | None) -> None:
     if p.validates and (table is None or not len(table)):
         raise DataError("FED-722", "validation_freqs or early_stopping_rounds is set, but eval_data has no rows")
     if table is not None:
-        same_rows(box, table, 0)
+        same_rows(box, table)
         if box.me.role is Role.HOST:
             count_rows(box, len(table))
 

@@ -13,8 +13,8 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from federatedml.component import ModelBuffers
+from federatedml.components.common_rows import expect, same_rows
 from federatedml.components.lr_release import count_rows
-from federatedml.components.tree_agreement import expect, same_rows
 from federatedml.components.tree_columns import bits_of
 from federatedml.components.tree_hosts import Bits
 from federatedml.components.tree_model import MOST_SPLITS, Read, own_splits, read
@@ -41,7 +41,7 @@ SPLIT_BITS = Topic(
 
 def predict_guest(box: Box, model: ModelBuffers, table: Table) -> Table:
     """Predictions of all rows."""
-    same_rows(box, table, 0)
+    same_rows(box, table)
     hosts = [member for member in box.members if member.role is Role.HOST]
     parts = [recv_bits(box, 0, len(table), member).astype(np.float64) for member in sorted(hosts)]
     found = WHOLE.of(model).read
@@ -51,7 +51,7 @@ def predict_guest(box: Box, model: ModelBuffers, table: Table) -> Table:
 
 def predict_host(box: Box, model: ModelBuffers, table: Table) -> None:
     """Tell on which side of each own split every row is."""
-    same_rows(box, table, 0)
+    same_rows(box, table)
     count_rows(box, len(table))
     send_bits(box, 0, partial_of(model, table) > 0)
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from federatedml.components.tree_agreement import MOST_CLASSES, expect, keeps, params_digest
+from federatedml.components.common_rows import expect
+from federatedml.components.tree_agreement import MOST_CLASSES, keeps, params_digest
 from federatedml.components.tree_hosts import Start
 from federatedml.components.tree_params import SecureBoostParams
 from federatedml.components.tree_plan import Plan

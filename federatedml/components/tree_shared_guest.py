@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from federatedml.components.tree_agreement import expect, params_digest
+from federatedml.components.common_rows import expect
+from federatedml.components.tree_agreement import params_digest
 from federatedml.components.tree_hosts import MOST_COLUMNS, Bits, Cut, Node, Start, Taken
 from federatedml.components.tree_params import SecureBoostParams
 from federatedml.components.tree_plan import Plan

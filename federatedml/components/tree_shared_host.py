@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from federatedml.components.tree_agreement import expect
+from federatedml.components.common_rows import expect
 from federatedml.components.tree_hosts import Start
 from federatedml.components.tree_params import SecureBoostParams
 from federatedml.components.tree_plan import Plan

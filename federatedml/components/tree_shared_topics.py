@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from federatedml.components.tree_agreement import BETWEEN
+from federatedml.components.common_rows import BETWEEN
 from federatedml.crypto.dealt.messages import Block, Correction
 from federatedml.crypto.vector import PackedCodec
 from federatedml.federation.party import Role

@@ -32,9 +32,9 @@ class TestHeteroSecureBoost(Inherited):
 
     conditional: ClassVar[Mapping[str, Sequence[str]]] = {
         "validated": ["block_taken"],  # of tables that take more than four blocks
-        "classes, 2 hosts": ["block_taken", "scored_rows", "split_bits"],  # of validation rows
-        "paillier": ["scored_rows", "split_bits"],
-        "paillier, drawn rows": ["scored_rows", "split_bits"],
+        "classes, 2 hosts": ["block_taken", "same_rows", "split_bits"],  # of validation rows
+        "paillier": ["same_rows", "split_bits"],
+        "paillier, drawn rows": ["same_rows", "split_bits"],
     }
 
     def references(self) -> Mapping[str, Pooled]:

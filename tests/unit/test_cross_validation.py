@@ -91,7 +91,7 @@ def test_under_shared_no_weight_is_opened_and_each_row_is_scored_once(tmp_path: 
     p = params(max_iter=2, cv_param=CV)
     sent = case(p, small(60)).run(tmp_path).sent
     topics = {m.key.topic for m in sent}
-    assert not topics & {"final_shares", "partial_scores", "predicted_rows"}
+    assert not topics & {"final_shares", "partial_scores", "same_rows"}
     scores = [m for m in sent if m.key.topic == "validation_scores"]
     assert len(scores) == 2
     assert sum(m.size for m in scores) < (60 + 20) * 8

@@ -187,7 +187,7 @@ def test_a_model_predicts_other_rows_without_training(tmp_path: Path) -> None:
     data, before = guest_data(result), guest_data(trained)
     assert set(data.columns["type"]) == {"predict"}
     assert np.array_equal(data.columns["predict_score"], before.columns["predict_score"])
-    assert {m.key.topic for m in result.sent} == {"predicted_rows", "partial_scores"}
+    assert {m.key.topic for m in result.sent} == {"same_rows", "partial_scores"}
 
 
 def test_rows_without_label_are_predicted(tmp_path: Path) -> None:

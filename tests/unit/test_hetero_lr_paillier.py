@@ -92,7 +92,7 @@ def test_the_model_predicts_other_rows_during_the_job_and_after_it(tmp_path: Pat
     assert second is not None
     assert list(first.columns["type"]) == ["train"] * 60 + ["validate"] * 15
     assert np.array_equal(first.columns["predict_score"][60:], second.columns["predict_score"])
-    assert {m.key.topic for m in found.sent} == {"predicted_rows", "partial_scores"}
+    assert {m.key.topic for m in found.sent} == {"same_rows", "partial_scores"}
 
 
 def test_predictions_of_several_hosts_add_up(tmp_path: Path) -> None:

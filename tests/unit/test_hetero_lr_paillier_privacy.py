@@ -194,7 +194,7 @@ def test_what_is_not_masked_nor_encrypted_is_declared() -> None:
         "decrypted_loss",
         "weight_change",
         "verdict",
-        "predicted_rows",
+        "same_rows",
         "partial_scores",
     }
     for topic in running.topics:

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from federatedml.components import lr_plan, lr_shared_topics
+from federatedml.components.common_rows import SAME_ROWS
 from federatedml.components.hetero_lr import HETERO_LR
-from federatedml.components.lr_predict import PARTIAL, PREDICTED
+from federatedml.components.lr_predict import PARTIAL
 from federatedml.crypto.dealer import feature_mask
 from federatedml.crypto.encoding import WEIGHT_BITS
 from federatedml.crypto.ring import Words, decode, encode
@@ -31,7 +32,7 @@ from tests.lr_cases import bodies, breast, case, param, params, small, table, we
 from tests.members import ARBITER, GUEST, HOST
 
 TOPICS = HETERO_LR.topic_table()
-MESSAGES = (*lr_shared_topics.TOPICS, PREDICTED, PARTIAL)
+MESSAGES = (*lr_shared_topics.TOPICS, SAME_ROWS, PARTIAL)
 FEATURE_BITS = 14
 CONTEXT = AttemptKey("", "simulation", "hetero_lr_0", 1, 1).context()
 
@@ -281,7 +282,7 @@ def test_what_is_not_masked_is_declared() -> None:
         "validation_rows",
         "validation_shape",
         "validation_scores",
-        "predicted_rows",
+        "same_rows",
         "partial_scores",
     }
     for topic in MESSAGES:

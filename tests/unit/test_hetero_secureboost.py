@@ -125,7 +125,7 @@ def test_a_predict_job_scores_as_the_training_did(kind: str, tmp_path: Path) -> 
     first, second = (run.outputs[GUEST].data for run in (result, again))
     for name in ("label", "predict_result", "predict_score", "predict_detail"):
         assert first.columns[name].tolist() == second.columns[name].tolist()
-    assert {m.key.topic for m in again.sent} == {"scored_rows", "split_bits"}
+    assert {m.key.topic for m in again.sent} == {"same_rows", "split_bits"}
     assert again.outputs[HOST].model == result.outputs[HOST].model
     assert again.outputs[ARBITER].data is None
 

@@ -165,7 +165,7 @@ def test_a_model_of_a_training_is_refused_in_a_training() -> None:
 
 def test_only_the_messages_of_a_prediction_are_declared() -> None:
     told = plan_json(spec())["disclosure"]
-    assert [topic["topic"] for topic in told["hetero_lr_0"]["topics"]] == ["predicted_rows", "partial_scores"]
+    assert [topic["topic"] for topic in told["hetero_lr_0"]["topics"]] == ["same_rows", "partial_scores"]
     assert "the host's part of the score of every row" in told["hetero_lr_0"]["outputs"]["guest"][0]
     assert told["dataio_0"]["topics"] == []
     assert told["intersection_0"] == INTERSECTION.variant(INTERSECTION, INTERSECTION.defaults()).disclosure()
@@ -354,4 +354,4 @@ def test_a_predict_job_scores_as_training_and_online_inference_do(data: Path) ->
     online = scorer.merge(models[GUEST], parts[GUEST], [parts[HOST]])
     assert np.array_equal(found.columns["predict_score"], online)
     sent = {topic["topic"] for topic in plan_json(again.spec)["disclosure"]["hetero_lr_0"]["topics"]}
-    assert sent == {"predicted_rows", "partial_scores"}
+    assert sent == {"same_rows", "partial_scores"}
