@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,21 @@ from typing import Any
 import airflow.providers.standard.operators.trigger_dagrun
 import airflow.providers.standard.sensors.external_task  # noqa: F401
 from airflow.dag_processing.bundles.base import BaseDagBundle, BundleVersion
+from airflow.utils.session import create_session
+from sqlalchemy.exc import SQLAlchemyError
 
 import dags_generator.dag  # noqa: F401
 from dags_generator.dropin import Compiled, Source, compiled, scan
+from dags_generator.needed import needed_versions
 from dags_generator.store import BundleStore
+from federated_operators.gateway.policy import load_policy
+from federatedml.errors import FedError
 from federatedml.federation.home import PartyHome
 
 GLANCE = 0.25  # seconds between two looks at a file that is new
+PRUNE_S, DAY_S = 3600.0, 86_400.0
+LEAST_DAYS = 1.0  # for which a version stays that was replaced, whatever the policy says
+log = logging.getLogger(__name__)
 
 
 class DslDagBundle(BaseDagBundle):
@@ -36,6 +46,7 @@ class DslDagBundle(BaseDagBundle):
         self._seen: Mapping[str, Source] | None = None
         self._sources: dict[str, Source] = {}
         self._pipelines: dict[str, Compiled] | None = None
+        self._pruned = 0.0
 
     def initialize(self) -> None:
         """Make the folder of this version, or of the first one."""
@@ -74,6 +85,23 @@ class DslDagBundle(BaseDagBundle):
                 self.store.publish(pipelines)
             self._sources = {key: source for key, source in self._sources.items() if key not in gone}
             self._seen, self._pipelines = found, pipelines
+            if ready or gone:
+                self._prune(time.time())
+
+    def _prune(self, now: float) -> None:
+        """Once an hour at most remove versions that no run within the policy's retention needs."""
+        if now - self._pruned < PRUNE_S:
+            return
+        self._pruned = now
+        try:
+            days = load_policy(self.home.policy).retention_days
+            before = now - max(days, LEAST_DAYS) * DAY_S if days is not None else 0.0
+            if self.store.superseded(before):
+                with create_session() as session:
+                    needed = needed_versions(session, self.name, datetime.fromtimestamp(before, UTC))
+                log.info("removed %d old versions of the bundle", len(self.store.prune(needed, before)))
+        except (FedError, SQLAlchemyError, OSError, ValueError) as error:
+            log.warning("old versions of the bundle stay for now: %s", error)
 
     def _ready(self, found: Mapping[str, Source], before: Mapping[str, Source]) -> dict[str, Compiled]:
         """What is new and may be taken up; remembers from which files it was made."""

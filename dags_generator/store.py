@@ -14,9 +14,10 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 from dags_generator.dropin import Compiled
@@ -32,6 +33,7 @@ MANY, TOGETHER = 32, 16  # from how many on new pipelines share stubs, and how m
 VERSION = re.compile(r"[0-9a-f]{32}")
 PARSING = 30.0  # seconds that the DAG processor may still be parsing what was placed before
 AHEAD = 2.0
+KEEP = 200  # versions that are never removed
 
 
 @dataclass(frozen=True)
@@ -118,12 +120,15 @@ class BundleStore:
     def publish(self, pipelines: Mapping[str, Compiled]) -> str:
         """Make ``pipelines`` the current version; nothing is written if they are that already."""
         self.current.mkdir(parents=True, exist_ok=True, mode=0o700)
+        alone = self._shown.version == self.version()  # nobody else has published since
+        if not alone:
+            self._stored.clear()
         files = {f"{key}.json": self._object(pipeline.body, pipeline.digest) for key, pipeline in pipelines.items()}
-        before = self._shown if self._shown.version == self.version() else self.manifest()
+        before = self._shown if alone else self.manifest()
         shared = _shared(before, pipelines)
         files |= {f"{name}.json": self._object(_list(keys)) for name, keys in shared.items()}
-        alone = pipelines.keys() - {key for keys in shared.values() for key in keys}
-        files |= dict.fromkeys((f"{name}.py" for name in (*alone, *shared)), self._object(STUB, STUB_DIGEST))
+        unshared = pipelines.keys() - {key for keys in shared.values() for key in keys}
+        files |= dict.fromkeys((f"{name}.py" for name in (*unshared, *shared)), self._object(STUB, STUB_DIGEST))
         manifest = Manifest(files, {key: pipeline.spec_digest for key, pipeline in pipelines.items()}, shared)
         if manifest.version != self.version() or self._shown != manifest:
             write_file(self.root / "manifests" / f"{manifest.version}.json", manifest.body)
@@ -140,6 +145,31 @@ class BundleStore:
         for name, digest in self.manifest(version).files.items():
             (building / name).write_bytes((self.root / "objects" / digest).read_bytes())
         building.rename(folder)
+
+    def superseded(self, before: float, keep: int = KEEP) -> list[str]:
+        """Versions that a newer one replaced before ``before`` (Unix seconds), but for the ``keep`` newest ones."""
+        ages = sorted((path.stat().st_mtime, path.stem) for path in (self.root / "manifests").glob("*.json"))
+        replaced = list(pairwise(ages))[: max(len(ages) - keep, 0)]  # the newest was replaced by none
+        found = [name for (_, name), (since, _) in replaced if since < before and VERSION.fullmatch(name)]
+        return [name for name in found if name != self.version()]
+
+    def prune(self, needed: Collection[str], before: float, keep: int = KEEP) -> list[str]:
+        """Remove what is superseded and not needed, and contents that no version has any more; the versions.
+
+        Manifests go first: a version is there with all its contents, or not at all.
+        """
+        gone = [version for version in self.superseded(before, keep) if version not in needed]
+        for version in gone:
+            (self.root / "manifests" / f"{version}.json").unlink()
+        if not gone:
+            return []
+        kept = {path.stem for path in (self.root / "manifests").glob("*.json")}
+        used = {digest for version in kept for digest in self.manifest(version).files.values()}
+        for path in (self.root / "objects").iterdir():
+            if path.name not in used and path.stat().st_mtime < before:
+                path.unlink()
+        self._stored.clear()
+        return gone
 
     def _object(self, body: bytes, digest: str = "") -> str:
         digest = digest or hashlib.sha256(body).hexdigest()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from federated_operators.gateway.policy import default_policy
 from federatedml.errors import DslError
 from federatedml.federation.home import PartyHome
 from tests.pipeline_example import Edit, conf, dsl, unchanged
@@ -236,3 +237,79 @@ def test_runs_are_named_by_job_ids() -> None:
     ids = [JobIdTimetable().generate_run_id(run_type="manual") for _ in range(1000)]
     assert len(set(ids)) == len(ids)
     assert all(re.fullmatch(r"20[0-9]{19}", run_id) for run_id in ids)
+
+
+SINCE = datetime(2026, 7, 1, tzinfo=UTC)
+BEFORE, AFTER = SINCE - timedelta(days=1), SINCE + timedelta(days=1)
+
+
+def rows_of_airflow():
+    """A session on DAGs, versions and runs of two bundles."""
+    from airflow.models.dag import DagModel
+    from airflow.models.dag_version import DagVersion
+    from airflow.models.dagrun import DagRun
+    from sqlalchemy import create_engine
+    from sqlalchemy.orm import Session
+
+    session = Session(create_engine("sqlite://"))
+    kinds = {"dags": DagModel, "versions": DagVersion, "runs": DagRun}
+    for kind in kinds.values():
+        kind.__table__.create(session.connection())
+
+    def add(kind: str, **values: object) -> None:
+        table = kinds[kind].__table__
+        needed = [column for column in table.c if not (column.nullable or column.default or column.primary_key)]
+        rest = {column.name: 0 for column in needed}
+        session.execute(table.insert().values({**rest, **values}))
+
+    for bundle in ("own", "other"):
+        dag = {"dag_id": bundle, "bundle_name": bundle, "bundle_version": f"{bundle} parsed"}
+        add("dags", **dag)
+        for number, at in enumerate((BEFORE, AFTER), 1):
+            version = {"dag_id": bundle, "version_number": number, "bundle_name": bundle, "created_at": at}
+            add("versions", **version, bundle_version=f"{bundle} version of {at:%d}", last_updated=at)
+    for name, end in (("running", None), ("ended long ago", BEFORE), ("ended lately", AFTER)):
+        run = {
+            "dag_id": "own",
+            "run_id": name,
+            "log_template_id": 1,
+            "run_type": "manual",
+            "run_after": BEFORE,
+            "end_date": end,
+        }
+        add("runs", **run, bundle_version=name)
+    return session
+
+
+def test_versions_of_dags_and_of_runs_that_may_be_looked_at_again_are_needed() -> None:
+    from dags_generator.needed import needed_versions
+
+    with rows_of_airflow() as session:
+        found = needed_versions(session, "own", SINCE)
+    assert found == {"own parsed", "own version of 02", "running", "ended lately"}
+
+
+def test_old_versions_are_removed_by_the_policy_once_an_hour(home: PartyHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    from contextlib import contextmanager
+
+    from dags_generator import bundle as module
+
+    asked: list[datetime] = []
+    home.policy.write_text(default_policy("9999", []))
+    bundle = bundle_of(home)
+    monkeypatch.setattr(module, "create_session", contextmanager(lambda: iter([None])))
+    monkeypatch.setattr(module, "needed_versions", lambda session, name, since: asked.append(since) or {"none"})
+    monkeypatch.setattr(bundle.store, "superseded", lambda before: [before])
+    monkeypatch.setattr(bundle.store, "prune", lambda needed, before: [])
+    drop(home)
+    bundle.refresh()
+    drop(home, "again")
+    bundle.refresh()
+    (first,) = asked
+    assert abs(datetime.now(UTC) - timedelta(days=30) - first) < timedelta(minutes=5)
+    home.policy.write_text("retention_days: null\n")
+    bundle._pruned = 0.0
+    drop(home, "third")
+    bundle.refresh()
+    assert len(asked) == 1
+    assert "third.py" in {path.name for path in bundle.path.iterdir()}

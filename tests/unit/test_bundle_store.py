@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -190,3 +191,73 @@ def test_shared_stubs_are_built_again_with_their_version(store: BundleStore, tmp
     store.publish({"a": A})
     store.materialise(version, tmp_path / "versions" / version)
     assert {path.name for path in (tmp_path / "versions" / version).iterdir()} == shown
+
+
+def versions(store: BundleStore, count: int) -> list[str]:
+    """Version i was published at 1000 + i, its own object too."""
+    found = []
+    for i in range(count):
+        body = Compiled(b"[%d]" % (100 + i), f"{i:02x}")
+        found.append(store.publish({"a": A, "b": body}))
+        for path in (store.root / "manifests" / f"{found[-1]}.json", store.root / "objects" / body.digest):
+            os.utime(path, (1000 + i, 1000 + i))
+    return found
+
+
+def manifests(store: BundleStore) -> set[str]:
+    return {path.stem for path in (store.root / "manifests").iterdir()}
+
+
+def whole(store: BundleStore, version: str, folder: Path) -> bool:
+    store.materialise(version, folder / version)
+    return (folder / version / "b.json").exists()
+
+
+def test_old_versions_that_nobody_needs_are_removed_with_what_only_they_had(store: BundleStore, tmp_path: Path) -> None:
+    found = versions(store, 10)
+    assert store.superseded(1006, keep=2) == found[:5], "the sixth was current until then"
+    assert store.prune({found[1]}, 1006, keep=2) == [found[0], *found[2:5]]
+    kept = [found[1], *found[5:]]
+    assert manifests(store) == set(kept)
+    assert all(whole(store, version, tmp_path / "versions") for version in kept)
+    objects = {path.name for path in (store.root / "objects").iterdir()}
+    assert objects == {digest for version in kept for digest in store.manifest(version).files.values()}
+    with pytest.raises(KeyError):
+        store.materialise(found[0], tmp_path / "versions" / found[0])
+    assert store.prune({found[1]}, 1006, keep=2) == []
+
+
+def test_the_newest_stay_however_old_they_are(store: BundleStore) -> None:
+    found = versions(store, 5)
+    assert store.superseded(9e9) == []
+    assert store.prune((), 9e9, keep=3) == found[:2]
+    assert store.prune((), 9e9, keep=0) == found[2:4]
+    assert manifests(store) == {store.version()} == {found[4]}
+
+
+def test_the_current_version_stays_though_it_was_written_first(store: BundleStore) -> None:
+    found = versions(store, 4)
+    store.publish({"a": A, "b": Compiled(b"[100]", "00")})
+    assert store.version() == found[0]
+    os.utime(store.root / "manifests" / f"{found[0]}.json", (1, 1))
+    assert found[0] not in store.prune((), 9e9, keep=0)
+    assert store.manifest().specs == {"a": "aa", "b": "00"}
+
+
+def test_what_was_removed_can_be_published_again(store: BundleStore, tmp_path: Path) -> None:
+    other = BundleStore(store.root)
+    first = versions(store, 3)[0]
+    other.publish({"b": B})
+    other.prune((), 9e9, keep=0)
+    for each in (store, other):
+        assert each.publish({"a": A, "b": Compiled(b"[100]", "00")}) == first
+        assert whole(each, first, tmp_path / f"{id(each)}")
+        each.publish({"a": A})
+        each.prune((), 9e9, keep=0)
+
+
+def test_contents_that_are_newer_than_the_limit_stay(store: BundleStore) -> None:
+    versions(store, 3)
+    (store.root / "objects" / "being_written").write_bytes(b"")
+    assert len(store.prune((), 1003, keep=1)) == 2
+    assert (store.root / "objects" / "being_written").exists()
