@@ -100,7 +100,7 @@ class Agreement:
 
     def record(self, job: Job, proposal: job_pb2.Proposal, plans: Sequence[JobPlan]) -> None:
         """Write the admitted job down: rows, and the files that tasks read."""
-        load_policy(self.home.policy).check_room(self.roster.active())
+        load_policy(self.home.policy).check_room(self.roster.active(), job.initiator, self._party)
         key = (job.initiator, job.job_id)
         admitted = self._store.event("proposed", job, party=self._party, reason=proposal.digest.hex())
         row = JobRow(*key, proposal.pipeline, proposal.SerializeToString(), proposal.digest, "proposed", 1, time.time())

@@ -1,11 +1,13 @@
 """Slots of this party: how many steps may run here at once, and who comes next.
 
 Slots are given in the order in which this gateway admitted the jobs, among the steps that wait at all of their
-members: only those are asked for. A lease ends with its attempt, with a failed call, or with the job.
+members: only those are asked for. Where an initiator has its share, the next in line of another one comes first. A
+lease ends with its attempt, with a failed call, or with the job.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -24,12 +26,17 @@ class Leases:
     Args:
         slots: how many there are, as the policy says now.
         report: tells a lease's coordinator an event, with words for people; of a grant, how many of them are taken.
+        share: how many of them jobs of one initiator may have; None: all.
     """
 
     def __init__(
-        self, store: Store, slots: Callable[[], int], report: Callable[[LeaseRow, Seat, int, str], None]
+        self,
+        store: Store,
+        slots: Callable[[], int],
+        report: Callable[[LeaseRow, Seat, int, str], None],
+        share: Callable[[str], int | None] = lambda initiator: None,
     ) -> None:
-        self._store, self._slots, self._report = store, slots, report
+        self._store, self._slots, self._report, self._share = store, slots, report, share
 
     def ask(self, seat: Seat, generation: int, attempt: int, number: int) -> None:
         """Put a member in line for a slot. A repeated wish changes nothing."""
@@ -78,6 +85,9 @@ class Leases:
             return ""
         rows = self._store.select(LeaseRow)
         taken = sum(other.held for other in rows)
+        share, has = self._share(row.initiator), sum(other.held for other in rows if other.initiator == row.initiator)
+        if share is not None and has >= share:
+            return f"a slot at party {seat.member.party}: jobs of party {row.initiator} have {has} of their {share}"
         before = sum(not other.held and _place(other) < _place(row) for other in rows)
         return f"a slot at party {seat.member.party}: {taken} of {self._slots()} are taken, {before} in line before it"
 
@@ -89,13 +99,17 @@ class Leases:
     def _grant(self) -> None:
         with self._store.transaction():
             rows = self._store.select(LeaseRow)
-            free = self._slots() - sum(row.held for row in rows)
-            waiting = sorted((row for row in rows if not row.held), key=_place)
-            taken = len(rows) - len(waiting)
-            for number, row in enumerate(waiting[: max(free, 0)], start=taken + 1):
+            slots, taken = self._slots(), Counter(row.initiator for row in rows if row.held)
+            for row in sorted((row for row in rows if not row.held), key=_place):
+                if taken.total() >= slots:
+                    return
+                share = self._share(row.initiator)
+                if share is not None and taken[row.initiator] >= share:
+                    continue
+                taken[row.initiator] += 1
                 self._store.put(replace(row, held=1))
                 seat = Seat(Job(row.initiator, row.job_id), row.component, Member.parse(row.member))
-                self._report(row, seat, Report.LEASE_GRANTED, f"{number} of {self._slots()}")
+                self._report(row, seat, Report.LEASE_GRANTED, f"{taken.total()} of {slots}")
 
     def _of(self, seat: Seat) -> LeaseRow | None:
         return self._store.get(LeaseRow, **seat.where)

@@ -46,6 +46,7 @@ class OwnSteps:
         tell: gives a frame to the worker in a seat, if one is there; called after the transaction.
         wake: tells whoever waits for a seat to look again.
         slots: how many steps may run here at once.
+        share: how many of these may be of one initiator's jobs; None: all.
     """
 
     def __init__(
@@ -56,9 +57,10 @@ class OwnSteps:
         tell: Callable[[Seat, Frame], object],
         wake: Callable[[Seat], None] = lambda seat: None,
         slots: Callable[[], int] = lambda: DEFAULT_SLOTS,
+        share: Callable[[str], int | None] = lambda initiator: None,
     ) -> None:
         self._store, self._roster, self._home, self._tell, self._wake = store, roster, home, tell, wake
-        self.leases = Leases(store, slots, self._report_lease)
+        self.leases = Leases(store, slots, self._report_lease, share)
         self.progress: dict[Seat, tuple[float, str]] = {}
         self._running: set[tuple[Seat, int, int]] = set()  # attempts that messages belong to, as far as they were asked
         self._running_at = -1  # state of the store in which this was so

@@ -4,7 +4,7 @@ with the rule's name, before anything runs."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -42,7 +42,9 @@ budgets:                      # what one peer may learn over all jobs; more is r
   predicted_rows: {{most: 10000000, days: 1}}   # rows whose part of the score it is told
 raw_ids: false                # Intersection by method raw: tells hashes of ids, from which a peer finds ids by trying
 slots: {slots}                      # steps of jobs that run here at once; the others wait in line
+slots_per_initiator: null     # of these, how many jobs of one other party may have; null: all
 max_jobs: 100                 # jobs that may run or wait here at once; more are refused
+max_jobs_per_initiator: null  # of these, how many one other party may have started; null: all
 may_cancel: true              # people of this party may cancel jobs of other initiators
 may_rerun: ["*"]              # parties whose reruns are followed
 retention_days: 30            # after a job's end its tables, model files and checkpoints are removed; null: never
@@ -96,7 +98,9 @@ class Policy(_Model):
     raw_ids: bool = False
     budgets: Budgets = Budgets()
     slots: int = Field(default=DEFAULT_SLOTS, ge=1, le=1000, description="steps")
+    slots_per_initiator: int | None = Field(default=None, ge=1, description="steps of jobs of one other party")
     max_jobs: int = Field(default=100, ge=1, description="jobs")
+    max_jobs_per_initiator: int | None = Field(default=None, ge=1, description="jobs of one other party")
     may_cancel: bool = True
     may_rerun: list[str] = ["*"]
     retention_days: float | None = Field(default=30.0, ge=0, strict=False, allow_inf_nan=False, description="days")
@@ -115,8 +119,10 @@ class Policy(_Model):
         if initiator != plan.me.party and not _allowed(initiator, self.initiators):
             raise _refused("initiators", f"party {initiator} may not start jobs here")
         needed = sum(member.party == plan.me.party for member in plan.members)
-        if needed > self.slots:
-            raise _refused("slots", f"a step takes {needed} slots at party {plan.me.party}, one for each of its roles")
+        share = self.share(initiator, plan.me.party)
+        for rule, slots in (("slots", self.slots), ("slots_per_initiator", share)):
+            if slots is not None and needed > slots:
+                raise _refused(rule, f"a step takes {needed} slots at party {plan.me.party}, one for each of its roles")
         for step in plan.steps.values():
             if not _allowed(step.module, self.modules):
                 raise _refused("modules", f"{step.component}: module {step.module} may not run here")
@@ -130,10 +136,21 @@ class Policy(_Model):
             self._check_allowed(step)
         self._check_batches(plan, catalogue, before)
 
-    def check_room(self, active: int) -> None:
-        """Whether one more job may run or wait here beside ``active`` ones."""
-        if active >= self.max_jobs:
-            raise _refused("max_jobs", f"{active} jobs run or wait here already")
+    def share(self, initiator: str, me: str) -> int | None:
+        """How many of the slots of party ``me`` jobs of an initiator may have; None: all, as its own jobs."""
+        return None if initiator == me else self.slots_per_initiator
+
+    def check_room(self, active: Mapping[str, int], initiator: str, me: str) -> None:
+        """Whether one more job of ``initiator`` may run or wait here, at party ``me``.
+
+        Args:
+            active: initiator -> how many of its jobs do already.
+        """
+        if (found := sum(active.values())) >= self.max_jobs:
+            raise _refused("max_jobs", f"{found} jobs run or wait here already")
+        found, most = active.get(initiator, 0), self.max_jobs_per_initiator
+        if initiator != me and most is not None and found >= most:
+            raise _refused("max_jobs_per_initiator", f"{found} jobs of party {initiator} run or wait here already")
 
     def check_rerun(self, party: str) -> None:
         """Whether reruns that people of ``party`` want are followed here."""

@@ -65,7 +65,7 @@ class Reopening:
             raise ProtocolError("FED-361", f"generation {order.generation} cannot follow {row.generation}")
         policy = load_policy(self._home.policy)
         policy.check_rerun(order.party)
-        policy.check_room(self._roster.active())
+        policy.check_room(self._roster.active(), job.initiator, self._roster.party)
         again = set(order.components)
         plan = self._roster.plan(job)
         if again - set(plan.all_steps):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from federated_operators.gateway.names import CONCLUDE, Job, Seat
@@ -67,9 +68,9 @@ class Roster:
         """Parties of the job, sorted."""
         return sorted({member.party for member in self.plan(job).members})
 
-    def active(self) -> int:
-        """How many jobs run or wait here."""
-        return sum(len(self._store.select(JobRow, state=state)) for state in ACTIVE)
+    def active(self) -> Counter[str]:
+        """Initiator -> how many of its jobs run or wait here."""
+        return Counter(row.initiator for state in ACTIVE for row in self._store.select(JobRow, state=state))
 
     def check_seat(self, seat: Seat, party: str) -> None:
         """Whether ``party`` may speak for ``seat``: the role is taken from the admitted job."""

@@ -74,8 +74,8 @@ class Gateway:
         limits, traffic = Limits.of(home.config.transport), Traffic()
         self._seats = Seats(limits)
         self._waiting = Waiting()
-        slots = partial(_slots, home)
-        self._own = OwnSteps(self._store, self._roster, home, self._seats.tell, self._waiting.wake, slots)
+        slots, share = partial(_slots, home), partial(_share, home)
+        self._own = OwnSteps(self._store, self._roster, home, self._seats.tell, self._waiting.wake, slots, share)
         self._coordinator = Coordinator(self._store, self._roster)
         self._peers = Peers(home)
         self._verdicts = Verdicts(self._store, self._roster, self._own, self._seats, home, control, hook)
@@ -294,6 +294,14 @@ def _slots(home: PartyHome) -> int:
     except PolicyError as error:
         log.warning("no slot is given: %s", error)
         return 0
+
+
+def _share(home: PartyHome, initiator: str) -> int | None:
+    """Slots that jobs of one initiator may have."""
+    try:
+        return load_policy(home.policy).share(initiator, home.config.party_id)
+    except PolicyError:
+        return 0  # there are none then
 
 
 def _only_one(path: Path) -> int:

@@ -299,3 +299,11 @@ def test_a_descriptor_that_is_wrong_is_refused_without_its_content(tmp_path: Pat
     with pytest.raises(DataError, match="FED-850") as caught:
         Policy(initiators=["9999"]).check(plan(name=TableName("bank", "text")), Catalogue(tmp_path))
     assert "secret" not in str(caught.value)
+
+
+def test_a_step_that_takes_more_than_a_share_is_refused_at_once(catalogue: Catalogue) -> None:
+    twice = replace(plan(), members=(Member(Role.GUEST, HOST.party), HOST, GUEST))
+    for rules, refused in (({}, False), ({"slots_per_initiator": 2}, False), ({"slots_per_initiator": 1}, True)):
+        policy = Policy.model_validate({"initiators": ["*"], **rules})
+        with pytest.raises(PolicyError, match="slots_per_initiator: a step takes 2") if refused else nullcontext():
+            policy.check(twice, catalogue)
