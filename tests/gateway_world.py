@@ -268,6 +268,8 @@ class World:
         order = job_pb2.RerunOrder(
             job=JOB.key(), components=components, downstream=downstream, by="ada", party=party, reason="why not"
         )
+        if party in self.gateways and party != GUEST.party:
+            self.gateways[party].reopening.wished(order)
         return asyncio.run(self.gateways[GUEST.party].reruns.ask(order))
 
     # What the stores say

@@ -15,16 +15,17 @@ from airfed_proto.v1 import job_pb2
 from federated_operators.gateway.earlier import check_allowed
 from federated_operators.gateway.names import CONCLUDE, Job, failure_pb
 from federated_operators.gateway.plan import JobPlan
-from federated_operators.gateway.policy import load_policy
+from federated_operators.gateway.policy import Policy, load_policy
 from federated_operators.gateway.reconcile import tell_run_ended
 from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.rows import REOPENING, RUNNING, GenerationRow, JobRow, SeenRow
 from federated_operators.gateway.runs import Run, RunControl, Touched
 from federated_operators.gateway.store import Store
 from federated_operators.gateway.verdicts import EFFECTS, STATES, TRACKING
-from federatedml.errors import DataError, FedError, ProtocolError
+from federatedml.errors import DataError, FedError, PolicyError, ProtocolError
 from federatedml.federation.home import PartyHome
 
+WISHED = "rerun asked"  # event: people of this party want one
 REOPENED = "reopened"  # kind of the letter to the own party: what remains to be done here
 NOT_ENDED = "FED-360"
 SETTLED_S = 15.0  # how long a held process waits for the new generation
@@ -64,7 +65,7 @@ class Reopening:
         if order.generation != row.generation + 1:
             raise ProtocolError("FED-361", f"generation {order.generation} cannot follow {row.generation}")
         policy = load_policy(self._home.policy)
-        policy.check_rerun(order.party)
+        self._check_asker(job, order, policy, row.generation)
         policy.check_room(self._roster.active(), job.initiator, self._roster.party)
         again = set(order.components)
         plan = self._roster.plan(job)
@@ -79,6 +80,29 @@ class Reopening:
         if read and self._outputs_gone(job):
             problem = f"the outputs of {', '.join(sorted(read))} were removed at party {self._roster.party}"
             raise DataError("FED-228", problem, "rerun these components, too")
+
+    def wished(self, order: Order) -> None:
+        """Remember that people of this party ask for a rerun, before their wish leaves."""
+        row = self._store.get(JobRow, **Job.of(order.job).where)
+        if row is not None:
+            party, by = self._roster.party, order.by[:100]
+            self._store.event(WISHED, Job.of(order.job), generation=row.generation, party=party, reason=by)
+
+    def _check_asker(self, job: Job, order: Order, policy: Policy, generation: int) -> None:
+        """Whether reruns of who asks are followed here. The coordinator knows it by its certificate.
+
+        Its own word is not proof for others: a wish of this party itself is one that left here, and one of a third
+        party counts as the coordinator's too.
+        """
+        policy.check_rerun(order.party)
+        party = self._roster.party
+        if party == job.initiator:
+            return
+        if order.party != party:
+            policy.check_rerun(job.initiator)
+        elif not any(line["event"] == WISHED and line["generation"] == generation for line in self._store.events(job)):
+            problem = f"nobody at party {party} asked for generation {order.generation} of job {job.job_id}"
+            raise PolicyError("FED-368", problem, "whoever wants the rerun asks in the own party's name")
 
     def adopt(self, order: Order) -> None:
         """Take the coordinator's new generation over. Repeated orders change nothing.

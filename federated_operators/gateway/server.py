@@ -202,6 +202,7 @@ class Gateway:
             return await self._reruns.ask(order)
         if initiator not in self._home.config.peers:
             raise ProtocolError("FED-340", f"job {order.job.job_id} of {initiator} is not known here")
+        self._reopening.wished(order)
         answer: job_pb2.RerunAnswer = await self._peers.call(initiator, "AskRerun", order, timeout=ASK_RERUN_S)
         return answer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -401,6 +402,42 @@ def test_a_rerun_is_held_to_the_policy_as_it_is_now(chain: World) -> None:
     host.home.policy.write_text("initiators: []\n")
     with pytest.raises(PolicyError, match="policy initiators"):
         host.reopening.check(order)
+
+
+def test_a_rerun_in_the_name_of_a_party_that_never_asked_is_refused(chain: World) -> None:
+    chain.all_fail("a")
+    host = chain.gateways[HOST.party]
+    order = job_pb2.RerunOrder(job=JOB.key(), generation=2, components="abc", party=HOST.party, by="its people")
+    for act in (host.reopening.check, host.reopening.adopt):
+        with pytest.raises(PolicyError, match=r"FED-368.*nobody at party 10000 asked for generation 2"):
+            act(order)
+    assert chain.job_state(HOST.party) == "failed"
+    host.reopening.wished(job_pb2.RerunOrder(job=JOB.key(), by="ada"))
+    host.reopening.check(order)
+    host.reopening.adopt(order)
+    assert chain.job_state(HOST.party) == "reopening"
+
+
+def test_an_old_wish_is_none_for_the_next_generation(chain: World) -> None:
+    chain.all_fail("a")
+    assert chain.rerun(party=HOST.party).generation == 2
+    chain.settle()
+    chain.all_fail("a")
+    again = job_pb2.RerunOrder(job=JOB.key(), generation=3, components="abc", party=HOST.party)
+    with pytest.raises(PolicyError, match="FED-368"):
+        chain.gateways[HOST.party].reopening.check(again)
+
+
+def test_a_third_party_s_wish_is_followed_only_where_the_coordinator_s_would_be(chain: World) -> None:
+    chain.all_fail("a")
+    host = chain.gateways[HOST.party]
+    rules = host.home.policy.read_text()
+    order = job_pb2.RerunOrder(job=JOB.key(), generation=2, components="abc", party=ARBITER.party)
+    host.reopening.check(order)
+    for allowed, right in ((ARBITER.party, False), (GUEST.party, False), (f'{GUEST.party}", "{ARBITER.party}', True)):
+        host.home.policy.write_text(rules.replace('may_rerun: ["*"]', f'may_rerun: ["{allowed}"]'))
+        with nullcontext() if right else pytest.raises(PolicyError, match="may_rerun"):
+            host.reopening.check(order)
 
 
 class Refusing(NoRuns):
