@@ -61,6 +61,7 @@ class ComponentSpec:
         upstream: components that it refers to.
         members: who runs it, sorted.
         trigger_rule: when it may start, by what became of ``upstream``.
+        several: whether it takes several tables under ``data``.
     """
 
     name: str
@@ -75,6 +76,7 @@ class ComponentSpec:
     upstream: Sequence[str]
     members: Sequence[Member]
     trigger_rule: str = ALL_SUCCESS
+    several: bool = False
 
     @property
     def predicts(self) -> bool:
