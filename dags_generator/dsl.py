@@ -12,9 +12,11 @@ from dags_generator.predict import check_predicting, predict_dsl
 from dags_generator.reading import clip
 from dags_generator.spec import PIPELINE_NAME, ComponentSpec, Graph, Parties
 from dags_generator.where import LATER, Where, names
-from federated_operators.gateway.plan import DataRef, ModelRef
+from federated_operators.gateway.plan import ALL_SUCCESS, DataRef, ModelRef
 from federatedml.component import Component, registry
 from federatedml.federation.party import Member
+
+ONE_TABLE = "exactly one, or alternatives by trigger_rule all_done or one_success; Union makes one table of several"
 
 
 def graph(pipeline: str, dsl: Mapping[str, Any], parties: Parties, where: Where) -> Graph:
@@ -83,6 +85,11 @@ def _check_inputs(outline: Outline, modules: Mapping[str, Component], dialect: D
         raise outline.where.at("input", "data").error("FED-123", problem, f"allowed: {names(allowed)}")
     if allowed and module.input_required and not outline.data:
         raise outline.where.at("input", "data").error("FED-126", "there is no input data", f"one of {names(allowed)}")
+    if module.several or outline.trigger_rule != ALL_SUCCESS:
+        return
+    for key in (key for key, references in outline.data.items() if len(references) > 1):
+        problem = f"{len(outline.data[key])} references, module {outline.module} takes one table"
+        raise outline.where.at("input", "data", key).error("FED-126", problem, ONE_TABLE)
 
 
 def _check_target(
@@ -169,6 +176,7 @@ def _component(
         tuple(member for member in members if member.role in (module.data_roles or module.roles)),
         not module.topics,
         outline.trigger_rule,
+        module.several,
     )
 
 

@@ -63,6 +63,7 @@ class ComponentSpec:
         data_members: those who get its data outputs.
         local: no message leaves its members: each works on what it has.
         trigger_rule: when it may start, by what became of ``upstream``.
+        several: whether it takes several tables under ``data``.
     """
 
     name: str
@@ -79,6 +80,7 @@ class ComponentSpec:
     data_members: Sequence[Member] = ()
     local: bool = False
     trigger_rule: str = ALL_SUCCESS
+    several: bool = False
 
     @property
     def predicts(self) -> bool:

@@ -82,6 +82,7 @@ EVALUATION = Component(
     params=EvaluateParams,
     roles={Role.GUEST: party, Role.HOST: party},
     inputs=("data",),
+    several=True,
     has_data=False,
     need_deploy=False,
     cost=("time: sorting the scores of n rows, n log n", "memory: a few numbers per row", "bytes: none"),

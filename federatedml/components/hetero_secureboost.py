@@ -143,7 +143,11 @@ def _deal(p: SecureBoostParams, box: Box, inputs: Inputs) -> Outputs:
     return Outputs(model=host_buffers(p, box.me, [], [], []), summary={"rounds": rounds})
 
 
-_TRAIN, _ANSWER, _DEAL = (cross_validated(work) for work in (_train, _answer, _deal))
+def _classifies(p: SecureBoostParams) -> bool:
+    return p.task_type == "classification"
+
+
+_TRAIN, _ANSWER, _DEAL = (cross_validated(work, _classifies) for work in (_train, _answer, _deal))
 
 
 def _settle(submitted: MemberParams) -> MemberParams:
