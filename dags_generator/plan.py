@@ -62,9 +62,7 @@ def job_plan(spec: PipelineSpec, member: Member, job_id: str, digest: str) -> Jo
 
 
 def _step(spec: PipelineSpec, step: ComponentSpec, member: Member) -> StepPlan:
-    data = {
-        key: found for key, refs in step.data.items() if (found := _own(refs, step, spec, member))
-    }
+    data = {key: found for key, refs in step.data.items() if (found := _own(refs, step, spec, member))}
     return StepPlan(
         component=step.name,
         module=step.module,
