@@ -178,3 +178,17 @@ def float_near(value: float, tolerance: float) -> Any:
 def bodies(result: StepResult, topic: str) -> list[bytes]:
     """Messages of a topic in the order in which they were sent."""
     return [m.body for m in result.sent if m.key.topic == topic]
+
+
+def looks_uniform(words: NDArray[np.uint64], places: int = 8) -> bool:
+    """Chi-squared of the bytes at each of the lower places of a word, nine standard deviations wide.
+
+    Each place is uniform by a mask from OS randomness: with 255 degrees of freedom it is outside once in 10^13, and all
+    the thousands of places that tests look at are inside but for one run in 10^9.
+    """
+    columns = words.reshape(-1, 1).view(np.uint8)[:, :places]
+    counts = np.array([np.bincount(column, minlength=256) for column in columns.T])
+    expected = len(words) / 256
+    assert expected > 3, "too few words to tell"
+    chi2 = ((counts - expected) ** 2 / expected).sum(1)
+    return bool((np.abs(chi2 - 255) < 9 * np.sqrt(2 * 255)).all())

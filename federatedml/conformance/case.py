@@ -13,7 +13,7 @@ from federatedml.federation.local import LocalNetwork, StepResult
 from federatedml.federation.memory import Faults
 from federatedml.federation.party import Member
 
-TIMEOUT_S = 20.0  # of a message: a step that waits longer is dead-locked
+TIMEOUT_S = 60.0  # of a message: a step that waits longer is dead-locked
 
 Found = Mapping[Member, Outputs]
 Pooled = Callable[[Found], Mapping[str, tuple[Any, Any]]]

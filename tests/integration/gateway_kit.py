@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +168,7 @@ class ToyAcceptor:
         )
 
 
-def until(what: Callable[[], Any], seconds: float = 30.0) -> Any:
+def until(what: Callable[[], Any], seconds: float = 60.0) -> Any:
     """The first true answer of ``what``."""
     deadline = time.monotonic() + seconds
     while not (found := what()):
@@ -202,12 +202,21 @@ def make_home(root: Path, party: str, port: int, peers: Mapping[str, int], timeo
     return PartyHome(root)
 
 
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+PORTS = iter(range(27000 + 500 * WORKER, 27500 + 500 * WORKER))  # Linux gives clients from 32768 on: none is in the way
+
+
 def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [held.getsockname()[1] for held in sockets]
-    for held in sockets:
-        held.close()
-    return ports
+    """Ports on which nobody listens, nor another test of this run before its end."""
+    return list(islice(filter(_is_free, PORTS), count))
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
 
 
 @dataclass
@@ -253,7 +262,7 @@ class Parties:
     def stop(self) -> None:
         for process in self.processes.values():
             process.send_signal(signal.SIGTERM)
-        codes = [process.wait(10) for process in self.processes.values()]
+        codes = [process.wait(60) for process in self.processes.values()]
         assert not any(codes), codes
 
     def federate(self, job_id: str = JOB_ID, **component: Any) -> local_pb2.AdmissionNews:
@@ -272,7 +281,7 @@ class Parties:
 
     def history_holds(self) -> None:
         """Whether all that the gateways have on disk keeps the contract; what is still told has time to arrive."""
-        deadline = time.monotonic() + 20.0
+        deadline = time.monotonic() + 60.0
         while found := check([read_party(home.gateway_db, party) for party, home in self.homes.items()]):
             assert time.monotonic() < deadline, "\n".join(map(str, found))
             time.sleep(0.1)

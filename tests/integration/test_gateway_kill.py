@@ -201,7 +201,7 @@ def test_a_party_that_stays_silent_ends_the_job(tmp_path: Path) -> None:
 
 def test_a_restart_after_a_long_silence_is_a_reconnect(parties: Parties, job_id: str) -> None:
     """The patience of a worker counts from the loss of its gateway, not from its gateway's last word."""
-    patience = 8.0
+    patience = 20.0  # in which a gateway starts again, on a machine that is busy
     waiting = Worker(parties.homes[HOST.party], HOST, SUM, job_id)
     waiting.session._patience = patience
     waiting.start()

@@ -64,7 +64,7 @@ class Lying(serving_pb2_grpc.InferenceServicer):
         return await reply if isinstance(reply, Awaitable) else reply
 
 
-async def guest_score(root: Path, host: Lying, identity: KeyPair, deadline: float = 3.0) -> float:
+async def guest_score(root: Path, host: Lying, identity: KeyPair, deadline: float = 30.0) -> float:
     """The guest's score of one row, with ``host`` behind ``identity``."""
     server = aio.server()
     serving_pb2_grpc.add_InferenceServicer_to_server(host, server)  # type: ignore[no-untyped-call]
@@ -79,7 +79,7 @@ async def guest_score(root: Path, host: Lying, identity: KeyPair, deadline: floa
         await server.stop(0)
 
 
-async def score(root: Path, port: int, deadline: float = 3.0) -> float:
+async def score(root: Path, port: int, deadline: float) -> float:
     peers, shelf = Peers(home(root, "9999", port)), Shelf()
     shelf.replace({"m": load(Binding("m", "product", 1, JOB, "d"), bundle(GUEST, JOB), registry())}, {})
     features = {f"x{i}": float(raw_table(GUEST).columns[f"x{i}"][0]) for i in range(10)}
@@ -140,7 +140,7 @@ def test_an_answer_that_was_not_asked_is_no_score(tmp_path: Path, answer: pb.Sco
 def test_a_host_that_cannot_prove_its_name_is_not_asked(tmp_path: Path, identity: KeyPair) -> None:
     host = Lying(lambda _: reply())
     with pytest.raises(ScoreError) as refused:
-        asyncio.run(guest_score(tmp_path, host, identity))
+        asyncio.run(guest_score(tmp_path, host, identity, deadline=3.0))
     assert refused.value.retcode == 105
     assert host.asked == []
 
@@ -148,7 +148,7 @@ def test_a_host_that_cannot_prove_its_name_is_not_asked(tmp_path: Path, identity
 def test_a_host_that_hangs_costs_the_deadline_and_no_second_call(tmp_path: Path) -> None:
     host = Lying(lambda _: asyncio.Event().wait())
     with pytest.raises(ScoreError, match="did not answer within") as refused:
-        asyncio.run(guest_score(tmp_path, host, issue(CAS["10000"], "10000"), deadline=0.3))
+        asyncio.run(guest_score(tmp_path, host, issue(CAS["10000"], "10000"), deadline=3.0))
     assert (refused.value.retcode, refused.value.http_status) == (105, 504)
     assert len(host.asked) == 1
 

@@ -126,7 +126,7 @@ def test_cron_runs_are_jobs(party: Party) -> None:
     assert {run["state"] for run in runs.values()} == {"success"}
     starts = sorted(run["data_interval_start"] for run in runs.values())
     assert starts[0].startswith(day)
-    assert len(set(starts)) == 3
+    assert len(set(starts)) == len(starts), "once each; a fourth, if a day ended meanwhile"
 
 
 def test_backfill_starts_one_job_per_interval_once(party: Party) -> None:

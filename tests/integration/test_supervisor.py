@@ -18,7 +18,7 @@ from federatedml.errors import FedError
 from federatedml.federation.home import PartyHome
 
 TOYS = str(Path(__file__).with_name("party_of_toys.py"))
-DEADLINE = 30.0
+DEADLINE = 60.0
 Start = Callable[..., subprocess.Popen[bytes]]
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federatedml.compute.engine import Serial
+from federatedml.compute.kernels import LOADING, Kernel
 from federatedml.crypto.candidates import BinTable, Candidates
 from federatedml.crypto.codec import Codec
 from federatedml.crypto.dealt.columns import Columns
@@ -111,7 +112,9 @@ def test_the_number_of_workers_changes_nothing() -> None:
     assert sent[0] == sent[1]
 
 
-def test_the_masked_matrix_is_never_held_as_a_whole() -> None:
+def test_the_masked_matrix_is_never_held_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Kernel, "spent", LOADING)
+    splits(1)  # numba is loaded now: how much was computed before does not decide whether that is counted below
     bins = BinTable.of(np.zeros((20, 8 * STRIPE), np.uint8), [9] * 20)
     plan = DealtHolder(HOLDER, 1).plan_splits(bins)
     asker = DealtOwner(OWNER).attach(plan.inputs, plan.outputs, 1, plan.setup_message())
@@ -280,7 +283,7 @@ def test_matrices_and_vectors_leave_only_masked() -> None:
     d = np.frombuffer(asker.seal(np.zeros(ROWS)).body, "<u4")
     for words in (E, d):
         ones = np.unpackbits(words.view(np.uint8)).reshape(len(words), 32).mean(axis=0)
-        assert (np.abs(ones - 0.5) < 5 * 0.5 / len(words) ** 0.5).all()
+        assert (np.abs(ones - 0.5) < 7 * 0.5 / len(words) ** 0.5).all()  # seven standard deviations
 
 
 class TestWhatMasksMustNotDo:

@@ -78,12 +78,12 @@ def test_a_guest_that_encrypts_powers_of_two_reads_no_more_bits_than_a_sum_has()
     assert int(KEY.decrypt(sums.cells[:1])[0]) == in_first(table), "without flooding the attack works"
     low = 1 << 2 * plan.slot_bits
     both = in_first(table) + ((((1 << ROWS) - 1) ^ in_first(table)) << plan.slot_bits)
-    answers = [told(sums.reveal()) for _ in range(40)]
+    answers = [told(sums.reveal()) for _ in range(64)]
     assert {answer % low for answer in answers} == {both % low}
     high = [answer >> 2 * plan.slot_bits for answer in answers]
     assert len(set(high)) == len(high)
     for row in range(2 * plan.slot_bits, ROWS):  # what would be a row's bit is a coin
-        assert 3 < sum(answer >> row & 1 for answer in answers) < 37, row
+        assert 6 < sum(answer >> row & 1 for answer in answers) < 58, row
 
 
 def test_a_guest_that_encrypts_above_what_is_told_learns_nothing() -> None:
@@ -105,7 +105,7 @@ def noise_of(ciphertext: mpz) -> int:
 def test_a_guest_that_chooses_its_noise_reads_no_rows_from_sums() -> None:
     """Decision 2: with a prime of its own in each row's noise, a sum's noise names the rows of the bin."""
     party, table = evaluator(KEY.public), two_bins(1)
-    primes = [int(gmpy2.next_prime(1000 * (row + 1))) for row in range(ROWS)]
+    primes = [int(gmpy2.next_prime(10**6 * (row + 1))) for row in range(ROWS)]
     chosen = [gmpy2.powmod(prime, KEY.public.n, KEY.public.n2) for prime in primes]
     vector = Encrypted(KEY.public, party.noise, chosen, 0, 1)
     plan = packing(KEY.public, ROWS)
@@ -115,7 +115,7 @@ def test_a_guest_that_chooses_its_noise_reads_no_rows_from_sums() -> None:
     assert [row for row, prime in enumerate(primes) if noise_of(sums.cells[0]) % prime == 0] == of_first
     (sent,) = unpacked(sums.reveal().body, KEY.public.width)
     named = [row for row, prime in enumerate(primes) if noise_of(sent) % prime == 0]
-    assert len(named) < 3, "only by chance, one in a thousand each"
+    assert len(named) < 2, "only by chance, four in a million all together"
 
 
 def test_no_ciphertext_is_another_one_plus_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +160,7 @@ def test_masked_labels_and_bins_are_uniform_words(tmp_path: Path) -> None:
         for seen in (first, second, second - first):
             counts = np.histogram(seen, bins=16, range=(0, 2**32))[0]
             expected = len(seen) / 16
-            assert ((counts - expected) ** 2 / expected).sum() < 60, "15 degrees of freedom: 1 in 10^6"
+            assert ((counts - expected) ** 2 / expected).sum() < 84, "15 degrees of freedom: 1 in 10^11"
 
 
 CELL = st.one_of(st.just(float("nan")), st.integers(-3, 3).map(float), st.floats(-10, 10))

@@ -78,9 +78,9 @@ def test_the_arbiter_reads_uniform_numbers_only(known_key: PrivateKey, tmp_path:
     assert len(set(read)) == len(read) == 20 * (2 * 2 + 1)
     places = np.array([int(m) / int(KEY.public.n) for m in read])
     counts = np.histogram(places, bins=10, range=(0, 1))[0]
-    assert ((counts - len(read) / 10) ** 2 / (len(read) / 10)).sum() < 40, "10 cells: chi-squared above 40 is 1 in 10^5"
-    steps = np.diff(np.sort(places))
-    assert steps.min() > 1e-9, "the gradients of these batches are nearly equal, their masks are not"
+    assert ((counts - len(read) / 10) ** 2 / (len(read) / 10)).sum() < 66, "10 cells: above 66 once in 10^10"
+    steps = np.diff(sorted(map(int, read)))
+    assert steps.min() > KEY.public.n >> 50, "the gradients of these batches are nearly equal, their masks are not"
 
 
 def test_without_masks_it_would_read_gradients(known_key: PrivateKey, tmp_path: Path) -> None:

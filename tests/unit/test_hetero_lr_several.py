@@ -25,7 +25,7 @@ from federatedml.federation.box import Box
 from federatedml.federation.local import StepResult
 from federatedml.federation.party import Role
 from federatedml.federation.topic import Carries
-from tests.lr_cases import HOSTS, case, params, small, spread, table
+from tests.lr_cases import HOSTS, case, looks_uniform, params, small, spread, table
 from tests.members import ARBITER, GUEST, HOST
 
 TOPICS = HETERO_LR.topic_table()
@@ -45,14 +45,6 @@ def constant(rows: int = 1000) -> Any:
     ids = np.array([f"row{i}" for i in range(rows)], dtype=object)
     labels = (np.arange(rows) < rows // 2).astype(int)
     return table(ids, np.ones((rows, 4)), "g", labels), table(ids, np.ones((rows, 40)), "h")
-
-
-def looks_uniform(words: Any, places: int) -> bool:
-    """Chi-squared of the bytes at each of the lower places of a word, six standard deviations wide."""
-    counts = np.array([np.bincount(c, minlength=256) for c in words.reshape(-1, 1).view(np.uint8)[:, :places].T])
-    expected = len(words) / 256
-    chi2 = ((counts - expected) ** 2 / expected).sum(1)
-    return bool((np.abs(chi2 - 255) < 6 * np.sqrt(2 * 255)).all())
 
 
 def words_of(result: StepResult, topic: str, source: Any, to: Any) -> Any:

@@ -40,7 +40,7 @@ def run(
 
             patched.setitem(INTERSECTION.roles, role, keeping)
         step = case(ids, p)
-        return LocalNetwork(folder, timeout=20.0).run(step.component, step.params, step.inputs, "match_0")
+        return LocalNetwork(folder).run(step.component, step.params, step.inputs, "match_0")
 
 
 def sent(result: StepResult, topic: Any) -> list[Any]:

@@ -175,7 +175,7 @@ class Relayed(LocalNetwork):
     """All messages pass by the arbiter."""
 
     def __init__(self, folder: Path, seals: Mapping[Member, Seal], proof: str = "own") -> None:
-        super().__init__(folder, timeout=10.0, seals=seals)
+        super().__init__(folder, seals=seals)
         self.proof = proof
 
     def exchange(self, attempt: AttemptKey, members: object) -> Exchange:
@@ -205,11 +205,11 @@ def test_with_seals_a_relay_is_found(proof: str, error: str, seals: Mapping[str,
 
 def test_a_party_that_signs_nothing_is_refused(seals: Mapping[str, PartySeal], tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match="FED-503"):
-        TRAINING.over(LocalNetwork(tmp_path, timeout=10.0, seals={GUEST: seals[GUEST.party]}))
+        TRAINING.over(LocalNetwork(tmp_path, seals={GUEST: seals[GUEST.party]}))
 
 
 def test_honest_parties_train_with_seals(seals: Mapping[str, PartySeal], tmp_path: Path) -> None:
     sealed = {member: seals[member.party] for member in (*TWO, ARBITER)}
-    result = TRAINING.over(LocalNetwork(tmp_path, timeout=10.0, seals=sealed))
+    result = TRAINING.over(LocalNetwork(tmp_path, seals=sealed))
     assert not result.unread
     assert all(m.size <= KEYS.max_bytes for m in result.sent if m.key.topic == KEYS.name)

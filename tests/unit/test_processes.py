@@ -112,13 +112,13 @@ def test_child_dies_with_its_parent() -> None:
     with os.fdopen(descriptor) as gone:
         import select
 
-        assert select.select([gone], [], [], 30.0)[0]
+        assert select.select([gone], [], [], 100.0)[0]
 
 
 def test_launcher_refuses_a_parent_that_has_died() -> None:
     command = proc.dying_with_parent(SLEEP)
     command[command.index(str(os.getpid()))] = "1"
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
     assert done.returncode == 1
     assert "parent" in done.stderr
 

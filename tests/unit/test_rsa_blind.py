@@ -39,11 +39,11 @@ def test_a_signature_is_the_power_that_the_public_key_undoes() -> None:
 
 
 def test_hashes_fill_the_whole_domain() -> None:
-    hashes = blind(signer().public, [str(i).encode() for i in range(200)], CONTEXT).hashes
+    hashes = blind(signer().public, [str(i).encode() for i in range(500)], CONTEXT).hashes
     share = np.array([float(gmpy2.mpq(h, signer().public.n)) for h in hashes])
-    assert len(set(hashes)) == 200
+    assert len(set(hashes)) == 500
     assert abs(share.mean() - 0.5) < 0.1
-    assert share.max() > 0.95
+    assert share.max() > 0.95  # but once in 10^11
 
 
 def test_the_same_ids_are_blinded_differently_every_time() -> None:
@@ -75,7 +75,7 @@ def test_factors_are_units_of_full_length() -> None:
     n = signer().public.n
     factors = [rsa_blind._factor(n) for _ in range(100)]
     assert all(0 < r < n and gmpy2.gcd(r, n) == 1 for r in factors)
-    assert max(factors).bit_length() == BITS
+    assert max(factors) > 0.8 * n  # but once in 10^9
     assert len(set(factors)) == 100
 
 

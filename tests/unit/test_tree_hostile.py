@@ -23,7 +23,6 @@ from federatedml.federation.wire import Array
 from tests.boost_cases import case, cut, made, params
 
 TOPICS = HETERO_SECUREBOOST.topic_table()
-TIMEOUT_S = 20.0
 TABLES = cut(*made(150, 4), [2, 2])
 LATE = cut(*made(40, 4, seed=1), [2, 2], "late")
 
@@ -32,11 +31,7 @@ def changed(step: Case, topic: str, change: Callable[[Mapping[str, Array]], Mapp
     """A step in which every message of a topic is another."""
     codec = TOPICS[topic].codec
     step.over(
-        Witness(
-            folder,
-            lambda key, body: codec.encode(change(codec.decode(body))) if key.topic == topic else body,
-            TIMEOUT_S,
-        )
+        Witness(folder, lambda key, body: codec.encode(change(codec.decode(body))) if key.topic == topic else body)
     )
 
 
