@@ -43,7 +43,9 @@ def graph(pipeline: str, dsl: Mapping[str, Any], parties: Parties, where: Where)
             _check_target(reference, found, modules, written)
         _check_models(outline, found)
         check_predicting(modules[outline.name], outline.model is not None, written.predicts, outline.where)
-    specs = {name: _component(found[name], modules[name], parties, written) for name in _order(found, where)}
+    specs: dict[str, ComponentSpec] = {}
+    for name in _order(found, where):
+        specs[name] = _component(found[name], modules[name], parties, written, specs)
     derived = {} if written.predicts else predict_dsl(specs, where)
     return Graph(pipeline, dsl, parties, specs, derived, tuple(written.readers))
 
@@ -152,10 +154,13 @@ def _cycle(waiting: Mapping[str, set[str]]) -> str:
     return " -> ".join(reversed(loop))
 
 
-def _component(outline: Outline, module: Component, parties: Parties, dialect: Dialect) -> ComponentSpec:
+def _component(
+    outline: Outline, module: Component, parties: Parties, dialect: Dialect, before: Mapping[str, ComponentSpec]
+) -> ComponentSpec:
     data = {
         dialect.inputs[key]: tuple(DataRef(r.component, r.alias) for r in group) for key, group in outline.data.items()
     }
+    members = _members(outline, module, parties, [ref for refs in data.values() for ref in refs], before)
     return ComponentSpec(
         outline.name,
         outline.module,
@@ -167,7 +172,9 @@ def _component(outline: Outline, module: Component, parties: Parties, dialect: D
         next(iter(_models(outline, module)), None),
         module.need_deploy if outline.need_deploy is None else outline.need_deploy,
         sorted(outline.needs),
-        _members(outline, module, parties),
+        members,
+        tuple(member for member in members if member.role in (module.data_roles or module.roles)),
+        not module.topics,
         outline.trigger_rule,
         module.several,
     )
@@ -177,10 +184,20 @@ def _model_ref(reference: Reference | None) -> ModelRef | None:
     return None if reference is None else ModelRef(reference.component or "", reference.alias, reference.stored)
 
 
-def _members(outline: Outline, module: Component, parties: Parties) -> tuple[Member, ...]:
+def _members(
+    outline: Outline,
+    module: Component,
+    parties: Parties,
+    refs: Sequence[DataRef],
+    before: Mapping[str, ComponentSpec],
+) -> tuple[Member, ...]:
+    """Who runs a component: all of its roles, or of those that work alone whoever has some of its data."""
     members = tuple(member for member in parties.members if member.role in module.roles)
     absent = [role for role in module.roles if not parties.role.get(role) and role not in module.optional_roles]
     if absent and (module.topics or not members):
         problem = f"module {outline.module} needs {names(absent)}"
         raise outline.where.at("module").error("FED-135", problem, f"the conf's role has: {names(parties.role)}")
-    return members
+    if module.topics or any(ref.component is None for ref in refs):
+        return members
+    having = {member for ref in refs for member in before[ref.component or ""].data_members}
+    return tuple(member for member in members if member in having) or members

@@ -194,6 +194,7 @@ class Component:
         several: whether it takes several tables under ``data``, or exactly one.
         optional_roles: those of ``roles`` that a job need not have.
         has_data, has_model: which outputs the component can have.
+        data_roles: roles whose parties get the data outputs; all, if it is empty.
         data_outputs: what its data outputs are, in the order in which the DSL names them; one, if it is empty.
         model: buffers of its model, if any.
         scorer: scoring functions, if the component takes part in online prediction.
@@ -222,6 +223,7 @@ class Component:
     several: bool = False
     optional_roles: Sequence[Role] = ()
     has_data: bool = True
+    data_roles: Sequence[Role] = ()
     data_outputs: Sequence[str] = ()
     has_model: bool = False
     model: ModelSpec | None = None

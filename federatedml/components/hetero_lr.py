@@ -168,6 +168,7 @@ HETERO_LR = Component(
     title="Logistic regression over the columns of guest and host",
     params=LogisticParams,
     roles={role: _by_protocol(role) for role in Role},
+    data_roles=(Role.GUEST,),
     topics=(
         *{topic.name: topic for topics in TOPICS.values() for topic in topics}.values(),
         CLASSES,

@@ -224,6 +224,7 @@ HETERO_SECUREBOOST = Component(
     title="Boosted trees over the columns of guest and host",
     params=SecureBoostParams,
     roles=cast(Mapping[Role, RoleFunction], {Role.GUEST: _guest, Role.HOST: _host, Role.ARBITER: _arbiter}),
+    data_roles=(Role.GUEST,),
     topics=tuple({topic.name: topic for topic in ALL}.values()),
     learns={
         role: [
