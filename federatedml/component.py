@@ -150,6 +150,8 @@ class Scorer:
         classes: model -> label values in the order of (n, k) scores.
         parts_per_row: model -> as how many a row counts on ``predicted_rows`` whose part a host tells: one for each
             class, if each has a combination of the host's columns of its own. None: one.
+        used: model of the guest -> how many numbers of each row, the first ones, are used of each host's (n, k) part,
+            in party order. None: parts have the shape of the guest's own.
     """
 
     transform: Callable[[ModelBuffers, Table], Table] | None = None
@@ -158,6 +160,7 @@ class Scorer:
     alone: bool = False
     classes: Callable[[ModelBuffers], Sequence[float]] | None = None
     parts_per_row: Callable[[ModelBuffers], int] | None = None
+    used: Callable[[ModelBuffers], Sequence[int]] | None = None
 
 
 @dataclass(frozen=True)

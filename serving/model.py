@@ -79,6 +79,13 @@ class LoadedModel:
         return stage.scorer.parts_per_row(stage.buffers) if stage.scorer.parts_per_row else 1
 
     @property
+    def used(self) -> Sequence[int | None]:
+        """How many numbers of each row are used of each part that is asked for; None: as many as the own part has."""
+        stage, asked = self.merging, len(self.asked)
+        known: Sequence[int] = stage.scorer.used(stage.buffers) if stage.scorer.used else ()
+        return [*known, *[None] * asked][:asked]
+
+    @property
     def merging(self) -> Stage:
         """The stage that makes the score."""
         return self.stages[-1]

@@ -22,20 +22,34 @@ def encoded(component: str, values: NDArray[np.float64]) -> pb.PartialScore:
     return pb.PartialScore(component=component, width=width, values=values.reshape(-1).tolist())
 
 
-def decoded(part: pb.PartialScore, rows: int) -> NDArray[np.float64] | None:
-    """(rows,) or (rows, width) finite numbers; None for what does not have as many as it says."""
+def fits(part: pb.PartialScore, rows: int) -> bool:
+    """Whether a part has as many numbers as it says, found without looking at one of them."""
     width = part.width
     if width > MAX_NUMBERS or (part.bits and (part.values or not width)):
-        return None
+        return False
     count = rows * max(width, 1)
+    return len(part.bits) == -(-count // 8) if part.bits else len(part.values) == count
+
+
+def decoded(part: pb.PartialScore, rows: int, used: int | None = None) -> NDArray[np.float64] | None:
+    """(rows,) or (rows, width) finite numbers; None for what does not have as many as it says, or as are used.
+
+    Args:
+        used: of a part of several numbers a row, the first ones that are of use; the others never become numbers of
+            eight bytes.
+    """
+    if not fits(part, rows):
+        return None
+    shape = (rows, part.width) if part.width else (rows,)
     if part.bits:
-        if len(part.bits) != -(-count // 8):
-            return None
-        values = np.unpackbits(np.frombuffer(part.bits, np.uint8), count=count).astype(np.float64)
+        values = np.unpackbits(np.frombuffer(part.bits, np.uint8), count=rows * part.width)
     else:
-        if len(part.values) != count:
-            return None
         values = np.array(part.values, np.float64)
         if not np.isfinite(values).all():
             return None
-    return values.reshape(rows, width) if width else values
+    values = values.reshape(shape)
+    if used is not None:
+        if values.ndim != 2 or part.width < used:
+            return None
+        values = values[:, :used]
+    return values.astype(np.float64)

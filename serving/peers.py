@@ -11,7 +11,7 @@ from airfed_proto.v1 import serving_pb2 as pb
 from airfed_proto.v1 import serving_pb2_grpc
 from federatedml.federation.home import PartyHome
 from federatedml.federation.identity import dns_name
-from serving.parts import MAX_PARTS, MAX_REPLY, decoded
+from serving.parts import MAX_PARTS, MAX_REPLY, fits
 from serving.retcode import Retcode, ScoreError
 
 OPTIONS = [
@@ -82,10 +82,13 @@ def _unanswered(party: str, error: aio.AioRpcError, timeout: float) -> ScoreErro
 
 
 def _check(party: str, request: pb.ScoreRequest, reply: pb.ScoreReply) -> None:
-    """A host's answer is hostile until it has the asked version and finite numbers, as many for every id."""
+    """A host's answer is hostile: the asked version, as many numbers for every id, each missing id once.
+
+    Of numbers only how many there are: those that are of use are read once, when parts are merged.
+    """
     rows = len(request.ids)
-    whole = len(reply.scores) <= MAX_PARTS and all(decoded(part, rows) is not None for part in reply.scores)
-    indices = list(reply.missing)
-    listed = len(set(indices)) == len(indices) and all(index < rows for index in indices)
+    whole = len(reply.scores) <= MAX_PARTS and all(fits(part, rows) for part in reply.scores)
+    few = len(reply.missing) <= rows
+    listed = few and len(set(reply.missing)) == len(reply.missing) and all(index < rows for index in reply.missing)
     if reply.model_version != request.model_version or not whole or not listed:
         raise ScoreError(Retcode.INVALID_RESPONSE, f"host {party} answered what was not asked")

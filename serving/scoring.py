@@ -122,7 +122,10 @@ def _merged(
 ) -> list[Answer | ScoreError]:
     component = model.merging.name
     mine = np.concatenate([part[component] for part in own])
-    remote = [{component: _part(host, component, reply, mine)} for host, reply in replies]
+    remote = [
+        {component: _part(host, component, reply, mine, used)}
+        for (host, reply), used in zip(replies, model.used, strict=True)
+    ]
     unknown: dict[int, str] = {}
     for host, reply in replies:
         unknown |= dict.fromkeys(reply.missing, host)
@@ -150,12 +153,13 @@ def _answer(model: LoadedModel, score: Floats) -> Answer:
     return Answer([float(value) for value in score], model.label(score))
 
 
-def _part(host: str, component: str, reply: pb.ScoreReply, mine: Floats) -> Floats:
-    """A host's part of ``component``, of as many dimensions as the own one ``mine``."""
+def _part(host: str, component: str, reply: pb.ScoreReply, mine: Floats, used: int | None) -> Floats:
+    """What is ``used`` of a host's part of ``component``; if that is None, a part of the shape of the own one."""
     for part in reply.scores:
         if part.component == component:
-            values = decoded(part, len(mine))
-            if values is None or values.ndim != mine.ndim:
+            width = mine.shape[1] if mine.ndim == 2 else 0
+            values = decoded(part, len(mine), used) if used is not None or part.width == width else None
+            if values is None:
                 raise ScoreError(Retcode.INVALID_RESPONSE, f"host {host} sent a part of another shape")
             return values
     raise ScoreError(Retcode.INVALID_RESPONSE, f"host {host} sent no part for component {component}")

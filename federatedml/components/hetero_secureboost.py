@@ -43,7 +43,7 @@ from federatedml.components.tree_model import GUEST_BUFFERS, HOST_BUFFERS, host_
 from federatedml.components.tree_paillier_guest import PaillierHosts
 from federatedml.components.tree_paillier_host import PaillierAnswers
 from federatedml.components.tree_params import SecureBoostParams
-from federatedml.components.tree_predict import SPLIT_BITS, merge, partial_of, predict_guest, predict_host
+from federatedml.components.tree_predict import SPLIT_BITS, merge, partial_of, predict_guest, predict_host, used
 from federatedml.crypto.choice import Boosting, Place, for_boosting
 from federatedml.crypto.paillier.keys import DEFAULT_BITS
 from federatedml.errors import DslError
@@ -236,7 +236,7 @@ HETERO_SECUREBOOST = Component(
     optional_roles=(Role.ARBITER,),
     has_model=True,
     model=ModelSpec({**GUEST_BUFFERS, **HOST_BUFFERS}, (tuple(GUEST_BUFFERS), tuple(HOST_BUFFERS))),
-    scorer=Scorer(partial=partial_of, merge=merge, classes=label_values),
+    scorer=Scorer(partial=partial_of, merge=merge, classes=label_values, used=used),
     prediction=Prediction(
         topics=(SAME_ROWS, SPLIT_BITS),
         learns={

@@ -56,6 +56,7 @@ from federatedml.components.homo_lr_looks import LOOKED, LOOKS
 from federatedml.components.homo_lr_params import UNUSED, HomoLogisticParams, common_digest
 from federatedml.components.homo_lr_rounds import TOPICS, Run, contribute
 from federatedml.components.homo_lr_steps import HeldOut, Rows
+from federatedml.components.label_sets import LABEL_SET
 from federatedml.components.linear_model import initial_weights, logistic, partial_score, training_loss
 from federatedml.components.lr_classes import classes_of, joined, split
 from federatedml.components.lr_result import History, loss_curve, training_meta, weights_param
@@ -231,7 +232,7 @@ HOMO_LR = Component(
     title="Logistic regression over the rows of guest and hosts, with the same columns",
     params=HomoLogisticParams,
     roles={Role.GUEST: contributor, Role.HOST: contributor, Role.ARBITER: arbiter},
-    topics=(LABELS, COUNT, AGREEMENT, SHAPE, *TOPICS, LOOKS, LOOKED),
+    topics=(LABELS, COUNT, AGREEMENT, LABEL_SET, SHAPE, *TOPICS, LOOKS, LOOKED),
     learns={
         Role.GUEST: [MODEL],
         Role.HOST: [MODEL],

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from federatedml.components import label_sets
 from federatedml.components.common_rows import expect
 from federatedml.components.homo_lr_params import HomoLogisticParams, common_digest
 from federatedml.components.linear_model import BINARY
@@ -72,8 +73,10 @@ def agree(p: HomoLogisticParams, box: Box, names: Sequence[str], start: Floats, 
     theirs = box.gather(AGREEMENT)
     for member, told in theirs.items():
         _compare(mine, member, told)
+    found = _all_classes([classes, *(told["classes"] for told in theirs.values())])
+    label_sets.compare(box, found)
     box.send(SHAPE, {"params": mine["params"], "columns": mine["columns"]})
-    return _all_classes([classes, *(told["classes"] for told in theirs.values())])
+    return found
 
 
 def told_columns(p: HomoLogisticParams, box: Box) -> int:

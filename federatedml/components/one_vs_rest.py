@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import Field
 
 from federatedml.component import Inputs, ModelBuffers, ModelSpec, Outputs, Params, RoleFunction
+from federatedml.components import label_sets
 from federatedml.components.prediction_table import multiclass, numeric_labels
 from federatedml.components.stages import Stages
 from federatedml.crypto.ring import Floats
@@ -121,7 +122,8 @@ def of_all(box: Box, inputs: Inputs) -> tuple[Sequence[float], int]:
 
     Raises:
         DataError: as ``of_the_guest``.
-        ProtocolError: a party told too many classes, or none; or the arbiter different numbers.
+        ProtocolError: a party told too many classes, or none, or others than it told another party; or the arbiter
+            different numbers.
     """
     if box.me.role is Role.ARBITER:
         return (), _told(box, COUNT)
@@ -133,6 +135,7 @@ def of_all(box: Box, inputs: Inputs) -> tuple[Sequence[float], int]:
     if any(not 0 < len(told) <= MOST for told in theirs):
         raise ProtocolError("FED-910", "a party names no classes, or too many", f"1 to {MOST}")
     classes = _checked(np.unique(np.concatenate([own, *theirs])), inputs)
+    label_sets.compare(box, classes.tolist(), round=1)  # two classes are trained in this box, which compares again
     box.send(COUNT, np.array([len(classes)], np.int64))
     return classes.tolist(), len(classes)
 

@@ -87,6 +87,11 @@ def partial_of(model: ModelBuffers, table: Table) -> Array:
     return bits.astype(np.float64) if splits else np.zeros((len(table), 1))
 
 
+def used(model: ModelBuffers) -> Sequence[int]:
+    """How many splits of each host the guest's trees use."""
+    return WHOLE.of(model).needed[1:]
+
+
 def merge(model: ModelBuffers, own: Floats, others: Sequence[Floats]) -> Floats:
     """(n,) or (n, k) predictions of all parties' bits, the hosts' in their order.
 

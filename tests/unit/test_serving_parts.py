@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from federatedml.data.table import Table
 from serving.app import _row_score
 from serving.chain import Stage
 from serving.model import LoadedModel
-from serving.parts import decoded, encoded
+from serving.parts import decoded, encoded, fits
 from serving.retcode import Retcode, ScoreError
 from serving.scoring import Answer, Row, Scoring
 from serving.shelf import Shelf
@@ -63,6 +65,37 @@ def test_a_part_that_does_not_have_as_many_numbers_as_it_says_is_none(part: dict
     assert decoded(pb.PartialScore(component="lr", **part), 2) is None
 
 
+@pytest.mark.parametrize("values", [[1.0, 0.0, 1.0, 0.0, 0.0, 1.0], [0.5, 1.0, 2.0, 3.0, 4.0, 5.0]])
+def test_of_what_a_host_sends_the_first_numbers_of_each_row_are_of_use(values: list[float]) -> None:
+    whole = np.array(values).reshape(2, 3)
+    for used in range(4):
+        found = decoded(encoded("trees", whole), 2, used)
+        assert found is not None
+        assert found.tolist() == whole[:, :used].tolist()
+    assert decoded(encoded("trees", whole), 2, 4) is None
+    assert decoded(pb.PartialScore(component="trees", values=[1.0, 2.0]), 2, 1) is None
+
+
+def peak(work: Callable[[], object]) -> int:
+    """Most bytes that ``work`` held at once."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_widest_reply_takes_no_more_than_what_is_used_of_it() -> None:
+    """300 rows of 65536 bits are 2.4 MB on the wire, and would be 157 MB as numbers of eight bytes."""
+    rows, width = 300, 1 << 16
+    part = pb.PartialScore(component="trees", width=width, bits=bytes(rows * width // 8))
+    assert peak(lambda: fits(part, rows)) < 2 * len(part.bits)
+    assert peak(lambda: decoded(part, rows, 20)) < 12 * len(part.bits)
+    with pytest.raises(ScoreError, match="another shape"):
+        scored([[1.0, 1.0]], pb.PartialScore(component="lr_0", width=width, bits=bytes(width // 8)))
+
+
 class Hosts:
     """Hosts that answer what a test says; the real ones are checked in ``Peers``."""
 
@@ -104,6 +137,7 @@ def test_a_host_adds_one_number_or_one_per_class() -> None:
         ([1.0], {"values": [1.0, 2.0], "width": 2}),
         ([[1.0, 1.0]], {"values": [2.0]}),
         ([[1.0, 1.0]], {"values": [2.0] * 3, "width": 3}),
+        ([[1.0]], {"values": [2.0] * 3, "width": 3}),
     ],
 )
 def test_a_part_of_another_shape_than_the_own_is_the_hosts_fault(own: list[Any], part: dict[str, Any]) -> None:
