@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
+from airfed import proc
 from airfed.airflow_config import PEOPLE
 from airfed.demo_data import DemoData, breast
 from airfed.demo_job import Finished, run_job
@@ -156,14 +157,14 @@ def _owned(root: Path) -> Iterator[None]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM and SIGHUP are like Ctrl-C; while everything is being stopped, a second one changes nothing."""
+    """SIGTERM and a closed terminal are like Ctrl-C; while everything is being stopped, a second one changes nothing."""
 
     def interrupt(_sign: int, _frame: FrameType | None) -> None:
         for sign in signs:
             signal.signal(sign, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    signs = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    signs = proc.ending()
     before = {sign: signal.signal(sign, interrupt) for sign in signs}
     try:
         yield
