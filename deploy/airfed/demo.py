@@ -48,6 +48,7 @@ def run_demo(root: Path, base_port: int, once: bool) -> int:
     screen = Screen()
     with _owned(root), _interruptible():
         try:
+            example_folder()  # if it is not there, nothing is started
             data = breast()
             homes = make_homes(root, base_port)
             put_tables(homes, data)
@@ -157,7 +158,7 @@ def _owned(root: Path) -> Iterator[None]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM and a closed terminal are like Ctrl-C; while everything is being stopped, a second one changes nothing."""
+    """SIGTERM and a closed terminal are like Ctrl-C; while everything is being stopped, a second changes nothing."""
 
     def interrupt(_sign: int, _frame: FrameType | None) -> None:
         for sign in signs:

@@ -77,7 +77,9 @@ def trust(home: PartyHome, party_id: str, ca: bytes, peer: Peer) -> None:
     if not PARTY_ID.fullmatch(party_id) or party_id == home.config.party_id:
         raise PolicyError("FED-501", f"{party_id[:64]!r} is not the id of a peer")
     _check_ca(party_id, ca)
-    write_private(home.root / "pki" / "peers" / f"{party_id}.pem", ca.decode("ascii"))
+    write_private(
+        home.root / "pki" / "peers" / f"{party_id}.pem", ca.decode("ascii", errors="ignore")
+    )  # the rest is commentary
     rewrite(home, home.config.model_copy(update={"peers": {**home.config.peers, party_id: peer}}))
 
 

@@ -54,6 +54,12 @@ def test_what_is_no_ca_is_not_pinned(tmp_path: Path, ca: bytes) -> None:
     assert set(guest.pinned()) == {"9999"}
 
 
+def test_words_around_a_ca_may_be_in_any_language(tmp_path: Path) -> None:
+    guest, host = make(tmp_path), make(tmp_path, "10000", "host")
+    trust(guest, "10000", b"\xef\xbb\xbfsubject=Z\xc3\xbcrich\r\n" + ca_of(host), Peer(gateway="127.0.0.1:1"))
+    assert verify_leaf(host.identity.certificate, guest.pinned()) == "10000"
+
+
 def test_certificate_of_a_party_is_no_ca(tmp_path: Path) -> None:
     guest, host = make(tmp_path), make(tmp_path, "10000", "host")
     with pytest.raises(PolicyError, match="not that of a CA"):
