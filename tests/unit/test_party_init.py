@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from airfed.party import ca_of, init_party, party_config, trust
 from federated_operators.gateway.policy import load_policy
@@ -79,6 +80,19 @@ def test_home_is_not_made_twice(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match="already"):
         make(tmp_path)
     assert ca_of(guest) == before
+
+
+@pytest.mark.parametrize("name", ["branch%2Ffix", "why?", "a$HOME"])
+def test_a_path_that_databases_read_otherwise_is_no_home(tmp_path: Path, name: str) -> None:
+    with pytest.raises(PolicyError, match="FED-519"):
+        init_party(tmp_path / name, party_config("9999", "guest", 25900))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["my home", "Z\u00fcrich", "a#b:c@d"])
+def test_a_home_may_have_spaces_and_letters_of_any_language(tmp_path: Path, name: str) -> None:
+    home = init_party(tmp_path / name, party_config("9999", "guest", 25900))
+    assert make_url(f"sqlite:///{home.airflow / 'airflow.db'}").database == str(home.airflow / "airflow.db")
 
 
 def test_policy_names_who_may_propose(tmp_path: Path) -> None:
