@@ -100,7 +100,12 @@ def tables(conf: Mapping[str, Any], graph: Graph, places: Mapping[Member, Where]
 
 
 def _table(value: Any, parties: Parties, member: Member, where: Where) -> TableName:
-    table = where.object(per_party(value, parties, member, where))
+    return table_name(per_party(value, parties, member, where), where)
+
+
+def table_name(value: Any, where: Where) -> TableName:
+    """FATE's ``{name, namespace}``."""
+    table = where.object(value)
     where.only(table, ("name", "namespace"))
     name, namespace = (where.at(key).text(where.required(table, key)) for key in ("name", "namespace"))
     try:

@@ -6,7 +6,7 @@ the others' is that of ``component_parameters.common``, or else the module's def
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -15,11 +15,12 @@ from pydantic_core import to_jsonable_python
 
 from dags_generator.index_keys import Part, blocks, part_of, paths
 from dags_generator.job_parameters import KEYS as JOB_KEYS
-from dags_generator.job_parameters import NO_EFFECT
+from dags_generator.job_parameters import NO_EFFECT, check_type
 from dags_generator.job_parameters import NOT_YET as JOB_NOT_YET
 from dags_generator.reading import clip
-from dags_generator.spec import Graph
+from dags_generator.spec import Graph, Parties
 from dags_generator.where import LATER, Path, Where, names
+from federated_operators.gateway.plan import PREDICT
 from federatedml.component import component
 from federatedml.federation.party import Member, Role
 
@@ -81,10 +82,7 @@ def to_v1(conf: Mapping[str, Any], graph: Graph, where: Where) -> Converted:
         DslError: a key that is not known or not supported yet, an index key out of range, index keys that disagree, a
             Reader without a table for a party that reads it.
     """
-    for key in ("role_parameters", "algorithm_parameters"):
-        if key in conf:
-            raise where.at(key).error("FED-102", "is a key of conf v1", "conf v2 has component_parameters")
-    where.only(conf, CONF_KEYS, {"provider": f"a choice of the provider {LATER}"})
+    check_v2_keys(conf, CONF_KEYS, where)
     job, notes = _job(conf, graph, where.at("job_parameters"))
     given = _given(conf, graph, where.at("component_parameters"))
     v1 = {
@@ -100,26 +98,45 @@ def to_v1(conf: Mapping[str, Any], graph: Graph, where: Where) -> Converted:
     return Converted(v1, places, [*notes, READ_AS_V1])
 
 
-def _job(conf: Mapping[str, Any], graph: Graph, where: Where) -> tuple[dict[str, Any], list[str]]:
+def check_v2_keys(conf: Mapping[str, Any], keys: Sequence[str], where: Where) -> None:
+    """Refuse what is no key of a conf v2."""
+    for key in ("role_parameters", "algorithm_parameters"):
+        if key in conf:
+            raise where.at(key).error("FED-102", "is a key of conf v1", "conf v2 has component_parameters")
+    where.only(conf, keys, {"provider": f"a choice of the provider {LATER}"})
+
+
+def common_job_keys(
+    conf: Mapping[str, Any], parties: Parties, keys: Sequence[str], where: Where
+) -> tuple[dict[str, Any], list[str]]:
+    """``keys`` of ``job_parameters.common``, as v1 has them, and notes about what has no effect."""
     given = where.object(where.required(conf, "job_parameters"))
     where.only(given, ("common", "role"))
-    at = where.at("common")
+    at, later = where.at("common"), {key: why for key, why in NOT_YET.items() if key not in keys}
     common = at.object(given.get("common", {}))
-    at.only(common, (*JOB_KEYS, INHERITANCE, *ENGINE), NOT_YET)
+    at.only(common, (*keys, *ENGINE), later)
     without = [f"job_parameters.common.{key}" for key in common if key in ENGINE]
-    for block in blocks(given.get("role", {}), graph.parties, where.at("role")):
-        for key in (*JOB_KEYS, INHERITANCE):
+    for block in blocks(given.get("role", {}), parties, where.at("role")):
+        for key in keys:
             if key in block.body:
                 problem = "is the same for all parties"
                 raise block.where.at(key).error("FED-102", problem, "its place is job_parameters.common")
-        block.where.only(block.body, tuple(ENGINE), NOT_YET)
+        block.where.only(block.body, tuple(ENGINE), later)
         without += [".".join(("job_parameters", *block.where.path[-3:], key)) for key in block.body]
     notes = [f"{path} has no effect: {ENGINE[path.rpartition('.')[2]]}" for path in without]
-    job = {key: common[key] for key in JOB_KEYS if key in common}
-    if INHERITANCE in common:
-        if SPECIFIED in common:
+    return {key: common[key] for key in keys if key in common}, notes
+
+
+def _job(conf: Mapping[str, Any], graph: Graph, where: Where) -> tuple[dict[str, Any], list[str]]:
+    at = where.at("common")
+    common = at.object(where.object(where.required(conf, "job_parameters")).get("common", {}))
+    if common.get("job_type") == PREDICT:  # before its other keys are not known in a training
+        check_type(PREDICT, graph, at.at("job_type"))
+    job, notes = common_job_keys(conf, graph.parties, (*JOB_KEYS, INHERITANCE), where)
+    if INHERITANCE in job:
+        if SPECIFIED in job:
             raise at.at(INHERITANCE).error("FED-102", f"says the same as {SPECIFIED}", "one of the two")
-        job[SPECIFIED] = _specified(common[INHERITANCE], graph, at.at(INHERITANCE))
+        job[SPECIFIED] = _specified(job.pop(INHERITANCE), graph, at.at(INHERITANCE))
     return job, notes
 
 

@@ -59,7 +59,7 @@ def dialect(dsl: Mapping[str, Any], where: Where) -> Dialect:
     components = at.object(where.required(dsl, "components"))
     if version_of(dsl, where) != 2:
         found = [name for name, body in sorted(components.items()) if _reads(body) and not body.get("input")]
-        return replace(V1, readers=found, predicts=any(_takes_stored(body) for body in components.values()))
+        return replace(V1, readers=found, predicts=takes_stored(components))
     bodies = {name: at.at(name).object(body) for name, body in sorted(components.items())}
     for name in bodies:
         if name in RESERVED:
@@ -74,8 +74,12 @@ def _reads(body: Any) -> bool:
     return isinstance(body, Mapping) and body.get("module") == READER
 
 
+def takes_stored(components: Mapping[str, Any]) -> bool:
+    """Whether one of a DSL's components, of whatever shape, names a model of a training: then it is a predict DSL."""
+    return any(_takes_stored(body) for body in components.values())
+
+
 def _takes_stored(body: Any) -> bool:
-    """Whether a component, of whatever shape, names a model of a training."""
     inputs = body.get("input") if isinstance(body, Mapping) else None
     models = inputs.get("model") if isinstance(inputs, Mapping) else None
     return isinstance(models, list) and any(isinstance(text, str) and text.startswith(STORED) for text in models)

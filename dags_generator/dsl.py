@@ -12,9 +12,11 @@ from dags_generator.predict import check_predicting, predict_dsl
 from dags_generator.reading import clip
 from dags_generator.spec import PIPELINE_NAME, ComponentSpec, Graph, Parties
 from dags_generator.where import LATER, Where, names
-from federated_operators.gateway.plan import DataRef, ModelRef
+from federated_operators.gateway.plan import ALL_SUCCESS, DataRef, ModelRef
 from federatedml.component import Component, registry
 from federatedml.federation.party import Member
+
+ONE_TABLE = "exactly one, or alternatives by trigger_rule all_done or one_success; Union makes one table of several"
 
 
 def graph(pipeline: str, dsl: Mapping[str, Any], parties: Parties, where: Where) -> Graph:
@@ -41,7 +43,9 @@ def graph(pipeline: str, dsl: Mapping[str, Any], parties: Parties, where: Where)
             _check_target(reference, found, modules, written)
         _check_models(outline, found)
         check_predicting(modules[outline.name], outline.model is not None, written.predicts, outline.where)
-    specs = {name: _component(found[name], modules[name], parties, written) for name in _order(found, where)}
+    specs: dict[str, ComponentSpec] = {}
+    for name in _order(found, where):
+        specs[name] = _component(found[name], modules[name], parties, written, specs)
     derived = {} if written.predicts else predict_dsl(specs, where)
     return Graph(pipeline, dsl, parties, specs, derived, tuple(written.readers))
 
@@ -81,6 +85,11 @@ def _check_inputs(outline: Outline, modules: Mapping[str, Component], dialect: D
         raise outline.where.at("input", "data").error("FED-123", problem, f"allowed: {names(allowed)}")
     if allowed and module.input_required and not outline.data:
         raise outline.where.at("input", "data").error("FED-126", "there is no input data", f"one of {names(allowed)}")
+    if module.several or outline.trigger_rule != ALL_SUCCESS:
+        return
+    for key in (key for key, references in outline.data.items() if len(references) > 1):
+        problem = f"{len(outline.data[key])} references, module {outline.module} takes one table"
+        raise outline.where.at("input", "data", key).error("FED-126", problem, ONE_TABLE)
 
 
 def _check_target(
@@ -145,10 +154,13 @@ def _cycle(waiting: Mapping[str, set[str]]) -> str:
     return " -> ".join(reversed(loop))
 
 
-def _component(outline: Outline, module: Component, parties: Parties, dialect: Dialect) -> ComponentSpec:
+def _component(
+    outline: Outline, module: Component, parties: Parties, dialect: Dialect, before: Mapping[str, ComponentSpec]
+) -> ComponentSpec:
     data = {
         dialect.inputs[key]: tuple(DataRef(r.component, r.alias) for r in group) for key, group in outline.data.items()
     }
+    members = _members(outline, module, parties, [ref for refs in data.values() for ref in refs], before)
     return ComponentSpec(
         outline.name,
         outline.module,
@@ -160,8 +172,11 @@ def _component(outline: Outline, module: Component, parties: Parties, dialect: D
         next(iter(_models(outline, module)), None),
         module.need_deploy if outline.need_deploy is None else outline.need_deploy,
         sorted(outline.needs),
-        _members(outline, module, parties),
+        members,
+        tuple(member for member in members if member.role in (module.data_roles or module.roles)),
+        not module.topics,
         outline.trigger_rule,
+        module.several,
     )
 
 
@@ -169,10 +184,20 @@ def _model_ref(reference: Reference | None) -> ModelRef | None:
     return None if reference is None else ModelRef(reference.component or "", reference.alias, reference.stored)
 
 
-def _members(outline: Outline, module: Component, parties: Parties) -> tuple[Member, ...]:
+def _members(
+    outline: Outline,
+    module: Component,
+    parties: Parties,
+    refs: Sequence[DataRef],
+    before: Mapping[str, ComponentSpec],
+) -> tuple[Member, ...]:
+    """Who runs a component: all of its roles, or of those that work alone whoever has some of its data."""
     members = tuple(member for member in parties.members if member.role in module.roles)
     absent = [role for role in module.roles if not parties.role.get(role) and role not in module.optional_roles]
     if absent and (module.topics or not members):
         problem = f"module {outline.module} needs {names(absent)}"
         raise outline.where.at("module").error("FED-135", problem, f"the conf's role has: {names(parties.role)}")
-    return members
+    if module.topics or any(ref.component is None for ref in refs):
+        return members
+    having = {member for ref in refs for member in before[ref.component or ""].data_members}
+    return tuple(member for member in members if member in having) or members

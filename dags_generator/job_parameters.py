@@ -40,7 +40,7 @@ def job_parameters(conf: Mapping[str, Any], graph: Graph, where: Where) -> tuple
     """
     at = where.at("job_parameters")
     given = at.object(where.required(conf, "job_parameters"))
-    _check_type(given.get("job_type", TRAIN), graph, at.at("job_type"))
+    check_type(given.get("job_type", TRAIN), graph, at.at("job_type"))
     known = PREDICT_KEYS if graph.predicts else KEYS
     at.only(given, (*known, *NO_EFFECT), {key: why for key, why in NOT_YET.items() if key not in known})
     source = _source(given, graph, at) if graph.predicts else None
@@ -58,7 +58,7 @@ def job_parameters(conf: Mapping[str, Any], graph: Graph, where: Where) -> tuple
     return parameters, [*notes, FROM_DEFAULTS] if source else notes
 
 
-def _check_type(job_type: Any, graph: Graph, where: Where) -> None:
+def check_type(job_type: Any, graph: Graph, where: Where) -> None:
     """``FED-194`` if the DSL is one of the other kind of job."""
     if job_type not in JOB_TYPES:
         raise where.error("FED-103", f"found {clip(job_type)}", f"allowed: {', '.join(JOB_TYPES)}")

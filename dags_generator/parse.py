@@ -9,7 +9,7 @@ from typing import Any
 
 from dags_generator.conf import check_keys, idle, parties, tables
 from dags_generator.conf_v2 import Converted, to_v1
-from dags_generator.dialect import version_of
+from dags_generator.dialect import takes_stored, version_of
 from dags_generator.dsl import graph
 from dags_generator.job_parameters import job_parameters
 from dags_generator.params import effective_params
@@ -30,6 +30,7 @@ def parse(
     """A pipeline from its two objects in normal form (``reading.read_object``); ``DslError`` if anything is wrong."""
     try:
         version = version_of(conf, conf_at)
+        _check_predict(dsl, version, dsl_at, conf_at)
         built = graph(pipeline, _versioned(dsl, version, dsl_at), parties(conf, conf_at), dsl_at)
         v1 = to_v1(conf, built, conf_at) if version == 2 else _as_it_is(conf, built, conf_at)
         check_keys(v1.conf, built, conf_at)
@@ -50,6 +51,17 @@ def _versioned(dsl: Mapping[str, Any], version: int | None, where: Where) -> Map
     return {**dsl, "dsl_version": 2} if 2 in (own, version) else dsl
 
 
+def _check_predict(dsl: Mapping[str, Any], version: int | None, dsl_at: Where, conf_at: Where) -> None:
+    """A predict DSL is what airfed derived from a training, in v1: a pair of it and a conf v2 fits no stored model."""
+    components = dsl.get("components")
+    if not isinstance(components, Mapping) or not takes_stored(components):
+        return
+    for at, found in ((conf_at, version), (dsl_at, version_of(dsl, dsl_at))):
+        if found == 2:
+            allowed = "1; a conf v2 of a predict job needs no DSL: airfed predict CONF"
+            raise at.at("dsl_version").error("FED-103", "found 2 in a pair with a predict DSL", allowed)
+
+
 def _as_it_is(conf: Mapping[str, Any], built: Graph, where: Where) -> Converted:
     return Converted(dict(conf), dict.fromkeys(built.parties.members, where), [])
 
@@ -57,7 +69,7 @@ def _as_it_is(conf: Mapping[str, Any], built: Graph, where: Where) -> Converted:
 def parse_pair(pipeline: str, dsl: bytes, conf: bytes, dsl_file: str, conf_file: str) -> PipelineSpec:
     """A pair of FATE's files by their contents."""
     dsl_object, conf_object = read_object(dsl, dsl_file), read_object(conf, conf_file)
-    return _scheduled(pipeline, dsl_object, conf_object, Where(dsl_file), Where(conf_file))
+    return parse_written(pipeline, dsl_object, conf_object, Where(dsl_file), Where(conf_file))
 
 
 def parse_native(pipeline: str, body: bytes, file: str) -> PipelineSpec:
@@ -65,13 +77,13 @@ def parse_native(pipeline: str, body: bytes, file: str) -> PipelineSpec:
     where, value = Where(file), read_object(body, file)
     where.only(value, ("dsl", "conf"))
     dsl, conf = (where.at(key).object(where.required(value, key)) for key in ("dsl", "conf"))
-    return _scheduled(pipeline, dsl, conf, where.at("dsl"), where.at("conf"))
+    return parse_written(pipeline, dsl, conf, where.at("dsl"), where.at("conf"))
 
 
-def _scheduled(
+def parse_written(
     pipeline: str, dsl: Mapping[str, Any], conf: Mapping[str, Any], dsl_at: Where, conf_at: Where
 ) -> PipelineSpec:
-    """What people write may say when it starts; ``parse`` refuses that in a proposal, as peers have no say in it."""
+    """``parse`` for what people write: that may say when it starts, a proposal may not, as peers have no say in it."""
     rest, schedule = take_schedule(conf, conf_at)
     return replace(parse(pipeline, dsl, rest, dsl_at, conf_at), schedule=schedule)
 

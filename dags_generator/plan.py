@@ -10,7 +10,6 @@ from typing import Any
 from dags_generator.spec import ComponentSpec, Graph, PipelineSpec, dag_id
 from federated_operators.gateway.plan import DataRef, JobPlan, ModelRef, StepPlan
 from federatedml.component import Component, component
-from federatedml.data.catalogue import TableName
 from federatedml.federation.party import Member, Role
 
 
@@ -63,9 +62,7 @@ def job_plan(spec: PipelineSpec, member: Member, job_id: str, digest: str) -> Jo
 
 
 def _step(spec: PipelineSpec, step: ComponentSpec, member: Member) -> StepPlan:
-    data = {
-        key: found for key, refs in step.data.items() if (found := _own(refs, spec.graph, member, spec.tables[member]))
-    }
+    data = {key: found for key, refs in step.data.items() if (found := _own(refs, step, spec, member))}
     return StepPlan(
         component=step.name,
         module=step.module,
@@ -82,11 +79,11 @@ def _step(spec: PipelineSpec, step: ComponentSpec, member: Member) -> StepPlan:
     )
 
 
-def _own(refs: Sequence[DataRef], graph: Graph, member: Member, tables: Mapping[str, TableName]) -> tuple[DataRef, ...]:
+def _own(refs: Sequence[DataRef], step: ComponentSpec, spec: PipelineSpec, member: Member) -> tuple[DataRef, ...]:
     """What the member itself has of these references: an arbiter has neither tables nor the outputs of others."""
-    own = []
+    own, tables = [], spec.tables[member]
     for ref in refs if member.role is not Role.ARBITER else ():
-        if ref.component is not None and member in graph.components[ref.component].members:
+        if ref.component is not None and member in spec.graph.sources(step, ref.component):
             own.append(ref)
         elif ref.component is None and ref.alias in tables:
             own.append(replace(ref, table=tables[ref.alias]))

@@ -4,8 +4,8 @@ The rules are FATE v1.1's:
 
 - A component that is deployed keeps its module and its data output. If it stores a model, that is its ``input.model``
   (``pipeline.COMPONENT.ALIAS``), so it is not fitted again; models that it read while training are dropped.
-- ``data`` stays ``data``; ``train_data``, else ``eval_data``, becomes ``eval_data`` with one reference. Every table is
-  ``args.eval_data``.
+- ``data`` stays ``data``, with one reference where the component takes one table; ``train_data``, else ``eval_data``,
+  becomes ``eval_data`` with one reference. Every table is ``args.eval_data``.
 - A component that is not deployed disappears: what it read itself stands in for its output, through any number of them.
 """
 
@@ -93,7 +93,8 @@ def _resolved_one(ref: DataRef, stand_ins: Mapping[str, list[str]]) -> list[str]
 def _deployed(spec: ComponentSpec, key: str | None, fed: list[str]) -> dict[str, Any]:
     inputs: dict[str, Any] = {}
     if key:
-        inputs["data"] = {KEYS[key]: fed if key == "data" else fed[:1]}
+        tolerant = spec.trigger_rule != ALL_SUCCESS  # its references are alternatives
+        inputs["data"] = {KEYS[key]: fed if key == "data" and (spec.several or tolerant) else fed[:1]}
     if spec.model_alias:
         inputs["model"] = [f"pipeline.{spec.name}.{spec.model_alias}"]
     outputs = {"data": list(spec.data_aliases)} if spec.data_aliases else {}

@@ -60,7 +60,10 @@ class ComponentSpec:
         model_alias: name of the model, if declared.
         upstream: components that it refers to.
         members: who runs it, sorted.
+        data_members: those who get its data outputs.
+        local: no message leaves its members: each works on what it has.
         trigger_rule: when it may start, by what became of ``upstream``.
+        several: whether it takes several tables under ``data``.
     """
 
     name: str
@@ -74,7 +77,10 @@ class ComponentSpec:
     need_deploy: bool
     upstream: Sequence[str]
     members: Sequence[Member]
+    data_members: Sequence[Member] = ()
+    local: bool = False
     trigger_rule: str = ALL_SUCCESS
+    several: bool = False
 
     @property
     def predicts(self) -> bool:
@@ -117,6 +123,14 @@ class Graph:
     def upstream_of(self, component: ComponentSpec, member: Member) -> list[str]:
         """The nearest earlier components that the member runs itself, seen through those that it does not."""
         return self._nearest(component.upstream, member)
+
+    def sources(self, component: ComponentSpec, name: str) -> Sequence[Member]:
+        """Members at whom ``component`` reads data of the component ``name``.
+
+        A protocol's other members may read what is passed through where nothing runs (``need_run``), too.
+        """
+        source = self.components[name]
+        return source.data_members if component.local else source.members
 
     def edges_of(self, component: ComponentSpec, member: Member) -> list[str]:
         """What the member's task waits for: ``upstream_of``.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from federated_operators.gateway.plan import ALL_SUCCESS, DataRef, ModelRef, StepPlan
-from federatedml.component import Inputs, ModelBuffers
+from federatedml.component import Inputs, ModelBuffers, component
 from federatedml.data.catalogue import TableName
 from federatedml.data.table import Table
 from federatedml.errors import DataError, ModelError
@@ -41,19 +41,23 @@ def inputs_of(step: StepPlan, rule: str, left: Left) -> Inputs:
     Args:
         step: the component at this member.
         rule: its trigger rule. Only ``all_success`` needs the data of all components that it refers to; otherwise the
-            data of those that did not succeed is left out, and a key under which nothing is left too. A model that is
-            referred to must always be there: without it the component would do something else.
+            data of those that did not succeed is left out, and a key under which nothing is left too; a component that
+            takes one table takes the first that is left. A model that is referred to must always be there: without it
+            the component would do something else.
 
     Raises:
         DataError: ``FED-221``, ``FED-222``, ``FED-226``: data is not there.
         ModelError: ``FED-620``, ``FED-621``: a model is not there.
     """
-    there = {
-        key: [ref for ref in refs if rule == ALL_SUCCESS or ref.component is None or ref.component in left]
-        for key, refs in step.data.items()
-    }
+    there = {key: [ref for ref in refs if _counts(ref, rule, left)] for key, refs in step.data.items()}
+    if rule != ALL_SUCCESS and not component(step.module).several:
+        there = {key: refs[:1] for key, refs in there.items()}
     data = {key: [_table(step, ref, left) for ref in refs] for key, refs in there.items() if refs}
     return Inputs(data, _model(step, step.model, left), _model(step, step.isometric_model, left))
+
+
+def _counts(ref: DataRef, rule: str, left: Left) -> bool:
+    return rule == ALL_SUCCESS or ref.component is None or ref.component in left
 
 
 def _table(step: StepPlan, ref: DataRef, left: Left) -> Table:

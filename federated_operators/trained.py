@@ -51,6 +51,12 @@ class Trained:
         """FATE's model version: id of the job that trained it."""
         return self.bundle.model_version
 
+    @property
+    def train_dsl(self) -> Mapping[str, Any]:
+        """The DSL of the training."""
+        found: Mapping[str, Any] = json.loads(model_pb2.Pipeline.FromString(self.bundle.pipeline).train_dsl)
+        return found
+
     def __str__(self) -> str:
         return f"{self.bundle.party_model_id}, version {self.version}"
 

@@ -67,10 +67,21 @@ class Inputs:
     isometric_model: ModelBuffers | None = None
 
     def one(self, *keys: str) -> Table:
-        """The only table under the first of ``keys`` that is present."""
+        """The only table under the first of ``keys`` that is present.
+
+        Raises:
+            DslError: ``FED-140``, there is none; ``FED-142``, there are several.
+        """
+        found = self.all(*keys)
+        if len(found) > 1:
+            raise DslError("FED-142", f"{len(found)} tables of input data under {' or '.join(keys)}", "exactly one")
+        return found[0]
+
+    def all(self, *keys: str) -> Sequence[Table]:
+        """The tables under the first of ``keys`` that is present, one at least; else ``DslError`` (``FED-140``)."""
         for key in keys:
             if self.data.get(key):
-                return self.data[key][0]
+                return self.data[key]
         raise DslError(
             "FED-140", f"no input data under any of {', '.join(keys)}", f"found: {', '.join(self.data) or 'none'}"
         )
@@ -177,8 +188,10 @@ class Component:
         learns: what each role learns from the *outputs*, beyond the topics: role -> sentences.
         inputs: allowed keys of the DSL's ``input.data``.
         input_required: whether one of them must be there, if any is allowed.
+        several: whether it takes several tables under ``data``, or exactly one.
         optional_roles: those of ``roles`` that a job need not have.
         has_data, has_model: which outputs the component can have.
+        data_roles: roles whose parties get the data outputs; all, if it is empty.
         data_outputs: what its data outputs are, in the order in which the DSL names them; one, if it is empty.
         model: buffers of its model, if any.
         scorer: scoring functions, if the component takes part in online prediction.
@@ -204,8 +217,10 @@ class Component:
     learns: Mapping[Role, Sequence[str]] = field(default_factory=dict)
     inputs: Sequence[str] = ("data", "train_data", "eval_data")
     input_required: bool = True
+    several: bool = False
     optional_roles: Sequence[Role] = ()
     has_data: bool = True
+    data_roles: Sequence[Role] = ()
     data_outputs: Sequence[str] = ()
     has_model: bool = False
     model: ModelSpec | None = None

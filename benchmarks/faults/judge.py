@@ -22,6 +22,7 @@ from federated_operators.registry.rest import MlflowRest
 
 REST = 15.0  # seconds until nothing of the job changes any more
 Results = Mapping[str, Any]
+OVER_JOBS = "equations_of_all_models"  # in a summary: adds up over the jobs before
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def _results(pipeline: Pipeline, facts: Mapping[str, Facts], job_id: str, exact:
             else:
                 outputs = load_outputs(row.outputs)
                 found[f"{name}/{row.component}"] = {
-                    "summary": dict(outputs.summary),
+                    "summary": {key: value for key, value in outputs.summary.items() if key != OVER_JOBS},
                     "rows": {alias: table.rows for alias, table in outputs.data.items()},
                     "digests": {alias: table.digest for alias, table in outputs.data.items() if exact},
                     "models": _models(folder, outputs),

@@ -174,6 +174,7 @@ def _code(value: Any) -> str:
 def _ports(found: Component) -> str:
     buffers = ", ".join(f"`{name}`" for name in found.model.buffers) if found.model else ""
     keys = ", ".join(f"`{key}`" for key in found.inputs) or "none"
+    keys += ": one table or more" if found.several else ""
     outputs = ", ".join(f"`{name}`" for name in found.data_outputs) or ("one table" if found.has_data else "none")
     rows = [
         ["input", "data", keys if found.input_required or not found.inputs else f"{keys} (may be left out)"],

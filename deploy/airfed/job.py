@@ -96,8 +96,8 @@ def wait_for_dag(home: PartyHome, airflow: AirflowRest, pipeline: str, dag: str)
 def view(home: PartyHome, job_id: str) -> local_pb2.JobView:
     """A job as this party's gateway sees it; ``FedError`` if it has none of that id."""
     with GatewayClient(home.socket) as client:
-        found = client.show(job_id=job_id).jobs
-    if not job_id or not found:
+        found = client.show(job_id=job_id).jobs if job_id else []
+    if not found:
         raise FedError("FED-924", f"party {home.config.party_id} has no job {job_id!r}")
     return found[0]
 
@@ -105,7 +105,7 @@ def view(home: PartyHome, job_id: str) -> local_pb2.JobView:
 def jobs(home: PartyHome, limit: int) -> Sequence[local_pb2.JobView]:
     """The newest jobs that this party's gateway knows, newest first; ``limit`` 0: all."""
     with GatewayClient(home.socket) as client:
-        return client.show(limit=limit).jobs
+        return list(client.newest(limit))
 
 
 def as_json(job: local_pb2.JobView) -> Mapping[str, Any]:

@@ -27,7 +27,7 @@ from federatedml.federation.home import PartyHome
 
 FIRST_BACKOFF = 0.5  # seconds
 LONGEST_BACKOFF = 30.0
-STEADY = 60.0  # a process that lived so long starts again at the first backoff
+STEADY = 5.0  # a process that was ready for so long starts again at the first backoff
 GRACE = 7.0  # between SIGTERM and SIGKILL
 PROBE = 0.5
 GUARD_PATIENCE = 10.0
@@ -102,6 +102,15 @@ class _Supervisor:
         state.write(self._home, replace(self._me, ready_after=self._ready_after, records=records))
 
 
+def next_backoff(before: float, ready_for: float) -> float:
+    """Twice the seconds from an end of a process to its next start.
+
+    Only what does not become ready, or ends at once when it is, waits longer each time: a process that worked and was
+    killed is needed now, however often that happens.
+    """
+    return FIRST_BACKOFF if ready_for > STEADY else min(2 * before, LONGEST_BACKOFF)
+
+
 class _Child:
     """One program and its present process."""
 
@@ -123,7 +132,8 @@ class _Child:
             finally:
                 watcher.cancel()
                 await self._end(process)
-            backoff = FIRST_BACKOFF if time.monotonic() - begun > STEADY else min(2 * backoff, LONGEST_BACKOFF)
+            after = self.record.ready_after
+            backoff = next_backoff(backoff, 0.0 if after is None else time.monotonic() - begun - after)
             self._note(condition=Condition.WAITING, restarts=self.record.restarts + 1, ready_after=None)
             await asyncio.sleep(backoff / 2)
 

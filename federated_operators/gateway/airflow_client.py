@@ -25,6 +25,9 @@ CLEARS = ("post_clear_task_instances", "clear_dag_run", "clear_dag_runs")
 OVER = ("success", "failed", "skipped")
 FINISHED = (*OVER, "upstream_failed", "removed")
 NOTE_LENGTH = 1000
+PAGE = 100  # entries of one answer: Airflow's own limit
+SINGLE = 20  # runs that are asked for one by one at a time
+WHOLE_S = 60.0
 log = logging.getLogger(__name__)
 
 
@@ -35,6 +38,8 @@ class AirflowClient:
         self._home = home
         self._http = httpx.AsyncClient(base_url=home.airflow_url, timeout=15.0, trust_env=False)
         self._token, self._token_at = "", 0.0
+        self._asked_singly = 0
+        self._whole_at: float | None = None
 
     async def bundle_version(self, dag_id: str) -> str | None:
         """The bundle version of the DAG as Airflow parsed it; ``DslError`` if it cannot be parsed or is paused."""
@@ -79,27 +84,67 @@ class AirflowClient:
         """States of those runs that Airflow has; of a failed one also which task failed and who ended it."""
         if not runs:
             return []
-        wanted = {(run.dag_id, run.job_id): run for run in runs}
-        body = {"dag_ids": sorted({run.dag_id for run in runs}), "order_by": "-run_after", "page_limit": 100}
-        answer = _body(await self._request("POST", "/api/v2/dags/~/dagRuns/list", body))
         found = []
-        for entry in answer["dag_runs"]:
-            run = wanted.get((entry["dag_id"], entry["dag_run_id"]))
-            if run and entry["state"] == "failed":
-                found.append(RunState(run, "failed", await self._failed_task(run)))
-            elif run:
-                found.append(RunState(run, entry["state"]))
+        for run, state in (await self._run_states(runs)).items():
+            found.append(RunState(run, state, await self._failed_task(run) if state == "failed" else ""))
         return found
 
+    async def _run_states(self, runs: Sequence[Run]) -> dict[Run, str]:
+        """The newest runs of their DAGs come in one answer; those that are older than so many others do not.
+
+        Of these what still goes on is listed, and what is left - over, or not there - is asked for one by one, a few
+        at a time.
+        """
+        dags, wanted = sorted({run.dag_id for run in runs}), set(runs)
+        known, more = await self._list_runs({"dag_ids": dags}, 0)
+        states = {run: state for run, state in known.items() if run in wanted}
+        offset, going_on = 0, {"dag_ids": dags, "states": ["queued", "running"]}
+        more = more and len(states) < len(wanted)
+        missed = more
+        while more:
+            known, more = await self._list_runs(going_on, offset)
+            states |= {run: state for run, state in known.items() if run in wanted}
+            offset, more = offset + PAGE, more and len(states) < len(wanted)
+        if missed:
+            states |= await self._single_states([run for run in runs if run not in states])
+        return states
+
+    async def _list_runs(self, which: Mapping[str, Any], offset: int) -> tuple[dict[Run, str], bool]:
+        """A page of runs, newest first, and whether it is full."""
+        body = {**which, "order_by": "-run_after", "page_limit": PAGE, "page_offset": offset}
+        entries = _body(await self._request("POST", "/api/v2/dags/~/dagRuns/list", body))["dag_runs"]
+        return {Run(entry["dag_id"], entry["dag_run_id"]): entry["state"] for entry in entries}, len(entries) == PAGE
+
+    async def _single_states(self, runs: Sequence[Run]) -> dict[Run, str]:
+        """States of ``SINGLE`` of these runs, of others at the next call."""
+        start = self._asked_singly if self._asked_singly < len(runs) else 0
+        self._asked_singly = start + SINGLE
+        answers = {run: await self._request("GET", _path(run)) for run in runs[start : start + SINGLE]}
+        there = {run: each for run, each in answers.items() if each.status_code != httpx.codes.NOT_FOUND}
+        return {run: _body(answer)["state"] for run, answer in there.items()}
+
     async def tasks(self, runs: Sequence[Run]) -> list[TaskState]:
-        """Tasks of these runs that are over, the newest hundred."""
-        wanted = {(run.dag_id, run.job_id): run for run in runs}
-        jobs = "|".join(sorted({run.job_id for run in runs}))
+        """Tasks of these runs that are over: of ``PAGE`` jobs each the newest so many, and once a minute all."""
+        wanted, jobs = set(runs), sorted({run.job_id for run in runs})
+        now = time.monotonic()
+        whole = self._whole_at is None or now - self._whole_at >= WHOLE_S
+        found = []
+        for start in range(0, len(jobs), PAGE):
+            pattern = "|".join(jobs[start : start + PAGE])
+            offset, more = 0, True
+            while more:
+                entries = await self._list_tasks(pattern, offset)
+                named = [(Run(entry["dag_id"], entry["dag_run_id"]), entry) for entry in entries]
+                found += [TaskState(run, entry["task_id"], entry["state"]) for run, entry in named if run in wanted]
+                offset, more = offset + PAGE, whole and len(entries) == PAGE
+        self._whole_at = now if whole else self._whole_at
+        return found
+
+    async def _list_tasks(self, pattern: str, offset: int) -> list[dict[str, Any]]:
         states = "".join(f"&state={state}" for state in OVER)
-        query = f"run_id_prefix_pattern={quote(jobs)}{states}&order_by=-end_date&limit=100"
-        answer = _body(await self._request("GET", f"/api/v2/dags/~/dagRuns/~/taskInstances?{query}"))
-        named = [(wanted.get((entry["dag_id"], entry["dag_run_id"])), entry) for entry in answer["task_instances"]]
-        return [TaskState(run, entry["task_id"], entry["state"]) for run, entry in named if run]
+        query = f"run_id_prefix_pattern={quote(pattern)}{states}&order_by=-end_date&limit={PAGE}&offset={offset}"
+        found = _body(await self._request("GET", f"/api/v2/dags/~/dagRuns/~/taskInstances?{query}"))["task_instances"]
+        return [dict(entry) for entry in found]
 
     async def ended_by(self, run: Run, after: int) -> str:
         """The person who changed a state of the run or of its tasks last, since event ``after``; empty: nobody."""

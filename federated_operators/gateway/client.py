@@ -58,9 +58,24 @@ class GatewayClient:
         """Ask whether a run belongs to an agreed job; news until one has ``done``."""
         return self._news(self._stub.EnrolRun, request)
 
-    def show(self, initiator: str = "", job_id: str = "", timeout: float = 10.0, limit: int = 0) -> local_pb2.JobViews:
-        """What the gateway knows of jobs, newest first; ``PeerError`` if it is not there. ``limit`` 0: all of them."""
-        query = local_pb2.JobQuery(initiator=initiator, job_id=job_id, limit=limit)
+    def show(self, initiator: str = "", job_id: str = "", timeout: float = 10.0) -> local_pb2.JobViews:
+        """What the gateway knows of these jobs, newest first, a page at most; ``PeerError`` if it is not there."""
+        return self._page(local_pb2.JobQuery(initiator=initiator, job_id=job_id), timeout)
+
+    def newest(self, limit: int = 0, timeout: float = 10.0) -> Iterator[local_pb2.JobView]:
+        """All jobs, newest first, at most ``limit`` if that is not 0: page by page, each within ``timeout``."""
+        seen: set[tuple[str, str]] = set()  # a job that starts meanwhile shifts the pages
+        skip = 0
+        while not limit or len(seen) < limit:
+            page = self._page(local_pb2.JobQuery(skip=skip, limit=limit and limit - len(seen)), timeout).jobs
+            fresh = {(view.job.initiator, view.job.job_id): view for view in page}
+            fresh = {key: view for key, view in fresh.items() if key not in seen}
+            if not fresh:
+                return
+            yield from fresh.values()
+            seen, skip = seen | fresh.keys(), skip + len(page)
+
+    def _page(self, query: local_pb2.JobQuery, timeout: float) -> local_pb2.JobViews:
         views: local_pb2.JobViews = self._call(self._stub.Show, query, timeout)
         return views
 

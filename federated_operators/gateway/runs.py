@@ -79,7 +79,7 @@ class RunControl(Protocol):
         ...
 
     async def tasks(self, runs: Sequence[Run]) -> list[TaskState]:
-        """Tasks of these runs that are over, the newest hundred."""
+        """Tasks of these runs that are over: at least what ended lately, now and then all."""
         ...
 
     async def ended_by(self, run: Run, after: int) -> str:

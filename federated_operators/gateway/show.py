@@ -19,6 +19,7 @@ from federated_operators.gateway.traffic import Traffic
 from federated_operators.gateway.verdicts import GIVEN_UP
 from federatedml.federation.party import Member
 
+PAGE = 32  # jobs in one answer
 Progress = Mapping[Seat, tuple[float, str]]
 State = job_pb2.StepState
 _NOT_STARTED = (State.STEP_STATE_UNSPECIFIED, State.WAITED, State.CALLED, State.PRESENT, State.ABSENT)
@@ -35,11 +36,11 @@ class Show:
         self._steps = Steps(store, roster)
 
     def jobs(self, query: local_pb2.JobQuery) -> local_pb2.JobViews:
-        """The jobs that the query names, newest first."""
+        """The jobs that the query names, newest first, ``PAGE`` at most: an answer must fit into a message."""
         where = {"initiator": query.initiator, "job_id": query.job_id}
-        rows = self._store.select(JobRow, **{name: value for name, value in where.items() if value})
-        rows.sort(key=lambda row: row.created_at, reverse=True)
-        return local_pb2.JobViews(jobs=[self._job(row) for row in rows[: query.limit or None]])
+        named = {name: value for name, value in where.items() if value}
+        rows = self._store.newest_jobs(min(query.limit or PAGE, PAGE), query.skip, **named)
+        return local_pb2.JobViews(jobs=[self._job(row) for row in rows])
 
     def _job(self, row: JobRow) -> local_pb2.JobView:
         job = Job(row.initiator, row.job_id)

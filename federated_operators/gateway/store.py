@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from federated_operators.gateway.names import Job
-from federated_operators.gateway.rows import TABLES, Row
+from federated_operators.gateway.rows import TABLES, JobRow, Row
 
 R = TypeVar("R", bound=Row)
 _TYPES = {"str": "TEXT", "int": "INTEGER", "bytes": "BLOB", "float": "REAL"}
@@ -117,6 +117,12 @@ class Store:
         order = ", ".join(kind.KEY)
         found = self._db.execute(f"SELECT * FROM {kind.TABLE} WHERE {tests} ORDER BY {order}", tuple(where.values()))  # noqa: S608
         return [kind(**dict(row)) for row in found]
+
+    def newest_jobs(self, limit: int, skip: int = 0, **where: Any) -> list[JobRow]:
+        """At most ``limit`` jobs with these values, newest first, after ``skip`` newer ones."""
+        tests = " AND ".join(f"{name} = ?" for name in where) or "1"
+        query = f"SELECT * FROM jobs WHERE {tests} ORDER BY created_at DESC, initiator, job_id DESC LIMIT ? OFFSET ?"  # noqa: S608
+        return [JobRow(**dict(row)) for row in self._db.execute(query, (*where.values(), limit, skip))]
 
     def ended(self, until: float, states: Collection[str]) -> list[tuple[Job, int]]:
         """Jobs in these states, with their generation, that ended at ``until`` (Unix seconds) or before."""

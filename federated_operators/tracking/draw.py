@@ -11,6 +11,7 @@ from federatedml.views import Curve, Series
 WIDTH, HEIGHT = 640, 400
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 40, 48
 COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#7f7f7f")
+LETTER, ROW, SAMPLE = 8, 18, 20  # of the names of lines: a letter's width, a row's height, the room for its colour
 MAX_POINTS = 500  # more cannot be told apart at this width
 TICKS = 5
 DIAGONAL = ("ROC_EVALUATION",)  # charts whose chance line is x = y
@@ -19,28 +20,43 @@ DIAGONAL = ("ROC_EVALUATION",)  # charts whose chance line is x = y
 def page(curves: Sequence[Curve]) -> str:
     """All curves of a component as one self-contained HTML page."""
     pictures = "".join(svg(curve) for curve in curves)
-    return f'<!doctype html><meta charset="utf-8"><title>Curves</title>\n{pictures}'
+    style = "<style>svg{vertical-align:top}</style>"
+    return f'<!doctype html><meta charset="utf-8"><title>Curves</title>{style}\n{pictures}'
 
 
 def svg(curve: Curve) -> str:
     """The curve as one SVG document; values that are not finite are left out."""
     lines = [(series.name, _points(series)) for series in curve.series]
     frame = _Frame([point for _, points in lines for point in points], unit=curve.metric_type in DIAGONAL)
+    places = _legend([name for name, _ in lines])
+    height = max((y for _, y in places), default=HEIGHT - ROW // 2) + ROW // 2
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
         ' font-family="sans-serif" font-size="12">',
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
+        f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
         f'<text x="{WIDTH / 2:g}" y="22" text-anchor="middle" font-size="15">{escape(curve.title)}</text>',
         *frame.axes(curve.x_label, curve.y_label),
     ]
     if curve.metric_type in DIAGONAL:
         parts.append(f'<path d="{frame.path([(0, 0), (1, 1)])}" fill="none" stroke="#999" stroke-dasharray="4 4"/>')
-    for index, (name, points) in enumerate(lines):
-        colour, y = COLOURS[index % len(COLOURS)], TOP + 16 + 16 * index
+    for index, ((name, points), (x, y)) in enumerate(zip(lines, places, strict=True)):
+        colour = COLOURS[index % len(COLOURS)]
         parts.append(f'<path d="{frame.path(points)}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts.append(f'<rect x="{LEFT + 10}" y="{y - 8}" width="14" height="3" fill="{colour}"/>')
-        parts.append(f'<text x="{LEFT + 30}" y="{y - 2}">{escape(name)}</text>')
+        parts.append(f'<rect x="{x}" y="{y - 6}" width="14" height="3" fill="{colour}"/>')
+        parts.append(f'<text x="{x + SAMPLE}" y="{y}">{escape(_short(name))}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _legend(names: Sequence[str]) -> list[tuple[int, int]]:
+    """Where each line's sample begins and its name stands: rows below the drawing area, in columns of one width."""
+    width = max((len(_short(name)) for name in names), default=0) * LETTER + SAMPLE + LETTER
+    across = max(1, (WIDTH - LEFT) // width)
+    return [(LEFT + index % across * width, HEIGHT + ROW // 2 + index // across * ROW) for index in range(len(names))]
+
+
+def _short(name: str) -> str:
+    most = (WIDTH - LEFT - RIGHT - SAMPLE) // LETTER
+    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 class _Frame:

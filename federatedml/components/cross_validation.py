@@ -8,7 +8,9 @@ What comes out: no model, but the predictions of all rows, each by the model tha
 each fold under FATE's names ``validate_fold_N``; the grid ``cross_validation``; mean and standard deviation over the
 folds as the summary's ``METRIC_mean`` and ``METRIC_std``. Rows that a fold was trained on are not evaluated (FATE's
 ``train_fold_N``): their scores would tell the guest as much of the others' columns again, fold by fold. A fold whose
-rows are all of one class has no binary metrics; mean and deviation are over the others.
+rows are all of one class has no binary metrics; mean and deviation are over the others. ``KFold`` does not look at
+labels: a rare class may have all its rows in one fold, whose model would not know it. Where the guest has all labels,
+that ends the component before the first fold.
 
 Cost: ``n_splits`` times that of one training on ``(n_splits - 1) / n_splits`` of the rows.
 """
@@ -16,7 +18,7 @@ Cost: ``n_splits`` times that of one training on ``(n_splits - 1) / n_splits`` o
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -27,8 +29,9 @@ from pydantic import Field, field_validator
 from federatedml.component import Inputs, Outputs, Params, RoleFunction
 from federatedml.components.evaluation_params import EvaluateParams
 from federatedml.components.evaluation_report import DIGITS, Found, Group, measured
-from federatedml.components.prediction_table import stacked
+from federatedml.components.prediction_table import numeric_labels, stacked
 from federatedml.components.stages import Stages
+from federatedml.crypto.ring import Floats
 from federatedml.data.table import Table
 from federatedml.errors import DataError, DslError
 from federatedml.federation.box import Box
@@ -59,16 +62,25 @@ class CvParam(Params):
         return given
 
 
-def cross_validated(train: RoleFunction) -> RoleFunction:
+def cross_validated(train: RoleFunction, classifies: Callable[[Any], bool] = lambda p: False) -> RoleFunction:
     """A role function that does what ``train`` does, or cross validation if ``p.cv_param.need_cv``.
 
     Args:
         train: of one role. In a fold it finds ``need_cv`` set: then it should open no more than scores of
             ``eval_data``, and its ``Outputs.data`` need hold no others; the model is dropped.
+        classifies: whether, with these parameters, the guest's labels are classes and there are no others.
     """
 
     def run(p: Any, box: Box, inputs: Inputs) -> Outputs:
-        return _validated(train, p, box, inputs) if p.cv_param.need_cv else train(p, box, inputs)
+        if not p.cv_param.need_cv:
+            return train(p, box, inputs)
+        if inputs.data.get("eval_data"):
+            raise DslError("FED-908", "cross validation takes train_data alone: eval_data is given too", "take it out")
+        table = inputs.one("train_data", "data") if box.me.role is not Role.ARBITER else None
+        left_out = [] if table is None else folds(len(table), p.cv_param)
+        if table is not None and box.me.role is Role.GUEST and classifies(p):
+            check_classes(numeric_labels(table), left_out)
+        return _validated(train, p, box, inputs, table, left_out)
 
     return run
 
@@ -87,12 +99,26 @@ def folds(rows: int, cv: CvParam) -> list[Positions]:
     return [np.sort(part) for part in np.array_split(order, cv.n_splits)]
 
 
-def _validated(train: RoleFunction, p: Any, box: Box, inputs: Inputs) -> Outputs:
+def check_classes(labels: Floats, left_out: Sequence[Positions]) -> None:
+    """Refuse folds that a model would have to predict without having seen one of their classes.
+
+    Raises:
+        DataError: ``FED-919``; it tells how many classes, not which.
+    """
+    classes = np.unique(labels, return_inverse=True)[1]
+    rows = np.bincount(classes)
+    rare = sum(np.bincount(classes[part], minlength=len(rows)) == rows for part in left_out)
+    if count := np.count_nonzero(rare):
+        found = f"{count} of {len(rows)} classes have all their rows in one of the {len(left_out)} parts"
+        raise DataError(
+            "FED-919", f"cross validation: {found}", "a smaller n_splits, another random_seed, or more rows"
+        )
+
+
+def _validated(
+    train: RoleFunction, p: Any, box: Box, inputs: Inputs, table: Table | None, left_out: Sequence[Positions]
+) -> Outputs:
     cv: CvParam = p.cv_param
-    if inputs.data.get("eval_data"):
-        raise DslError("FED-908", "cross validation takes train_data alone: eval_data is given too", "take it out")
-    table = inputs.one("train_data", "data") if box.me.role is not Role.ARBITER else None
-    left_out = [] if table is None else folds(len(table), cv)
     stages, found = Stages(box, cv.n_splits, "fold"), []
     for number in range(cv.n_splits):
         given = inputs if table is None else _split(inputs, table, left_out[number])

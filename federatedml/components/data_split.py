@@ -164,7 +164,7 @@ def _groups(p: DataSplitParams, table: Table) -> Rows:
     if p.split_points is None:
         return strata(labels)
     if labels.dtype.kind not in "fiub":
-        raise DataError("FED-884", f"split_points are for labels that are numbers, {table.label!r} is text")
+        raise DataError("FED-884", "split_points are for labels that are numbers, the label is text", repr(table.label))
     return np.digitize(labels, p.split_points).astype(np.int64)
 
 

@@ -1,7 +1,8 @@
 """Evaluation: metrics, curves and confusion matrices of the prediction tables of one or more components.
 
-Local at the party that has the predictions. Names follow FATE: the namespace is the rows' ``type`` (``train``,
-``validate``, ``predict``; ``eval`` where a table has no type), CPN is the component that wrote the table.
+Local at each party that has predictions: the guest, and after a model of the homo family hosts too. Names follow FATE:
+the namespace is the rows' ``type`` (``train``, ``validate``, ``predict``; ``eval`` where a table has no type), CPN is
+the component that wrote the table.
 
 - Points ``CPN_METRIC``. FATE keeps all of a table under one name ``CPN``; our trackers know one number per name.
   ``binary``: auc, ks, psi (against the ``train`` rows of the same table); ``multi``: accuracy, and precision and recall
@@ -79,8 +80,9 @@ EVALUATION = Component(
     module="Evaluation",
     title="Metrics and curves of predictions",
     params=EvaluateParams,
-    roles={Role.GUEST: party},
+    roles={Role.GUEST: party, Role.HOST: party},
     inputs=("data",),
+    several=True,
     has_data=False,
     need_deploy=False,
     cost=("time: sorting the scores of n rows, n log n", "memory: a few numbers per row", "bytes: none"),

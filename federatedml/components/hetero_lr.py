@@ -64,7 +64,10 @@ LEARNS: Mapping[str, Mapping[Role, Sequence[str]]] = {
 def _by_protocol(role: Role) -> RoleFunction:
     """The role's function: passes data through, predicts, or trains under the protocol that the parameters name."""
 
-    train = {name: cross_validated(one_vs_rest(roles[role], KEPT, of_the_guest)) for name, roles in PROTOCOLS.items()}
+    train = {
+        name: cross_validated(one_vs_rest(roles[role], KEPT, of_the_guest), lambda p: True)
+        for name, roles in PROTOCOLS.items()
+    }
 
     def run(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
         if not p.need_run:
@@ -165,6 +168,7 @@ HETERO_LR = Component(
     title="Logistic regression over the columns of guest and host",
     params=LogisticParams,
     roles={role: _by_protocol(role) for role in Role},
+    data_roles=(Role.GUEST,),
     topics=(
         *{topic.name: topic for topics in TOPICS.values() for topic in topics}.values(),
         CLASSES,

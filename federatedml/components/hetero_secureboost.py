@@ -143,7 +143,11 @@ def _deal(p: SecureBoostParams, box: Box, inputs: Inputs) -> Outputs:
     return Outputs(model=host_buffers(p, box.me, [], [], []), summary={"rounds": rounds})
 
 
-_TRAIN, _ANSWER, _DEAL = (cross_validated(work) for work in (_train, _answer, _deal))
+def _classifies(p: SecureBoostParams) -> bool:
+    return p.task_type == "classification"
+
+
+_TRAIN, _ANSWER, _DEAL = (cross_validated(work, _classifies) for work in (_train, _answer, _deal))
 
 
 def _settle(submitted: MemberParams) -> MemberParams:
@@ -220,6 +224,7 @@ HETERO_SECUREBOOST = Component(
     title="Boosted trees over the columns of guest and host",
     params=SecureBoostParams,
     roles=cast(Mapping[Role, RoleFunction], {Role.GUEST: _guest, Role.HOST: _host, Role.ARBITER: _arbiter}),
+    data_roles=(Role.GUEST,),
     topics=tuple({topic.name: topic for topic in ALL}.values()),
     learns={
         role: [

@@ -52,7 +52,7 @@ class Rows:
         table = without_weights(given, p.sample_weight_name)
         names, labels = sorted(table.header), numeric_labels(table)
         if len(np.unique(labels)) > 2:
-            raise DataError("FED-257", f"the label {table.label!r} has {len(np.unique(labels))} classes", BINARY)
+            raise DataError("FED-257", f"the label has {len(np.unique(labels))} classes", f"{table.label!r}: {BINARY}")
         order, weights = batch_order(table.ids), _weights(p, given, labels)
         features, total = checked_columns(table, names, p.init_param.fit_intercept)[order], float(weights.sum())
         return cls(table, names, features, labels[order], weights[order] * (len(given) / total), total)

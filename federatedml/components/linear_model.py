@@ -50,7 +50,7 @@ def _with_intercept(table: Table, intercept: bool) -> Floats:
 
 def _check_values(name: str, values: Column) -> Floats:
     if values.dtype.kind not in "fiub":
-        raise DataError("FED-253", "a column is not numeric", f"{name!r}: encode it before HeteroLR")
+        raise DataError("FED-253", "a column is not numeric", f"{name!r}: encode it before the regression")
     x = values.astype(np.float64)
     if not np.isfinite(x).all():
         raise DataError("FED-253", "a column holds values that are not finite", f"{name!r}: impute them in DataIO")
@@ -108,7 +108,7 @@ def binary_labels(table: Table) -> tuple[Floats, tuple[float, float]]:
     labels = numeric_labels(table)
     classes = np.unique(labels)
     if len(classes) != 2:
-        raise DataError("FED-257", f"the label {table.label!r} has {len(classes)} classes", BINARY)
+        raise DataError("FED-257", f"the label has {len(classes)} classes", f"{table.label!r}: {BINARY}")
     positive: Floats = (labels == classes[1]).astype(np.float64)
     return positive, (float(classes[0]), float(classes[1]))
 

@@ -66,9 +66,9 @@ def check_columns(p: LogisticParams, names: Sequence[str], parts: Sequence[Float
         if min(telling(part[:, column]) for part in parts) < least:
             raise DataError(
                 "FED-726",
-                f"in some batch column {name!r} is not zero, or not as usual, in fewer than "
+                "in some batch a column is not zero, or not as usual, in fewer than "
                 f"{least:g} rows: its gradient would tell what is known of them",
-                "a larger batch_size, or without the column",
+                f"{name!r}: a larger batch_size, or without the column",
             )
 
 

@@ -37,7 +37,7 @@ def row_weights(p: LogisticTraining, table: Table, labels: Floats) -> Floats:
         DataError: the column is missing, a class has no weight, or weights are not between 0 and 64, 4 on average.
     """
     if table.weight is not None and not p.weighs_rows:
-        problem = f"the table weighs its rows by column {table.weight!r}, the parameters name none"
+        problem = "the table weighs its rows by a column, the parameters name none"
         raise DataError("FED-721", problem, f"sample_weight_name: {table.weight!r}")
     named = p.sample_weight_name if p.sample_weight_name != table.weight else None
     weights = given_weights(p, table, labels, named) * _of_table(table)
@@ -66,10 +66,10 @@ def _of_column(name: str | None, table: Table) -> Floats:
     if name is None:
         return np.ones(len(table))
     if name not in table.columns or name == table.label:
-        raise DataError("FED-721", f"column {name!r}, which sample_weight_name names, is not among the guest's columns")
+        raise DataError("FED-721", "the table lacks the column that weighs its rows", f"sample_weight_name: {name!r}")
     column = table.columns[name]
     if column.dtype.kind not in "fiub":
-        raise DataError("FED-721", f"column {name!r}, which sample_weight_name names, is not numeric")
+        raise DataError("FED-721", "the column that weighs the rows is not numeric", f"sample_weight_name: {name!r}")
     return column.astype(np.float64)
 
 
@@ -92,4 +92,4 @@ def _number(name: str) -> float:
     try:
         return float(name)
     except ValueError:
-        raise DataError("FED-721", f"class_weight names {name!r}, which is no value of a label", "numbers") from None
+        raise DataError("FED-721", "class_weight names no value of a label", f"{name!r}: numbers only") from None

@@ -146,13 +146,13 @@ def _checked(classes: Floats, inputs: Inputs) -> Floats:
         raise _no_classes(inputs, len(classes))
     for held_out in inputs.data.get("eval_data", ()):
         if held_out.label is not None and not np.isin(numeric_labels(held_out), classes).all():
-            raise DataError("FED-257", f"the label {held_out.label!r} has a value that the training does not have")
+            raise DataError("FED-257", "the label has a value that the training does not have", repr(held_out.label))
     return classes
 
 
 def _no_classes(inputs: Inputs, found: int) -> DataError:
     name = inputs.one("train_data", "data").label
-    return DataError("FED-257", f"the label {name!r} has {found} classes", f"2 to {MOST}")
+    return DataError("FED-257", f"the label has {found} classes", f"{name!r}: 2 to {MOST}")
 
 
 def _told(box: Box, topic: Topic[Array]) -> int:

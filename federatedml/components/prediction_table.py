@@ -86,9 +86,9 @@ def numeric_labels(table: Table) -> Floats:
     try:
         labels = table.labels().astype(np.float64)
     except ValueError:
-        raise DataError("FED-257", f"the label {table.label!r} is not numeric", "set label_type in DataIO") from None
+        raise DataError("FED-257", "the label is not numeric", f"{table.label!r}: set label_type in DataIO") from None
     if not np.isfinite(labels).all():
-        raise DataError("FED-257", f"the label {table.label!r} holds values that are not finite")
+        raise DataError("FED-257", "the label holds values that are not finite", repr(table.label))
     return np.asarray(labels)
 
 
@@ -96,7 +96,7 @@ def _known(table: Table, classes: Sequence[float]) -> Floats:
     """(n,) labels, which must be values that the training had."""
     labels = numeric_labels(table)
     if not np.isin(labels, classes).all():
-        raise DataError("FED-257", f"the label {table.label!r} has a value that the training did not have")
+        raise DataError("FED-257", "the label has a value that the training did not have", repr(table.label))
     return labels
 
 

@@ -45,8 +45,8 @@ class Target:
         if not 2 <= len(classes) <= MOST_CLASSES:
             raise DataError(
                 "FED-257",
-                f"the label {table.label!r} has {len(classes)} classes",
-                f"2 to {MOST_CLASSES}, or regression",
+                f"the label has {len(classes)} classes",
+                f"{table.label!r}: 2 to {MOST_CLASSES}, or regression",
             )
         return Target(objective_of(p, len(classes)), tuple(classes.tolist()))
 
@@ -60,10 +60,10 @@ class Target:
         labels = numeric_labels(table)
         if not self.classes:
             if np.abs(labels).max(initial=0) > LARGEST:
-                raise DataError("FED-812", f"the label {table.label!r} has values above {LARGEST:g}", "scale it")
+                raise DataError("FED-812", f"the label has values above {LARGEST:g}", f"scale {table.label!r}")
             return labels
         if not np.isin(labels, self.classes).all():
-            raise DataError("FED-257", f"the label {table.label!r} has a value that the training did not have")
+            raise DataError("FED-257", "the label has a value that the training did not have", repr(table.label))
         return np.searchsorted(np.array(self.classes), labels).astype(np.float64)
 
     def metrics(self, p: SecureBoostParams) -> Sequence[str]:
@@ -118,8 +118,8 @@ def row_weights(p: SecureBoostParams, table: Table) -> Floats:
     if name is None:
         return np.ones(len(table))
     if name not in table.columns or name == table.label or table.columns[name].dtype.kind not in "fiub":
-        raise DataError("FED-805", f"column {name!r}, which weighs the rows, is not a numeric column of the guest")
+        raise DataError("FED-805", "the column that weighs the rows is not a numeric column of the guest", repr(name))
     weights = table.columns[name].astype(np.float64)
     if not ((weights >= 0).all() and 0 < weights.max(initial=0) <= LARGEST):
-        raise DataError("FED-805", f"the weights of rows in {name!r} are negative, too large, or all nothing")
+        raise DataError("FED-805", "weights of rows are negative, too large, or all nothing", f"column {name!r}")
     return weights

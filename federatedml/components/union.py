@@ -38,9 +38,9 @@ class UnionParams(Params):
 
 def party(p: UnionParams, box: Box, inputs: Inputs) -> Outputs:
     """All tables as one."""
-    tables = list(inputs.data.get("data", ()))
+    tables = inputs.all("data")
     if not p.need_run:
-        return Outputs(inputs.one("data"))
+        return Outputs(tables[0])
     names = _names(tables)
     found = united(tables, names if p.keep_duplicate else None)
     counts = [*zip(names, map(len, tables), strict=True), ("Total", len(found))]
@@ -124,5 +124,6 @@ UNION = Component(
     params=UnionParams,
     roles={Role.GUEST: party, Role.HOST: party},
     inputs=("data",),
+    several=True,
     cost=["Time and memory grow with rows x columns of all tables.", "No message leaves a party."],
 )

@@ -200,7 +200,7 @@ def test_the_whole_pipeline_comes_from_the_registry(registry: ModelRegistry, tmp
     ("edit", "code"),
     [
         (at("job_parameters", job_type="train"), "FED-194"),
-        (at(dsl_version=2), "FED-150"),
+        (at(dsl_version=2), "FED-102"),
         (drop("job_parameters", "model_id"), "FED-102"),
         (at("job_parameters", model_id=["x"]), "FED-103"),
         (at("job_parameters", model_id="no#such#model"), "FED-610"),

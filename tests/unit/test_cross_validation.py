@@ -20,6 +20,7 @@ from federatedml.federation.local import Point
 from federatedml.federation.memory import Faults
 from federatedml.federation.party import Role
 from federatedml.views import Grid
+from tests import boost_cases
 from tests.conformance import conforms
 from tests.lr_cases import breast, case, in_clear, params, small, spread, table
 from tests.members import GUEST, HOST
@@ -174,8 +175,40 @@ def test_a_fold_of_one_class_is_named(tmp_path: Path) -> None:
     one = case(
         params(max_iter=1, cv_param={**CV, "shuffle": False}), (table(guest.ids, guest.features(), "g", y), host)
     )
-    with pytest.raises(DataError, match=r"FED-257.*has 1 classes"):
+    with pytest.raises(DataError, match=r"FED-919.*2 of 2 classes have all their rows in one of the 2 parts"):
         one.run(tmp_path)
+
+
+def of_classes(which: str, rare: Any) -> Any:
+    """Cross validation of three classes, one of them in the rows ``rare`` only."""
+    rng = np.random.default_rng(0)
+    x, labels = rng.standard_normal((90, 4)), np.arange(90) % 2
+    labels[rare] = 2
+    if which == "trees":
+        return boost_cases.case(boost_cases.params(num_trees=1, cv_param=CV), boost_cases.cut(x, labels, [2, 2]))
+    ids = np.array([f"r{n}" for n in range(90)], object)
+    p = params(max_iter=1, cv_param=CV, one_vs_rest_param={"need_one_vs_rest": True})
+    return case(p, (table(ids, x[:, :2], "g", labels), table(ids, x[:, 2:], "h")))
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("which", ["lr", "trees"])
+def test_a_class_that_a_fold_would_not_know_is_refused(which: str, rows: int, tmp_path: Path) -> None:
+    rare = folds(90, CvParam.model_validate(CV))[1][:rows]
+    with pytest.raises(DataError, match=r"FED-919.*1 of 3 classes have all their rows in one of the 2 parts"):
+        of_classes(which, rare).run(tmp_path)
+
+
+@pytest.mark.parametrize("which", ["lr", "trees"])
+def test_a_rare_class_that_each_fold_knows_is_no_problem(which: str, tmp_path: Path) -> None:
+    rare = [part[0] for part in folds(90, CvParam.model_validate(CV))]
+    assert len(of_classes(which, rare).run(tmp_path).outputs[GUEST].data) == 90
+
+
+def test_numbers_are_no_classes(tmp_path: Path) -> None:
+    x, y = boost_cases.made(60, 4, "regression")
+    p = boost_cases.params(num_trees=1, task_type="regression", cv_param=CV)
+    assert boost_cases.case(p, boost_cases.cut(x, y, [2, 2])).run(tmp_path).outputs[GUEST].summary
 
 
 def test_parties_must_agree_on_the_folds() -> None:

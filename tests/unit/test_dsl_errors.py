@@ -123,6 +123,11 @@ DSL_ERRORS = {
         "FED-126",
         "train_data: 2 references",
     ),
+    "several tables for what takes one": (
+        at("intersection_0", input={"data": {"data": ["dataio_0.train", "args.more"]}}),
+        "FED-126",
+        "components.intersection_0.input.data.data: 2 references, module Intersection takes one table (exactly one, or",
+    ),
     "reference to nothing": (
         at(LR, input={"data": {"train_data": ["intersection_0"]}}),
         "FED-124",

@@ -244,7 +244,7 @@ REFUSED: Mapping[str, tuple[Tables, dict[str, Any], str]] = {
     "nan": (_edited(HOST, x1=_twelve(np.nan)), {}, "FED-253.*'x1'"),
     "infinite": (_edited(HOST, x1=_twelve(np.inf)), {}, "FED-253.*'x1'"),
     "text": (_edited(HOST, x1=np.array(["a"] * 25, object)), {}, "FED-253.*'x1'"),
-    "three classes": (_edited(HOST, y=np.arange(25) % 3), {}, "FED-257.*'y' has 3 classes"),
+    "three classes": (_edited(HOST, y=np.arange(25) % 3), {}, "FED-257.*has 3 classes.*'y'"),
     "labels that are not the same": (_edited(HOST, y=np.arange(25) % 2 + 1), {}, "FED-257.*3 classes together"),
     "one class": (
         {m: replace(t, columns={**t.columns, "y": np.ones(len(t))}) for m, t in rows().items()},

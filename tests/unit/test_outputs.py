@@ -7,10 +7,10 @@ import pytest
 from airfed_proto.v1 import model_pb2
 from federated_operators.gateway.plan import DataRef, ModelRef, StepPlan
 from federated_operators.outputs import JobStore, StepOutputs, dump_outputs, load_outputs
-from federatedml.component import Outputs
+from federatedml.component import Inputs, Outputs
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.data.table import Kind, Table
-from federatedml.errors import DataError, FedError, ModelError
+from federatedml.errors import DataError, DslError, FedError, ModelError
 
 TABLE = Table(
     np.array(["b", "a"], dtype=object), {"x": np.array([1.5, 2.5]), "y": np.array([0.0, 1.0])}, "y", Kind.INSTANCES
@@ -119,6 +119,21 @@ def test_a_tolerant_component_works_on_what_is_there(store: JobStore, rule: str)
     assert store.inputs(TWO, {}, rule).data == {}
     with pytest.raises(DataError, match=r"FED-226.* gone_0 is not committed"):
         store.inputs(TWO, {"data_io_0": found})
+
+
+@pytest.mark.parametrize(("module", "tables"), [("DataIO", 1), ("Union", 2)])
+def test_of_alternatives_the_first_counts_where_one_table_is_taken(store: JobStore, module: str, tables: int) -> None:
+    two = replace(NEXT, module=module, data={"data": [DataRef(n, "train") for n in ("a_0", "b_0")]}, model=None)
+    left = dict.fromkeys(("a_0", "b_0"), stored(store))
+    assert len(store.inputs(two, left, "one_success").data["data"]) == tables
+    assert len(store.inputs(two, left).data["data"]) == 2
+
+
+def test_a_component_that_takes_one_table_refuses_two() -> None:
+    with pytest.raises(DslError, match=r"FED-142.*2 tables of input data under train_data or data.*exactly one"):
+        Inputs({"data": [TABLE, TABLE]}).one("train_data", "data")
+    with pytest.raises(DslError, match="FED-140"):
+        Inputs({"data": []}).all("data")
 
 
 def test_a_component_that_needs_a_model_is_not_fitted_instead(store: JobStore) -> None:

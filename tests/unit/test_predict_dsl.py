@@ -57,6 +57,8 @@ def _spec(outline: Outline) -> ComponentSpec:
         outline.module not in NOT_BY_DEFAULT if outline.need_deploy is None else outline.need_deploy,
         sorted(outline.needs),
         (),
+        outline.trigger_rule,
+        outline.module == "Union",
     )
 
 
@@ -200,8 +202,15 @@ def test_all_inputs_stand_in_for_a_union_but_only_one_predicts() -> None:
         intersection_0=part("Intersection", {"data": ["union_0.all"]}, "both"),
         hetero_lr_0=part("HeteroLR", {"train_data": ["union_0.all"]}, "train", "lr"),
     )
-    assert data_of(found, "intersection_0") == {"data": ["dataio_0.train", "args.eval_data"]}
+    assert data_of(found, "intersection_0") == {"data": ["dataio_0.train"]}
     assert data_of(found, "hetero_lr_0") == {"eval_data": ["dataio_0.train"]}
+
+
+def test_alternatives_stay_alternatives() -> None:
+    either = part("Intersection", {"data": ["dataio_0.train", "args.b"]}, "both", trigger_rule="one_success")
+    assert data_of(derived(dataio_0=IO, intersection_0=either), "intersection_0") == {
+        "data": ["dataio_0.train", "args.eval_data"]
+    }
 
 
 def test_what_a_component_does_not_have_it_does_not_get() -> None:

@@ -50,7 +50,7 @@ def component(draw: st.DrawFn, module: str, sources: list[str], earlier: dict[st
     pairs = [key for key in ("train_data", "eval_data") if key in declared.inputs]
     plain = not pairs or draw(st.booleans())
     keys = ["data"] if plain else draw(st.lists(st.sampled_from(pairs), min_size=1, unique=True))
-    most = 3 if plain else 1
+    most = 3 if declared.several else 1
     least = draw(st.integers(1, most))
     data = {key: draw(st.lists(st.sampled_from(sources), min_size=least, max_size=most)) for key in keys}
     inputs: dict[str, Any] = {"data": data}
@@ -105,7 +105,7 @@ def test_the_predict_dsl_holds_together(value: dict[str, Any]) -> None:
         assert key == ("data" if "data" in spec.data else "eval_data")
         refs = body["input"]["data"][key]
         expected = [text for ref in spec.data[first_key(spec)] for text in stand_in(found, ref)]
-        assert refs == (list(dict.fromkeys(expected)) if key == "data" else expected[:1])
+        assert refs == (list(dict.fromkeys(expected)) if spec.several else expected[:1])
         assert set(refs) <= set(before), "only new data and components that come earlier: no cycle"
         before += [f"{name}.{alias}" for alias in body.get("output", {}).get("data", [])]
         own = [f"pipeline.{name}.{spec.model_alias}"] if spec.model_alias else None
@@ -136,7 +136,10 @@ def respecified(found: Graph) -> dict[str, ComponentSpec]:
         aliases = body.get("output", {}).get("data", ())
         (model,) = body["input"].get("model", [None])
         alias = model.rpartition(".")[2] if model else None
-        specs[name] = ComponentSpec(name, body["module"], "1", data, None, None, aliases, alias, True, (), ())
+        several = registry()[body["module"]].several
+        specs[name] = ComponentSpec(
+            name, body["module"], "1", data, None, None, aliases, alias, True, (), (), several=several
+        )
     return specs
 
 

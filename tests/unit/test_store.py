@@ -34,6 +34,16 @@ def test_a_row_is_read_as_it_was_put(store: Store) -> None:
     assert store.get(JobRow, initiator="9999", job_id="other") is None
 
 
+def test_jobs_come_newest_first_page_by_page(store: Store) -> None:
+    rows = [JobRow(f"{n % 2}", f"{n:020d}", "p", b"", b"", "running", 1, float(n // 2)) for n in range(10)]
+    for row in rows:
+        store.put(row)
+    newest = sorted(rows, key=lambda row: (-row.created_at, row.initiator))
+    assert store.newest_jobs(4) == newest[:4]
+    assert [row for skip in (0, 4, 8, 12) for row in store.newest_jobs(4, skip)] == newest
+    assert store.newest_jobs(99, initiator="1") == [row for row in newest if row.initiator == "1"]
+
+
 def test_a_row_of_the_same_key_is_replaced(store: Store) -> None:
     store.put(ROW)
     store.put(replace(ROW, state=5, attempt=2))

@@ -1,4 +1,5 @@
 import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -42,6 +43,19 @@ def test_names_are_text_and_never_markup() -> None:
     text = svg(curve(Series("</text><script>alert(1)</script>", [0], [0])))
     assert "<script>" not in text
     assert "title &lt;&amp;&gt;" in text
+
+
+@pytest.mark.parametrize("count", [1, 2, 12])
+@pytest.mark.parametrize("name", ["loss", "validate_fold_0 validate", "n" * 200])
+def test_names_stand_below_the_lines_and_apart(name: str, count: int) -> None:
+    picture = ElementTree.fromstring(svg(curve(*[Series(name, [0, 1], [0, 1])] * count)))  # noqa: S314 - our own text
+    texts = [text for text in picture.iter(f"{SVG}text") if (text.text or "").startswith(name[:60])]
+    places = [(float(text.get("x", "")), float(text.get("y", ""))) for text in texts]
+    assert len(set(places)) == count
+    assert all(HEIGHT < y < float(picture.get("height", "")) for _, y in places)
+    assert all(x > 0 and x + 7 * len(text.text or "") < WIDTH for (x, _), text in zip(places, texts, strict=True))
+    heights = sorted({y for _, y in places})
+    assert all(below - above >= 12 for above, below in pairwise(heights))
 
 
 def test_a_long_line_is_thinned_and_keeps_its_ends() -> None:

@@ -203,14 +203,16 @@ class AwaitReply(_message.Message):
     def __init__(self) -> None: ...
 
 class JobQuery(_message.Message):
-    __slots__ = ("initiator", "job_id", "limit")
+    __slots__ = ("initiator", "job_id", "limit", "skip")
     INITIATOR_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
+    SKIP_FIELD_NUMBER: _ClassVar[int]
     initiator: str
     job_id: str
     limit: int
-    def __init__(self, initiator: _Optional[str] = ..., job_id: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
+    skip: int
+    def __init__(self, initiator: _Optional[str] = ..., job_id: _Optional[str] = ..., limit: _Optional[int] = ..., skip: _Optional[int] = ...) -> None: ...
 
 class MemberStep(_message.Message):
     __slots__ = ("member", "state", "attempt", "progress", "text", "bytes_sent", "bytes_received")
