@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import make_url
+from typer.testing import CliRunner
 
+from airfed.cli import app
 from airfed.party import ca_of, init_party, party_config, trust
 from federated_operators.gateway.policy import load_policy
 from federatedml.errors import FedError, PolicyError
@@ -104,3 +106,11 @@ def test_policy_names_who_may_propose(tmp_path: Path) -> None:
 def test_wrong_names_and_ports_are_refused_by_key(name: str, port: int) -> None:
     with pytest.raises(FedError, match=r"FED-511.*(name|airflow|worker_log)"):
         party_config("9999", name, port)
+
+
+def test_a_folder_in_which_no_party_could_start_does_not_become_a_home(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 100)
+    done = CliRunner().invoke(app, ["party", "init", str(folder), "--party-id", "9999", "--name", "guest"])
+    assert done.exit_code == 1
+    assert "FED-512" in done.stderr
+    assert not folder.exists()
