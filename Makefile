@@ -1,6 +1,6 @@
 # Developer interface: `make demo` runs the main job, `make test` passes the tests.
 PYTHON ?= python3.11
-VENV   ?= .venv
+VENV   := .venv
 STAMP  := $(VENV)/.installed
 
 .PHONY: install demo test check proto docs clean

@@ -67,7 +67,9 @@ class Compiled:
 
 
 def scan(home: PartyHome) -> dict[str, Source]:
-    """All pipelines by key. Only the names and states of files are read; anything but ``.json`` is passed over."""
+    """All pipelines by key. Only the names and states of files are read; anything but ``.json`` is passed over, and
+    ``.JSON`` is an error.
+    """
     groups: dict[str, list[os.DirEntry[str]]] = {}
     for entry in _entries(home.dropin):
         groups.setdefault(_key(entry.name), []).append(entry)
@@ -94,7 +96,7 @@ def compiled(source: Source, party: str) -> Compiled:
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
-            return [e for e in entries if e.name.endswith(".json") and not e.name.startswith(".")]
+            return [e for e in entries if e.name.lower().endswith(".json") and not e.name.startswith(".")]
     except FileNotFoundError:
         return []
 

@@ -25,8 +25,10 @@ def init(
 ) -> None:
     """Make a home with a CA, a certificate and passwords of its own."""
     from airfed.party import init_party, party_config
+    from federatedml.federation.home import PartyHome
 
     with readable_errors():
+        PartyHome(home).scheduler_socket  # noqa: B018 - a folder in which no party could start does not become a home
         made = init_party(home, party_config(party_id, name, base_port, serving), peer or ())
     print(f"party {party_id} is in {made.root}; give its peers {made.root / 'pki' / 'ca.pem'}")
 

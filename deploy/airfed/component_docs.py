@@ -29,7 +29,7 @@ def write_docs(folder: Path, charts: Path, examples: Path) -> list[Path]:
         if str(old.relative_to(folder)) not in files:
             old.unlink()
     for name, text in files.items():
-        (folder / name).write_text(text)
+        (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in files]
 
 

@@ -51,7 +51,7 @@ def spawn(home: PartyHome, with_parent: bool) -> Starting:
         with_parent: it stops in order when this process ends, however it ends.
     """
     home.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
-    command = [sys.executable, "-m", "airfed", "party", "start", str(home.root)]
+    command = [sys.executable, "-P", "-m", "airfed", "party", "start", str(home.root)]
     with (home.logs / "supervisor.log").open("wb") as log:
         child = subprocess.Popen(
             dying_with_parent(command, signal.SIGTERM) if with_parent else command,

@@ -61,7 +61,8 @@ def declared_as(
     file: Path, kind: str | None, sid: str | None, delimiter: str | None, header: bool, extend: bool
 ) -> InFile:
     """How a file is read, by its ending if no kind is given; ``DataError`` if that cannot be."""
-    kind = kind or {"svm": "libsvm"}.get(file.suffix[1:], file.suffix[1:])
+    ending = file.suffix[1:].lower()
+    kind = kind or {"svm": "libsvm"}.get(ending, ending)
     if kind not in KINDS:
         problem = f"{file.name} is of no kind that can be put"
         raise DataError("FED-862", problem, f"kinds: {', '.join(KINDS)}; tables of connections are declared by a file")

@@ -1,7 +1,7 @@
 """Prepared databases: the schemas of Airflow and MLflow are made once per version and copied into every new home.
 
 Migrating an empty database costs seconds of CPU per party; copying one costs none. The prepared files lie in the
-user's cache folder, named by the versions that made them.
+user's cache folder, named by the versions that made them. Where that cannot be written to, every home makes its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -52,7 +52,10 @@ def ensure(home: PartyHome) -> None:
         version = importlib.metadata.version(schema.package)
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _copy(prepared(schema), path)
+            try:
+                _copy(prepared(schema), path)
+            except (OSError, RuntimeError):  # a service account has no home, or none to write to
+                _make(schema, path)
         elif not stamp.exists() or stamp.read_text() != version:
             _run(schema, schema.upgrade, path, home.root)
         stamp.write_text(version)
@@ -65,19 +68,26 @@ def prepared(schema: Schema, folder: Path | None = None) -> Path:
     if path.exists():
         return path
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _locked(folder / f"{schema.name}.lock"), TemporaryDirectory(dir=folder) as scratch:
+    with _locked(folder / f"{schema.name}.lock"):
         if not path.exists():
-            fresh = Path(scratch) / "airflow.db"
-            _run(schema, schema.create, fresh, Path(scratch))
-            _settle(fresh)
-            fresh.rename(path)
+            _make(schema, path)
     return path
 
 
 def prepare_all() -> None:
     """Make every prepared database that is missing; the first start of a party would do it otherwise."""
     for schema in (AIRFLOW, MLFLOW):
-        prepared(schema)
+        with suppress(OSError, RuntimeError):  # parties do without: see ``ensure``
+            prepared(schema)
+
+
+def _make(schema: Schema, path: Path) -> None:
+    """A new database, whole or not at all."""
+    with TemporaryDirectory(dir=path.parent) as scratch:
+        fresh = Path(scratch) / "airflow.db"
+        _run(schema, schema.create, fresh, Path(scratch))
+        _settle(fresh)
+        fresh.rename(path)
 
 
 def _run(schema: Schema, command: Sequence[str], path: Path, home: Path) -> None:

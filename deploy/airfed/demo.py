@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
+from airfed import proc
 from airfed.airflow_config import PEOPLE
 from airfed.demo_data import DemoData, breast
 from airfed.demo_job import Finished, run_job
@@ -47,6 +48,7 @@ def run_demo(root: Path, base_port: int, once: bool) -> int:
     screen = Screen()
     with _owned(root), _interruptible():
         try:
+            example_folder()  # if it is not there, nothing is started
             data = breast()
             homes = make_homes(root, base_port)
             put_tables(homes, data)
@@ -156,14 +158,14 @@ def _owned(root: Path) -> Iterator[None]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM and SIGHUP are like Ctrl-C; while everything is being stopped, a second one changes nothing."""
+    """SIGTERM and a closed terminal are like Ctrl-C; while everything is being stopped, a second changes nothing."""
 
     def interrupt(_sign: int, _frame: FrameType | None) -> None:
         for sign in signs:
             signal.signal(sign, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    signs = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    signs = proc.ending()
     before = {sign: signal.signal(sign, interrupt) for sign in signs}
     try:
         yield

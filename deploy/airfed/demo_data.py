@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from federatedml.data.table import Kind, Table
+from federatedml.errors import FedError
 
 GUEST_COLUMNS = 10
 ONLY_GUEST = 60  # rows that the other party does not have
@@ -31,9 +33,7 @@ class DemoData:
 
 def breast() -> DemoData:
     """Both halves: each in an order of its own, with rows of its own, standardised on its own rows."""
-    from sklearn.datasets import load_breast_cancer
-
-    features, label = load_breast_cancer(return_X_y=True)
+    features, label = data_set("breast_cancer")
     rows = len(label)
     random = np.random.default_rng(SEED)
     order = random.permutation(rows)
@@ -43,6 +43,22 @@ def breast() -> DemoData:
     guest = {"y": label[guest_rows].astype(np.int64), **_columns(features[guest_rows, :GUEST_COLUMNS])}
     host = _columns(features[host_rows, GUEST_COLUMNS:])
     return DemoData(guest=Table(ids[guest_rows], guest, kind=Kind.RAW), host=Table(ids[host_rows], host, kind=Kind.RAW))
+
+
+def data_set(name: str) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    """Features (n, d) and label (n,) of a data set that comes with scikit-learn.
+
+    Raises:
+        FedError: scikit-learn is not installed; jobs do without.
+    """
+    try:
+        import sklearn.datasets
+    except ModuleNotFoundError:
+        problem = "the tables of demo and examples are made from scikit-learn's, which is not installed"
+        raise FedError("FED-919", problem, "pip install scikit-learn") from None
+    load: Any = getattr(sklearn.datasets, f"load_{name}")
+    features, label = load(return_X_y=True)
+    return features, label
 
 
 def joined(data: DemoData) -> tuple[NDArray[np.float64], NDArray[np.int64], list[str]]:

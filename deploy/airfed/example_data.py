@@ -19,12 +19,11 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from airfed.demo_data import GUEST_COLUMNS, breast
+from airfed.demo_data import GUEST_COLUMNS, breast, data_set
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.data.table import Column, Kind, Table
 
@@ -90,10 +89,7 @@ def _rows_apart() -> list[Table]:
 
 
 def _loaded(source: str) -> tuple[NDArray[np.float64], Column]:
-    import sklearn.datasets
-
-    load: Any = getattr(sklearn.datasets, f"load_{source}")
-    features, label = load(return_X_y=True)
+    features, label = data_set(source)
     whole = (label == np.floor(label)).all() and len(np.unique(label)) < 10
     return features, label.astype(np.int64) if whole else label.astype(np.float64)
 

@@ -44,7 +44,8 @@ class StoredJob:
         target = folder / f"job_{self.job_id}_config"
         target.mkdir(parents=True, exist_ok=True)
         for name in ("dsl", "runtime_conf", "model_info"):
-            (target / f"{name}.json").write_text(json.dumps(self.json()[name], indent=2, ensure_ascii=False) + "\n")
+            text = json.dumps(self.json()[name], indent=2, ensure_ascii=False)
+            (target / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
         return target
 
 

@@ -18,6 +18,7 @@ from federatedml.federation.home import PartyConfig, PartyHome, Peer, Ports
 from federatedml.federation.identity import KeyPair, create_ca, issue
 from federatedml.federation.party import PARTY_ID
 
+NOT_IN_PATHS = set("%?$")  # addresses of databases and Airflow's settings give them a meaning
 FOLDERS = (
     "pipelines",
     "installed",
@@ -47,12 +48,15 @@ def init_party(root: Path, config: PartyConfig, initiators: Sequence[str] = ()) 
         initiators: peers that may propose jobs, for the first ``policy.yaml``.
 
     Raises:
-        PolicyError: the folder already is a home, or the party id is not valid.
+        PolicyError: the folder already is a home or cannot be one, or the party id is not valid.
     """
     if not PARTY_ID.fullmatch(config.party_id):
         raise PolicyError("FED-501", f"{config.party_id!r} is not a party id", f"allowed: {PARTY_ID.pattern}")
     if (root / "party.yaml").exists():
         raise PolicyError("FED-513", f"{root} already is a party's home", "choose another folder")
+    if odd := sorted(NOT_IN_PATHS & set(str(root.resolve()))):
+        problem = f"{root}: the path of a home holds {', '.join(odd)}"
+        raise PolicyError("FED-519", problem, "Airflow and MLflow would look for their databases elsewhere")
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
     root.chmod(0o700)
     for folder in FOLDERS:
@@ -77,7 +81,9 @@ def trust(home: PartyHome, party_id: str, ca: bytes, peer: Peer) -> None:
     if not PARTY_ID.fullmatch(party_id) or party_id == home.config.party_id:
         raise PolicyError("FED-501", f"{party_id[:64]!r} is not the id of a peer")
     _check_ca(party_id, ca)
-    write_private(home.root / "pki" / "peers" / f"{party_id}.pem", ca.decode("ascii"))
+    write_private(
+        home.root / "pki" / "peers" / f"{party_id}.pem", ca.decode("ascii", errors="ignore")
+    )  # the rest is commentary
     rewrite(home, home.config.model_copy(update={"peers": {**home.config.peers, party_id: peer}}))
 
 

@@ -41,7 +41,7 @@ class PredictPipeline:
         """Write the pair into ``folder``; the paths of DSL and conf."""
         paths = folder / f"{self.name}{DSL_SUFFIX}", folder / f"{self.name}{CONF_SUFFIX}"
         for path, value in zip(paths, (self.dsl, self.conf), strict=True):
-            path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+            path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         return paths
 
 

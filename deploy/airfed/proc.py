@@ -12,6 +12,7 @@ from pathlib import Path
 
 LAUNCH = str(Path(__file__).with_name("launch.py"))
 HOME_VARIABLE = "AIRFED_HOME"
+MARK = "AIRFED_PROCESS_OF"  # only what a party runs has it: people set AIRFED_HOME in shells of their own
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -37,6 +38,12 @@ def process(pid: int) -> Process | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     return Process(pid, session=int(fields[3]), started=int(fields[19]), zombie=fields[0] in "ZX")
+
+
+def ending() -> list[signal.Signals]:
+    """The signals that ask this process to end in order; not a closed terminal where the caller ruled that out."""
+    asked = [signal.SIGINT, signal.SIGTERM]
+    return asked if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [*asked, signal.SIGHUP]  # nohup
 
 
 def alive(pid: int, started: int) -> bool:
@@ -82,12 +89,32 @@ def memory(processes: Sequence[Process]) -> int:
     return sum(_pss(each.pid) for each in processes)
 
 
-def environment(home: Path, more: Mapping[str, str]) -> dict[str, str]:
-    """Environment of a party's process: the caller's, less what would configure another Airflow or MLflow."""
-    foreign = ("AIRFLOW", "MLFLOW", "AIRFED_", "_MLFLOW", "_AIRFLOW")
+def environment(home: Path, more: Mapping[str, str], host: str = "127.0.0.1") -> dict[str, str]:
+    """Environment of a party's process: the caller's, less what would configure another Airflow or MLflow.
+
+    Args:
+        host: address that the party's processes bind; no proxy is asked for it, nor for this machine's loopback.
+    """
+    foreign = ("AIRFLOW", "MLFLOW", "AIRFED_", "_MLFLOW", "_AIRFLOW", "PYTHONWARNINGS")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    own = {HOME_VARIABLE: str(home), MARK: str(home), "TMPDIR": str(home / "run" / "tmp"), "PYTHONUTF8": "1"}
     # Airflow rewrites its processes' titles; without SPT_NOENV that would overwrite the environment seen in /proc.
-    return {**kept, **more, HOME_VARIABLE: str(home), "TMPDIR": str(home / "run" / "tmp"), "SPT_NOENV": "1"}
+    return {**_past_proxies(kept, host), **more, **own, "SPT_NOENV": "1"}
+
+
+def _past_proxies(variables: Mapping[str, str], host: str) -> dict[str, str]:
+    """Proxy settings under which Airflow's tasks and gRPC still reach what listens on this machine.
+
+    Proxies by SOCKS are left out: with one in the environment httpx, by which tasks talk to Airflow, does not start.
+    """
+    socks = {name for name, value in variables.items() if name.lower().endswith("_proxy") and value.startswith("socks")}
+    direct = [*dict.fromkeys(("127.0.0.1", "localhost", host))]
+    said = variables.get("no_proxy", variables.get("NO_PROXY", ""))
+    found = {name: value for name, value in variables.items() if name not in socks}
+    found |= dict.fromkeys(("no_proxy", "NO_PROXY"), ",".join(filter(None, [said, *direct])))
+    if variables.get("no_grpc_proxy"):  # gRPC then does not look at the others
+        found["no_grpc_proxy"] = ",".join([variables["no_grpc_proxy"], *direct])
+    return found
 
 
 def _all() -> Iterator[Process]:
@@ -101,7 +128,7 @@ def _home_of(pid: int) -> str | None:
         entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:  # gone, or another user's
         return None
-    prefix = f"{HOME_VARIABLE}=".encode()
+    prefix = f"{MARK}=".encode()
     return next((os.fsdecode(e.removeprefix(prefix)) for e in entries if e.startswith(prefix)), None)
 
 

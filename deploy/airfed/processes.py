@@ -55,7 +55,7 @@ def programs(home: PartyHome) -> list[Program]:
 def environment_of(program: Program, home: PartyHome) -> dict[str, str]:
     """The environment that a program of this party runs in."""
     common = {"AIRFLOW_HOME": str(home.airflow), "PYTHONUNBUFFERED": "1", "DO_NOT_TRACK": "true"}
-    return environment(home.root, {**common, **program.env})
+    return environment(home.root, {**common, **program.env}, home.config.host)
 
 
 def _airflow(home: PartyHome) -> list[Program]:

@@ -47,7 +47,7 @@ def supervise(
     say: Callable[[str], None] = print,
     make: Callable[[PartyHome], list[Program]] = prepared_programs,
 ) -> None:
-    """Run a party until SIGTERM, SIGINT or SIGHUP.
+    """Run a party until SIGTERM, SIGINT or SIGHUP (not SIGHUP under ``nohup``).
 
     Raises:
         FedError: another supervisor owns the home, or a port is taken.
@@ -80,7 +80,7 @@ class _Supervisor:
         """Keep all children until told to stop."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for sign in proc.ending():
             loop.add_signal_handler(sign, stop.set)
         keepers = [asyncio.create_task(child.keep()) for child in self._children]
         keepers.append(asyncio.create_task(_keep_logs_small(self._home)))

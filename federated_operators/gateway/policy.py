@@ -270,13 +270,13 @@ def load_policy(path: Path) -> Policy:
         return _READ[path][1]
     except FileNotFoundError:
         raise PolicyError("FED-530", f"{path.name} is missing", "airfed party init writes one") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise PolicyError("FED-531", f"{path.name} cannot be read: {type(error).__name__}") from None
 
 
 def _parsed(path: Path) -> Policy:
     try:
-        return Policy.model_validate(yaml.safe_load(path.read_text()))
+        return Policy.model_validate(yaml.safe_load(path.read_bytes()))
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors()[:5])
         raise PolicyError("FED-531", f"{path.name}: {wrong}") from None

@@ -1,7 +1,8 @@
 """Compiled loops: numba without the interpreter lock, so that threads share the cores.
 
-The machine code is kept beside the source, or in the user's cache folder where the installation is read-only. Every
-compiled kernel has a twin in NumPy, with which tests compare it.
+The machine code is kept beside the source, or in the user's cache folder where the installation is read-only; where
+that is read-only too, every process compiles for itself. Every compiled kernel has a twin in NumPy, with which tests
+compare it.
 
 To import numba takes half a second of processor time, more than many a job's whole arithmetic. A kernel that small jobs
 need therefore has its twin in the product: it runs until the twins of a process have cost about as much as loading,
@@ -56,7 +57,10 @@ class Kernel:
         called = {name: known[name].machine for name in source.__code__.co_names if isinstance(known.get(name), Kernel)}
         linked = FunctionType(source.__code__, {**known, **called}, source.__name__, source.__defaults__)
         linked.__module__, linked.__qualname__ = source.__module__, source.__qualname__
-        return cast(Callable[..., Any], numba.njit(linked, nogil=True, cache=True))
+        try:
+            return cast(Callable[..., Any], numba.njit(linked, nogil=True, cache=True))
+        except RuntimeError:  # nowhere to keep it
+            return cast(Callable[..., Any], numba.njit(linked, nogil=True))
 
 
 def compiled(function: F) -> F:

@@ -120,7 +120,7 @@ class PartyHome:
         """The validated ``party.yaml``."""
         path = self.root / "party.yaml"
         try:
-            return PartyConfig.model_validate(yaml.safe_load(path.read_text()))
+            return PartyConfig.model_validate(yaml.safe_load(path.read_bytes()))
         except FileNotFoundError:
             raise PolicyError("FED-510", f"{self.root} is not a party's home", "airfed party init makes one") from None
         except (ValidationError, yaml.YAMLError) as error:

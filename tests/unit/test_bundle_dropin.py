@@ -83,7 +83,15 @@ def test_a_pipeline_of_another_initiator_says_where_it_belongs(home: PartyHome) 
 
 @pytest.mark.parametrize(
     "name",
-    ["a b_dsl.json", "9_dsl.json", "%2e%2e%2f_dsl.json", "a\\b.json", "\N{FULLWIDTH FULL STOP}.json", "-rf.json"],
+    [
+        "a b_dsl.json",
+        "9_dsl.json",
+        "%2e%2e%2f_dsl.json",
+        "a\\b.json",
+        "\N{FULLWIDTH FULL STOP}.json",
+        "-rf.json",
+        "LR_DSL.JSON",
+    ],
 )
 def test_a_name_that_is_not_safe_is_an_error_under_a_safe_name(home: PartyHome, name: str) -> None:
     (home.dropin / name).write_text("{}")

@@ -33,7 +33,7 @@ def file(home: PartyHome, name: str, text: str) -> str:
 
 def test_a_file_becomes_a_table_that_jobs_can_read(home: PartyHome) -> None:
     text = 'client;x;city;empty\n007;1,5;"Bern; CH";\n8;na;;\n-9;3;Z\u00fcrich;\n'
-    done = run(home, "put", file(home, "raw.csv", text), "bank", "clients", "--delimiter", ";")
+    done = run(home, "put", file(home, "RAW.CSV", text), "bank", "clients", "--delimiter", ";")
     assert done.exit_code == 0, done.output
     assert "bank/clients: 3 rows, 3 columns, ids in client" in done.stdout
     assert "note: 1 of 3 ids are whole numbers with leading zeros" in done.stdout

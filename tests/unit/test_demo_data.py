@@ -1,8 +1,22 @@
 """The demo's tables are what the demo says they are."""
 
+import sys
+
 import numpy as np
+import pytest
 
 from airfed.demo_data import breast, joined
+from airfed.example_data import example_tables
+from federatedml.errors import FedError
+
+
+def test_without_scikit_learn_it_is_said_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("sklearn", "sklearn.datasets"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(FedError, match=r"FED-919.*pip install scikit-learn"):
+        breast()
+    with pytest.raises(FedError, match="FED-919"):
+        next(example_tables())
 
 
 def test_halves_have_their_columns_and_only_the_guest_the_label() -> None:

@@ -112,6 +112,15 @@ def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, text: str) -
         _ = PartyHome(tmp_path).config
 
 
+def test_a_configuration_in_another_encoding_is_refused_and_a_byte_order_mark_is_not(tmp_path: Path) -> None:
+    text = (home(tmp_path).root / "party.yaml").read_bytes()
+    (tmp_path / "party.yaml").write_bytes(b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n"))
+    assert PartyHome(tmp_path).config == home(tmp_path).config
+    (tmp_path / "party.yaml").write_bytes(text + b"# Z\xfcrich\n")
+    with pytest.raises(PolicyError, match="FED-511"):
+        _ = PartyHome(tmp_path).config
+
+
 def test_pinned_cas_are_those_of_peers_and_the_own(tmp_path: Path) -> None:
     one = home(tmp_path)
     (tmp_path / "pki" / "peers").mkdir(parents=True)

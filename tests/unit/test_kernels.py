@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,16 @@ from federatedml.crypto.dealt import kernels as products
 from federatedml.crypto.psi import blake2s
 
 Filled = Callable[[Any], list[np.ndarray]]
+
+
+def test_what_cannot_be_kept_is_compiled_all_the_same() -> None:
+    """As in a read-only installation of a user without a cache folder: numba refuses to cache."""
+
+    def twice(number: int) -> int:
+        return number * 2
+
+    nowhere = FunctionType(twice.__code__.replace(co_filename="/nowhere/at.py"), {"__name__": __name__}, "twice")
+    assert Kernel(nowhere, None, None)(21) == 42
 
 
 def hashed(kernel: Any) -> list[np.ndarray]:

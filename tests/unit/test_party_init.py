@@ -5,7 +5,10 @@ import stat
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
+from typer.testing import CliRunner
 
+from airfed.cli import app
 from airfed.party import ca_of, init_party, party_config, trust
 from federated_operators.gateway.policy import load_policy
 from federatedml.errors import FedError, PolicyError
@@ -54,6 +57,12 @@ def test_what_is_no_ca_is_not_pinned(tmp_path: Path, ca: bytes) -> None:
     assert set(guest.pinned()) == {"9999"}
 
 
+def test_words_around_a_ca_may_be_in_any_language(tmp_path: Path) -> None:
+    guest, host = make(tmp_path), make(tmp_path, "10000", "host")
+    trust(guest, "10000", b"\xef\xbb\xbfsubject=Z\xc3\xbcrich\r\n" + ca_of(host), Peer(gateway="127.0.0.1:1"))
+    assert verify_leaf(host.identity.certificate, guest.pinned()) == "10000"
+
+
 def test_certificate_of_a_party_is_no_ca(tmp_path: Path) -> None:
     guest, host = make(tmp_path), make(tmp_path, "10000", "host")
     with pytest.raises(PolicyError, match="not that of a CA"):
@@ -75,6 +84,19 @@ def test_home_is_not_made_twice(tmp_path: Path) -> None:
     assert ca_of(guest) == before
 
 
+@pytest.mark.parametrize("name", ["branch%2Ffix", "why?", "a$HOME"])
+def test_a_path_that_databases_read_otherwise_is_no_home(tmp_path: Path, name: str) -> None:
+    with pytest.raises(PolicyError, match="FED-519"):
+        init_party(tmp_path / name, party_config("9999", "guest", 25900))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["my home", "Z\u00fcrich", "a#b:c@d"])
+def test_a_home_may_have_spaces_and_letters_of_any_language(tmp_path: Path, name: str) -> None:
+    home = init_party(tmp_path / name, party_config("9999", "guest", 25900))
+    assert make_url(f"sqlite:///{home.airflow / 'airflow.db'}").database == str(home.airflow / "airflow.db")
+
+
 def test_policy_names_who_may_propose(tmp_path: Path) -> None:
     assert list(load_policy(make(tmp_path, initiators=("10000",)).policy).initiators) == ["10000"]
     assert list(load_policy(make(tmp_path, "10000", "host").policy).initiators) == []
@@ -84,3 +106,11 @@ def test_policy_names_who_may_propose(tmp_path: Path) -> None:
 def test_wrong_names_and_ports_are_refused_by_key(name: str, port: int) -> None:
     with pytest.raises(FedError, match=r"FED-511.*(name|airflow|worker_log)"):
         party_config("9999", name, port)
+
+
+def test_a_folder_in_which_no_party_could_start_does_not_become_a_home(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 100)
+    done = CliRunner().invoke(app, ["party", "init", str(folder), "--party-id", "9999", "--name", "guest"])
+    assert done.exit_code == 1
+    assert "FED-512" in done.stderr
+    assert not folder.exists()

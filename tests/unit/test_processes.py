@@ -50,11 +50,55 @@ def test_environment_names_the_home_and_drops_settings_of_others(
         assert env["PATH_OF_MINE"] == "kept"
 
 
+def test_no_proxy_stands_between_processes_of_one_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://proxy.example:3128")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("NO_PROXY", "corp.example")
+    monkeypatch.setenv("no_grpc_proxy", "grpc.example")
+    env = proc.environment(tmp_path, {}, "192.0.2.7")
+    assert env["no_proxy"] == env["NO_PROXY"] == "corp.example,127.0.0.1,localhost,192.0.2.7"
+    assert env["no_grpc_proxy"] == "grpc.example,127.0.0.1,localhost,192.0.2.7"
+    assert env["http_proxy"] == env["HTTPS_PROXY"] == "http://proxy.example:3128"
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.delenv("no_grpc_proxy")
+    env = proc.environment(tmp_path, {})
+    assert env["no_proxy"] == "127.0.0.1,localhost"
+    assert "no_grpc_proxy" not in env
+
+
+def test_a_proxy_by_socks_does_not_keep_tasks_from_airflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://proxy.example:1080")
+    monkeypatch.setenv("https_proxy", "socks5h://proxy.example:1080")
+    env = proc.environment(tmp_path, {})
+    assert not {"ALL_PROXY", "https_proxy"} & env.keys()
+
+
+def test_what_people_run_with_airfed_home_set_is_no_process_of_the_party(tmp_path: Path) -> None:
+    env = {**os.environ, "AIRFED_HOME": str(tmp_path)}
+    with subprocess.Popen(SAYS_SO, env=env, start_new_session=True, stdout=subprocess.PIPE) as child:
+        assert child.stdout
+        child.stdout.readline()
+        found = proc.of_home(tmp_path)
+        child.kill()
+    assert found == []
+
+
 def test_mlflow_runs_no_jobs_and_listens_on_loopback(tmp_path: Path) -> None:
     home = make(tmp_path)
     mlflow = next(program for program in programs(home) if program.name == "mlflow")
     assert environment_of(mlflow, home)["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
     assert mlflow.argv[mlflow.argv.index("--host") + 1] == "127.0.0.1"
+
+
+def test_a_closed_terminal_ends_what_was_not_started_by_nohup() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        assert proc.ending() == [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        assert proc.ending() == [signal.SIGINT, signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_state_is_read_back_as_it_was_written(tmp_path: Path) -> None:
