@@ -133,11 +133,14 @@ def partial_score(table: Table, header: Sequence[str], weights: Mapping[str, flo
     """(n,) bias + sum of weight * column, added in the order of ``header``; columns are found by name.
 
     Raises:
-        DataError: a column is missing (names it), or a row's score is not finite.
+        DataError: a column is missing or holds text (names it), or a row's score is not finite.
     """
     z = np.full(len(table), bias)
     for name in header:
-        z += np.asarray(_found(table, name, header), np.float64) * weights[name]
+        try:
+            z += np.asarray(_found(table, name, header), np.float64) * weights[name]
+        except (ValueError, TypeError):
+            raise DataError("FED-253", "a column of the model holds what is no number", repr(name)) from None
     if not np.isfinite(z).all():
         raise DataError("FED-253", "the model's columns hold values that are not finite", "impute them in DataIO")
     return z

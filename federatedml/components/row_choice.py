@@ -72,8 +72,9 @@ def known_labels(table: Table) -> Array:
         DataError: ``FED-203``, there are none; ``FED-881``, a row has none.
     """
     labels = table.labels()
-    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-        raise DataError("FED-881", f"{int((~np.isfinite(labels)).sum())} rows have no label")
+    none = ~np.isfinite(labels) if labels.dtype.kind == "f" else np.array([label is None for label in labels.tolist()])
+    if none.any():
+        raise DataError("FED-881", f"{np.count_nonzero(none)} rows have no label")
     return labels
 
 

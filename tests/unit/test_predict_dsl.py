@@ -57,8 +57,8 @@ def _spec(outline: Outline) -> ComponentSpec:
         outline.module not in NOT_BY_DEFAULT if outline.need_deploy is None else outline.need_deploy,
         sorted(outline.needs),
         (),
-        outline.trigger_rule,
-        outline.module == "Union",
+        trigger_rule=outline.trigger_rule,
+        several=outline.module == "Union",
     )
 
 

@@ -50,7 +50,8 @@ class FixedPoint:
         Raises:
             DataError: ``FED-761``, a value is not finite, or beyond the bound.
         """
-        scaled = np.multiply(values, weight * 2.0**self.bits)
+        with np.errstate(over="ignore"):  # infinite is refused below
+            scaled = np.multiply(values, weight * 2.0**self.bits)
         np.rint(scaled, out=scaled)
         largest = max(scaled.max(initial=0.0), -scaled.min(initial=0.0))
         if not largest <= self.bound * 2.0**self.bits + 0.5:  # nan compares as false
