@@ -55,7 +55,7 @@ def data_set(name: str) -> tuple[NDArray[np.float64], NDArray[Any]]:
         import sklearn.datasets
     except ModuleNotFoundError:
         problem = "the tables of demo and examples are made from scikit-learn's, which is not installed"
-        raise FedError("FED-919", problem, "pip install scikit-learn") from None
+        raise FedError("FED-936", problem, "pip install scikit-learn") from None
     load: Any = getattr(sklearn.datasets, f"load_{name}")
     features, label = load(return_X_y=True)
     return features, label

@@ -102,7 +102,7 @@ def check_began(home: PartyHome, job: Submitted) -> None:
             return
         raise
     if state == "failed":
-        raise FedError("FED-931", f"job {job.job_id} ended before it was proposed", "airfed job logs says why")
+        raise FedError("FED-937", f"job {job.job_id} ended before it was proposed", "airfed job logs says why")
 
 
 def titles(spec: PipelineSpec) -> list[str]:

@@ -21,7 +21,8 @@ from federated_operators.gateway.store import Store
 from federatedml.errors import DslError, FedError, PeerError
 from federatedml.federation.party import Role
 
-PROPOSE_S = 30.0  # how long an unreachable party is tried
+PROPOSE_S = 30.0
+SILENT = "FED-401"
 ENROL_S = 75.0  # a peer gives itself 60
 PAUSE_S = 0.25
 AGREED = frozenset({job_pb2.ACCEPTED, job_pb2.ENROLLED})  # enrolled: this gateway restarted after that party was asked
@@ -30,12 +31,19 @@ News = local_pb2.AdmissionNews
 
 
 class Admission:
-    """The initiator's side; the own party answers like every other one, without a socket."""
+    """The initiator's side; the own party answers like every other one, without a socket.
 
-    def __init__(self, store: Store, agreement: Agreement, coordinator: Coordinator, peers: Peers, party: str) -> None:
+    Args:
+        patience: seconds for which a party that does not answer is asked again: silence only pauses.
+    """
+
+    def __init__(
+        self, store: Store, agreement: Agreement, coordinator: Coordinator, peers: Peers, party: str, patience: float
+    ) -> None:
         self._store, self._agreement, self._coordinator = store, agreement, coordinator
-        self._peers, self._party = peers, party
+        self._peers, self._party, self._patience = peers, party, patience
         self._deciding: dict[Job, asyncio.Task[None]] = {}
+        self._silent: dict[tuple[Job, str], pb.Failure] = {}
 
     async def federate(self, request: local_pb2.FederateRequest) -> AsyncIterator[News]:
         """Run the admission and tell how it goes. Asked again, it goes on where it was."""
@@ -84,11 +92,10 @@ class Admission:
         row = self._store.get(JobRow, **job.where)
         if row is None or row.state != "proposed" or self._verdict(job):
             return
-        if not await self._all(job, "Propose", proposal, AGREED, PROPOSE_S):
-            return await self._stop(job, proposal)
         reference = job_pb2.ProposalRef(job=job.key(), digest=proposal.digest)
-        if not await self._all(job, "Enrol", reference, {job_pb2.ENROLLED}, ENROL_S):
-            return await self._stop(job, proposal)
+        agreed = await self._all(job, "Propose", proposal, AGREED, PROPOSE_S)
+        if not (agreed and await self._all(job, "Enrol", reference, {job_pb2.ENROLLED}, ENROL_S)):
+            return None if self._verdict(job) else await self._stop(job, proposal)
         row = self._store.get(JobRow, **job.where)
         if row and not self._verdict(job):
             with self._store.transaction():
@@ -103,20 +110,27 @@ class Admission:
         return all(answer.state in wanted for answer in answers)
 
     async def _ask(self, job: Job, party: str, method: str, request: Message, seconds: float) -> Answer:
-        """One party's answer, asked again while it is not there or its people are being asked."""
-        deadline = time.monotonic() + seconds
-        while True:
+        """One party's answer, asked again while it is not there or its people are being asked.
+
+        Nobody's answer is waited for when the job has ended meanwhile.
+        """
+        begun = time.monotonic()
+        while not self._verdict(job):
             try:
                 answer: Answer = await self._call(party, method, request, seconds)
-                if answer.state != job_pb2.PENDING or time.monotonic() > deadline:
-                    break
+                limit = seconds if answer.state == job_pb2.PENDING else 0.0
             except FedError as error:
-                if not error.retryable or time.monotonic() > deadline:
-                    answer = Answer(state=job_pb2.REFUSED, failure=failure_pb(error))
-                    break
+                answer = Answer(state=job_pb2.REFUSED, failure=failure_pb(error))
+                limit = self._patience if error.code == SILENT else seconds if error.retryable else 0.0
+            self._silent.pop((job, party), None)
+            if time.monotonic() - begun >= limit:
+                self._record(job, party, answer)
+                return answer
+            if answer.failure.code == SILENT:
+                self._silent[job, party] = answer.failure
             await asyncio.sleep(PAUSE_S)
-        self._record(job, party, answer)
-        return answer
+        self._silent.pop((job, party), None)
+        return Answer(state=job_pb2.WITHDRAWN)
 
     async def _call(self, party: str, method: str, request: Message, seconds: float) -> Answer:
         if party != self._party:
@@ -158,7 +172,7 @@ class Admission:
     def _news(self, job: Job, done: bool = False) -> News:
         news = News(done=done, job_dir=str(self._agreement.home.job_dir(job.initiator, job.job_id)))
         for row in self._store.select(ProposalRow, **job.where):
-            failure = pb.Failure.FromString(row.failure) if row.failure else None
+            failure = pb.Failure.FromString(row.failure) if row.failure else self._silent.get((job, row.party))
             known = Answer(state=row.state, failure=failure, run_url=row.run_url)  # type: ignore[arg-type]
             news.answers[row.party].CopyFrom(known)
         verdict = self._verdict(job)

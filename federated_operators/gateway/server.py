@@ -245,7 +245,8 @@ class Gateway:
         return server
 
     def _local_server(self) -> Any:
-        admission = Admission(self._store, self._agreement, self._coordinator, self._peers, self._party)
+        patience = self._home.config.peer_timeout
+        admission = Admission(self._store, self._agreement, self._coordinator, self._peers, self._party, patience)
         service = LocalService(
             self._roster,
             self._agreement,

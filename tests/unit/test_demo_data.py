@@ -13,9 +13,9 @@ from federatedml.errors import FedError
 def test_without_scikit_learn_it_is_said_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("sklearn", "sklearn.datasets"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(FedError, match=r"FED-919.*pip install scikit-learn"):
+    with pytest.raises(FedError, match=r"FED-936.*pip install scikit-learn"):
         breast()
-    with pytest.raises(FedError, match="FED-919"):
+    with pytest.raises(FedError, match="FED-936"):
         next(example_tables())
 
 

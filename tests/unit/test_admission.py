@@ -1,0 +1,90 @@
+"""How long the coordinator asks a party whether it takes part: silence only pauses, a refusal is an answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airfed_proto.v1 import job_pb2
+from federated_operators.gateway import admission
+from federated_operators.gateway.admission import Admission
+from federated_operators.gateway.names import Job
+from federated_operators.gateway.rows import JobRow, ProposalRow, VerdictRow
+from federated_operators.gateway.store import Store
+from federatedml.errors import PeerError, PolicyError
+from tests.members import GUEST, HOST
+
+JOB = Job(GUEST.party, "20261123060000000001")
+SILENT = PeerError("FED-401", "party 10000 does not answer")
+BUSY = PeerError("FED-420", "the own Airflow does not answer")
+REFUSAL = PolicyError("FED-545", "not allowed")
+ACCEPTED = job_pb2.ProposalAnswer(state=job_pb2.ACCEPTED)
+PENDING = job_pb2.ProposalAnswer(state=job_pb2.PENDING)
+
+
+class Party:
+    """A peer that answers one thing after the other, the last for ever."""
+
+    def __init__(self, store: Store, *answers: Any) -> None:
+        self.store, self.answers, self.asked = store, list(answers), 0
+
+    async def call(self, party: str, method: str, request: Any, timeout: float) -> Any:
+        self.asked += 1
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if callable(answer):
+            answer = answer()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    monkeypatch.setattr(admission, "PAUSE_S", 0.0)
+    made = Store(tmp_path / "gateway.db")
+    made.put(JobRow(JOB.initiator, JOB.job_id, "p", b"", b"", "proposed", 1, 0.0))
+    made.put(ProposalRow(JOB.initiator, JOB.job_id, HOST.party, job_pb2.PROPOSED))
+    yield made
+    made.close()
+
+
+def asked(store: Store, party: Party, patience: float, seconds: float) -> Any:
+    own = Admission(store, None, None, party, GUEST.party, patience)  # type: ignore[arg-type]
+    return asyncio.run(own._ask(JOB, HOST.party, "Propose", job_pb2.Proposal(), seconds))
+
+
+def recorded(store: Store) -> int:
+    return next(row.state for row in store.select(ProposalRow, **JOB.where))
+
+
+@pytest.mark.parametrize("silence", [SILENT, PENDING])
+def test_who_is_silent_or_asks_its_people_is_asked_again(store: Store, silence: Any) -> None:
+    party = Party(store, *[silence] * 5, ACCEPTED)
+    assert asked(store, party, patience=60.0, seconds=60.0).state == job_pb2.ACCEPTED
+    assert (party.asked, recorded(store)) == (6, job_pb2.ACCEPTED)
+
+
+def test_silence_is_given_the_patience_and_nothing_else_is(store: Store) -> None:
+    assert asked(store, Party(store, SILENT, ACCEPTED), patience=60.0, seconds=0.0).state == job_pb2.ACCEPTED
+    assert asked(store, Party(store, BUSY, ACCEPTED), patience=60.0, seconds=0.0).state == job_pb2.REFUSED
+    assert asked(store, Party(store, REFUSAL, ACCEPTED), patience=60.0, seconds=60.0).state == job_pb2.REFUSED
+
+
+def test_silence_beyond_the_patience_is_a_refusal_that_says_so(store: Store) -> None:
+    answer = asked(store, Party(store, SILENT), patience=0.0, seconds=60.0)
+    assert (answer.state, answer.failure.code) == (job_pb2.REFUSED, "FED-401")
+    assert recorded(store) == job_pb2.REFUSED
+
+
+def test_a_job_that_ends_meanwhile_waits_for_nobody(store: Store) -> None:
+    def end() -> PeerError:
+        store.put(VerdictRow(JOB.initiator, JOB.job_id, 1, job_pb2.CANCELLED))
+        return SILENT
+
+    party = Party(store, SILENT, end, ACCEPTED)
+    assert asked(store, party, patience=60.0, seconds=60.0).state == job_pb2.WITHDRAWN
+    assert (party.asked, recorded(store)) == (2, job_pb2.PROPOSED)
