@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -22,6 +22,15 @@ from federatedml.errors import PolicyError
 from federatedml.federation.party import PARTY_ID
 
 URI_PREFIX = "spiffe://airfed/party/"
+UNREADABLE = (  # what a certificate with other bytes than its issuer's may end in
+    ValueError,
+    UserWarning,  # where warnings are errors: of a serial number below one
+    UnsupportedAlgorithm,
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    x509.InvalidVersion,
+)
 CLOCK_TOLERANCE = datetime.timedelta(minutes=5)
 
 
@@ -87,7 +96,7 @@ def verify_leaf(leaf: bytes, pinned: Mapping[str, bytes], now: datetime.datetime
     try:
         certificate = x509.load_pem_x509_certificate(leaf)
         san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (ValueError, x509.ExtensionNotFound):
+    except UNREADABLE:
         raise PolicyError("FED-503", "the peer's certificate names no party") from None
     claims = [
         u.removeprefix(URI_PREFIX)
