@@ -100,7 +100,7 @@ class DslDagBundle(BaseDagBundle):
                 with create_session() as session:
                     needed = needed_versions(session, self.name, datetime.fromtimestamp(before, UTC))
                 log.info("removed %d old versions of the bundle", len(self.store.prune(needed, before)))
-        except (FedError, SQLAlchemyError, OSError, ValueError) as error:
+        except (FedError, SQLAlchemyError, OSError, ValueError, LookupError) as error:
             log.warning("old versions of the bundle stay for now: %s", error)
 
     def _ready(self, found: Mapping[str, Source], before: Mapping[str, Source]) -> dict[str, Compiled]:

@@ -17,7 +17,7 @@ from federatedml.federation.home import PartyHome
 
 POLL = 0.2  # seconds
 CHECK = 2.0  # seconds between two questions whether a job that is not known yet still can be
-ADMISSION = 120.0  # seconds: a gateway gives its peers 30 to answer and 75 to enrol
+ADMISSION = 300.0  # seconds: a gateway asks peers for 120 to accept, for 120 to enrol
 Seen = Callable[[local_pb2.JobView], bool]
 
 

@@ -111,9 +111,10 @@ def _past_proxies(variables: Mapping[str, str], host: str) -> dict[str, str]:
     direct = [*dict.fromkeys(("127.0.0.1", "localhost", host))]
     said = variables.get("no_proxy", variables.get("NO_PROXY", ""))
     found = {name: value for name, value in variables.items() if name not in socks}
-    found |= dict.fromkeys(("no_proxy", "NO_PROXY"), ",".join(filter(None, [said, *direct])))
-    if variables.get("no_grpc_proxy"):  # gRPC then does not look at the others
-        found["no_grpc_proxy"] = ",".join([variables["no_grpc_proxy"], *direct])
+    everything = said.strip() == "*"  # which counts only alone, and for all but gRPC
+    found |= dict.fromkeys(("no_proxy", "NO_PROXY"), said if everything else ",".join(filter(None, [said, *direct])))
+    if everything or variables.get("no_grpc_proxy"):  # gRPC then does not look at the others
+        found["no_grpc_proxy"] = ",".join(filter(None, [variables.get("no_grpc_proxy"), *direct]))
     return found
 
 

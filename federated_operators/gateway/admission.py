@@ -22,6 +22,7 @@ from federatedml.errors import DslError, FedError, PeerError
 from federatedml.federation.party import Role
 
 PROPOSE_S = 30.0
+SILENCE_S = 120.0  # how long a party that does not answer is asked again: `federate` holds a process meanwhile
 SILENT = "FED-401"
 ENROL_S = 75.0  # a peer gives itself 60
 PAUSE_S = 0.25
@@ -34,14 +35,14 @@ class Admission:
     """The initiator's side; the own party answers like every other one, without a socket.
 
     Args:
-        patience: seconds for which a party that does not answer is asked again: silence only pauses.
+        patience: seconds for which a party that does not answer is asked again, at most ``SILENCE_S``.
     """
 
     def __init__(
         self, store: Store, agreement: Agreement, coordinator: Coordinator, peers: Peers, party: str, patience: float
     ) -> None:
         self._store, self._agreement, self._coordinator = store, agreement, coordinator
-        self._peers, self._party, self._patience = peers, party, patience
+        self._peers, self._party, self._patience = peers, party, min(patience, SILENCE_S)
         self._deciding: dict[Job, asyncio.Task[None]] = {}
         self._silent: dict[tuple[Job, str], pb.Failure] = {}
 
@@ -112,22 +113,25 @@ class Admission:
     async def _ask(self, job: Job, party: str, method: str, request: Message, seconds: float) -> Answer:
         """One party's answer, asked again while it is not there or its people are being asked.
 
-        Nobody's answer is waited for when the job has ended meanwhile.
+        Nobody's answer is waited for when the job has ended, or another party has refused, meanwhile. ``seconds`` count
+        from the end of a silence: a machine that starts again has its gateway before its scheduler.
         """
-        begun = time.monotonic()
-        while not self._verdict(job):
+        begun = heard = time.monotonic()
+        while not self._verdict(job) and not self._refused(job):
+            silent = False
             try:
                 answer: Answer = await self._call(party, method, request, seconds)
                 limit = seconds if answer.state == job_pb2.PENDING else 0.0
             except FedError as error:
                 answer = Answer(state=job_pb2.REFUSED, failure=failure_pb(error))
-                limit = self._patience if error.code == SILENT else seconds if error.retryable else 0.0
+                silent, limit = error.code == SILENT, seconds if error.retryable else 0.0
+            now = time.monotonic()
             self._silent.pop((job, party), None)
-            if time.monotonic() - begun >= limit:
+            if now - begun >= self._patience if silent else now - heard >= limit:
                 self._record(job, party, answer)
                 return answer
-            if answer.failure.code == SILENT:
-                self._silent[job, party] = answer.failure
+            if silent:
+                heard, self._silent[job, party] = now, answer.failure
             await asyncio.sleep(PAUSE_S)
         self._silent.pop((job, party), None)
         return Answer(state=job_pb2.WITHDRAWN)
@@ -180,6 +184,9 @@ class Admission:
             text = PeerError("FED-405", f"the job was ended by {verdict.by}")
             news.failure.CopyFrom(pb.Failure.FromString(verdict.failure) if verdict.failure else failure_pb(text))
         return news
+
+    def _refused(self, job: Job) -> bool:
+        return bool(self._store.select(ProposalRow, **job.where, state=job_pb2.REFUSED))
 
     def _verdict(self, job: Job) -> VerdictRow | None:
         row = self._store.get(JobRow, **job.where)

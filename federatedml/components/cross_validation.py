@@ -28,7 +28,7 @@ from pydantic import Field, field_validator
 
 from federatedml.component import Inputs, Outputs, Params, RoleFunction
 from federatedml.components.evaluation_params import EvaluateParams
-from federatedml.components.evaluation_report import DIGITS, Found, Group, measured
+from federatedml.components.evaluation_report import DIGITS, Found, Group, measured_if_any
 from federatedml.components.prediction_table import numeric_labels, stacked
 from federatedml.components.stages import Stages
 from federatedml.crypto.ring import Floats
@@ -36,7 +36,6 @@ from federatedml.data.table import Table
 from federatedml.errors import DataError, DslError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Role
-from federatedml.metrics.binary import ONE_CLASS
 from federatedml.views import Grid, View
 
 Positions = NDArray[np.int64]
@@ -153,7 +152,7 @@ def _report(cv: CvParam, box: Box, found: Sequence[Outputs], left_out: Sequence[
     p, columns, views = _evaluation(cv, tables[0]), dict[str, Found](), list[View]()
     for number, (table, outputs) in enumerate(zip(tables, found, strict=True)):
         name = f"validate_fold_{number}"
-        columns[name] = _of_fold(p, Group(name, "validate", table.columns))
+        columns[name] = measured_if_any(p, Group(name, "validate", table.columns))
         views += [*outputs.views, *columns[name].views]
         for metric, value in columns[name].values.items():
             box.metric("validate", f"{name}_{metric}", 0, value)
@@ -162,16 +161,6 @@ def _report(cv: CvParam, box: Box, found: Sequence[Outputs], left_out: Sequence[
     summary |= {f"{name}_std": float(np.std(values)) for name, values in each.items()}
     data = stacked(tables).take(np.argsort(np.concatenate(left_out)))
     return Outputs(data, views=[_grid(columns, summary), *views], summary=summary | _epochs(found))
-
-
-def _of_fold(p: EvaluateParams, group: Group) -> Found:
-    """What is found in a fold's rows; nothing if all are of one class: it must not cost the result of the others."""
-    try:
-        return measured(p, group)
-    except DataError as error:
-        if error.code != ONE_CLASS:
-            raise
-        return Found({})
 
 
 def _evaluation(cv: CvParam, predictions: Table) -> EvaluateParams:

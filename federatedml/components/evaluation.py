@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 
 from federatedml.component import Component, Inputs, Outputs
 from federatedml.components.evaluation_params import EvaluateParams
-from federatedml.components.evaluation_report import DIGITS, Found, Group, groups, measured
+from federatedml.components.evaluation_report import DIGITS, Found, Group, groups, measured, measured_if_any
 from federatedml.federation.box import Box
 from federatedml.federation.party import Role
 from federatedml.views import Grid, View
@@ -49,13 +49,21 @@ class _Report:
 
 
 def party(p: EvaluateParams, box: Box, inputs: Inputs) -> Outputs:
-    """Evaluate every table under ``data``, separately for every type of rows."""
-    report = _Report()
+    """Evaluate every table under ``data``, separately for every type of rows.
+
+    A host of a homo model has what it has: rows without labels, or of one class, are passed over there and do not end
+    the job of all.
+    """
+    report, at_host = _Report(), box.me.role is Role.HOST
     for table in inputs.data.get("data", ()) if p.need_run else ():
+        if at_host and "label" not in table.columns:
+            continue
         found = list(groups(table))
         training = next((group for group in found if group.type == "train"), None)
         for group in found:
-            result = measured(p, group, training)
+            result = measured_if_any(p, group, training) if at_host else measured(p, group, training)
+            if not result.views:
+                continue
             report.add(group, result)
             for name, value in result.values.items():
                 box.metric(group.type, f"{group.name}_{name}", 0, value)

@@ -12,7 +12,7 @@ from federatedml.components.evaluation_params import EvaluateParams
 from federatedml.components.prediction_table import class_name
 from federatedml.data.table import Column, Kind, Table
 from federatedml.errors import DataError
-from federatedml.metrics.binary import Counts, Floats, stability
+from federatedml.metrics.binary import ONE_CLASS, Counts, Floats, stability
 from federatedml.metrics.multi import Confusion
 from federatedml.metrics.regression import measures
 from federatedml.views import Curve, Grid, Series, View
@@ -81,11 +81,22 @@ def measured(p: EvaluateParams, group: Group, training: Group | None = None) -> 
     try:
         found = _MEASURES[p.eval_type](p, group, training)
     except DataError as error:
-        raise DataError(error.code, f"predictions of {group.name}, {group.type} rows: {error.message}") from None
+        text = f"predictions of {group.name}, {group.type} rows: {error.message}"
+        raise DataError(error.code, text, error.hint) from None
     rounded = [round(value, DIGITS) for value in found.values.values()]
     title = f"{group.name}, {group.type} rows"
     summary = Grid(group.name, title, list(found.values), [rounded], group.type, "EVALUATION_SUMMARY")
     return replace(found, views=[summary, *found.views])
+
+
+def measured_if_any(p: EvaluateParams, group: Group, training: Group | None = None) -> Found:
+    """The same; nothing if all rows are of one class, where that must not cost the result of others."""
+    try:
+        return measured(p, group, training)
+    except DataError as error:
+        if error.code != ONE_CLASS:
+            raise
+        return Found({})
 
 
 def _binary(p: EvaluateParams, group: Group, training: Group | None) -> Found:

@@ -42,9 +42,9 @@ class Counts:
             DataError: a score is not finite, or one of the two classes has no row.
         """
         if not np.isfinite(scores).all():
-            raise DataError("FED-231", f"{int((~np.isfinite(scores)).sum())} scores are not finite")
+            raise DataError("FED-231", "some scores are not finite", f"{int((~np.isfinite(scores)).sum())} rows")
         if not 0 < positive.sum() < len(positive):
-            raise DataError(ONE_CLASS, f"all {len(positive)} rows are of one class, both are needed")
+            raise DataError(ONE_CLASS, "all rows are of one class, both are needed", f"{len(positive)} rows")
         order = np.argsort(-scores, kind="stable")
         descending = scores[order]
         last = np.append(np.flatnonzero(np.diff(descending)), len(scores) - 1)  # last row of every distinct score

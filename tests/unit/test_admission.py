@@ -16,7 +16,7 @@ from federated_operators.gateway.names import Job
 from federated_operators.gateway.rows import JobRow, ProposalRow, VerdictRow
 from federated_operators.gateway.store import Store
 from federatedml.errors import PeerError, PolicyError
-from tests.members import GUEST, HOST
+from tests.members import ARBITER, GUEST, HOST
 
 JOB = Job(GUEST.party, "20261123060000000001")
 SILENT = PeerError("FED-401", "party 10000 does not answer")
@@ -68,16 +68,54 @@ def test_who_is_silent_or_asks_its_people_is_asked_again(store: Store, silence: 
     assert (party.asked, recorded(store)) == (6, job_pb2.ACCEPTED)
 
 
-def test_silence_is_given_the_patience_and_nothing_else_is(store: Store) -> None:
+def test_silence_is_given_the_patience(store: Store) -> None:
     assert asked(store, Party(store, SILENT, ACCEPTED), patience=60.0, seconds=0.0).state == job_pb2.ACCEPTED
-    assert asked(store, Party(store, BUSY, ACCEPTED), patience=60.0, seconds=0.0).state == job_pb2.REFUSED
-    assert asked(store, Party(store, REFUSAL, ACCEPTED), patience=60.0, seconds=60.0).state == job_pb2.REFUSED
+
+
+@pytest.mark.parametrize(("answer", "seconds"), [(BUSY, 0.0), (REFUSAL, 60.0)])
+def test_what_is_no_silence_has_no_patience(store: Store, answer: Any, seconds: float) -> None:
+    assert asked(store, Party(store, answer, ACCEPTED), patience=60.0, seconds=seconds).state == job_pb2.REFUSED
 
 
 def test_silence_beyond_the_patience_is_a_refusal_that_says_so(store: Store) -> None:
     answer = asked(store, Party(store, SILENT), patience=0.0, seconds=60.0)
     assert (answer.state, answer.failure.code) == (job_pb2.REFUSED, "FED-401")
     assert recorded(store) == job_pb2.REFUSED
+
+
+@pytest.mark.parametrize("later", [PENDING, BUSY])
+def test_who_comes_back_has_all_its_time_to_answer(store: Store, monkeypatch: pytest.MonkeyPatch, later: Any) -> None:
+    """Its gateway is there before its scheduler is."""
+    clock = Clock()
+    monkeypatch.setattr(admission, "time", clock)
+    party = Party(store, *[SILENT] * 80, *[later] * 10, ACCEPTED)
+    assert asked(store, party, patience=120.0, seconds=20.0).state == job_pb2.ACCEPTED
+    assert clock.now < 120.0, "a second for each question"
+
+
+@pytest.mark.parametrize("later", [PENDING, BUSY])
+def test_that_time_has_an_end(store: Store, monkeypatch: pytest.MonkeyPatch, later: Any) -> None:
+    monkeypatch.setattr(admission, "time", Clock())
+    found = asked(store, Party(store, *[SILENT] * 80, later), patience=120.0, seconds=20.0)
+    assert found.state in (job_pb2.PENDING, job_pb2.REFUSED)
+
+
+def test_one_refusal_ends_the_waiting_for_others(store: Store) -> None:
+    store.put(ProposalRow(JOB.initiator, JOB.job_id, ARBITER.party, job_pb2.REFUSED, b"reason"))
+    party = Party(store, SILENT)
+    assert asked(store, party, patience=60.0, seconds=60.0).state == job_pb2.WITHDRAWN
+    assert party.asked == 0
+
+
+class Clock:
+    """A second passes at every look, of which a question takes one."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        self.now += 1.0
+        return self.now
 
 
 def test_a_job_that_ends_meanwhile_waits_for_nobody(store: Store) -> None:

@@ -16,9 +16,10 @@ from federatedml.components.evaluation import EVALUATION, EvaluateParams
 from federatedml.data.table import Kind, Table
 from federatedml.errors import DataError
 from federatedml.federation.local import StepResult
+from federatedml.federation.party import Member
 from federatedml.views import Curve
 from tests.conformance import Case, conforms
-from tests.members import GUEST, table
+from tests.members import GUEST, HOST, table
 
 RNG = np.random.default_rng(7)
 LABELS = RNG.integers(0, 2, 400)
@@ -113,12 +114,46 @@ def test_need_run_false_does_nothing(tmp_path: Path) -> None:
     [
         ({"kind": Kind.INSTANCES}, "FED-230.*hetero_lr_0 is of kind instances"),
         ({"columns": {"label": LABELS}}, "FED-230.*without predict_score"),
-        ({"columns": {"label": LABELS * 0, "predict_score": SCORES}}, "FED-232.*hetero_lr_0, eval rows: all 400 rows"),
+        (
+            {"columns": {"label": LABELS * 0, "predict_score": SCORES}},
+            "FED-232.*hetero_lr_0, eval rows: all rows are of one class.*400 rows",
+        ),
     ],
 )
 def test_tables_that_cannot_be_evaluated_are_explained(tmp_path: Path, changed: dict, words: str) -> None:
     with pytest.raises(DataError, match=words):
         run(tmp_path, [replace(predictions(), **changed)])
+
+
+@pytest.mark.parametrize("role", [GUEST, HOST])
+def test_errors_tell_no_numbers_of_rows_to_peers(tmp_path: Path, role: Member) -> None:
+    broken = predictions(predict_score=np.where(LABELS == 1, np.nan, 0.5))
+    with pytest.raises(DataError, match="FED-231") as caught:
+        at(role, tmp_path, broken)
+    assert not any(digit in caught.value.message.removeprefix("predictions of hetero_lr_0") for digit in "123456789")
+
+
+def without_labels() -> Table:
+    found = predictions()
+    return replace(found, columns={name: column for name, column in found.columns.items() if name != "label"})
+
+
+@pytest.mark.parametrize("theirs", [without_labels(), predictions(label=np.ones(400, int))], ids=["no label", "one"])
+def test_a_host_that_cannot_evaluate_its_rows_ends_nobodys_job(tmp_path: Path, theirs: Table) -> None:
+    outputs = at(HOST, tmp_path / "host", theirs).outputs[HOST]
+    assert (list(outputs.views), dict(outputs.summary)) == ([], {})
+    with pytest.raises(DataError, match=r"FED-23[02]"):
+        at(GUEST, tmp_path / "guest", theirs)
+
+
+def test_a_host_evaluates_the_rows_that_it_can(tmp_path: Path) -> None:
+    outputs = at(HOST, tmp_path, predictions("a", label=np.ones(400, int)), predictions("b")).outputs[HOST]
+    assert set(outputs.summary) == {"auc", "ks"}
+
+
+def at(member: Member, folder: Path, *tables: Table) -> StepResult:
+    """Evaluation at one member alone."""
+    return Case(EVALUATION, {member: EvaluateParams()}, {member: Inputs({"data": tables})}, "evaluation_0").run(folder)
 
 
 def test_other_types_are_refused_by_name() -> None:

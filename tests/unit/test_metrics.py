@@ -71,5 +71,5 @@ def test_one_class_alone_is_refused(positive: list[bool]) -> None:
 
 @pytest.mark.parametrize("score", [np.nan, np.inf])
 def test_scores_that_are_not_finite_are_refused(score: float) -> None:
-    with pytest.raises(DataError, match="1 scores are not finite"):
+    with pytest.raises(DataError, match=r"scores are not finite \(1 rows\)"):
         Counts.of(np.array([True, False]), np.array([0.5, score]))

@@ -50,6 +50,13 @@ def test_environment_names_the_home_and_drops_settings_of_others(
         assert env["PATH_OF_MINE"] == "kept"
 
 
+def test_no_proxy_at_all_stays_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    env = proc.environment(tmp_path, {})
+    assert env["no_proxy"] == env["NO_PROXY"] == "*", "beside other names a star means nothing"
+    assert env["no_grpc_proxy"] == "127.0.0.1,localhost", "gRPC knows no star"
+
+
 def test_no_proxy_stands_between_processes_of_one_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://proxy.example:3128")
