@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2
 from federated_operators.gateway.earlier import check_allowed
 from federated_operators.gateway.names import Job, failure_pb
@@ -19,7 +20,7 @@ from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.rows import JobRow, PlanRow, ProposalRow, VerdictRow
 from federated_operators.gateway.runs import NOT_IMPORTED, Run, RunControl
 from federated_operators.gateway.store import Store
-from federatedml.errors import DslError, FedError, PolicyError, ProtocolError
+from federatedml.errors import DataError, DslError, FedError, PolicyError, ProtocolError
 from federatedml.federation.home import PartyHome
 
 INSTALL_S = 60.0
@@ -69,7 +70,7 @@ class Agreement:
                 raise ProtocolError("FED-349", f"job {job.job_id} was already proposed with another content")
         except FedError as error:
             self._store.event("refused", job, party=self._party, reason=str(error))
-            return Answer(state=job_pb2.REFUSED, failure=failure_pb(error))
+            return Answer(state=job_pb2.REFUSED, failure=_told(error))
         return self.standing(job)
 
     async def _accept(self, job: Job, proposal: job_pb2.Proposal) -> None:
@@ -134,7 +135,7 @@ class Agreement:
                 url = await self._start_runs(job, row)
             except FedError as error:  # a scheduler that is not there now is no refusal: asked again, it may be
                 state = job_pb2.PENDING if error.retryable else job_pb2.REFUSED
-                return Answer(state=state, failure=failure_pb(error))
+                return Answer(state=state, failure=_told(error))
         with self._store.transaction():
             self._store.put(ProposalRow(job.initiator, job.job_id, self._party, job_pb2.ENROLLED, b"", url))
             ended = self._store.get(VerdictRow, **job.where, generation=row.generation)
@@ -201,6 +202,11 @@ class Agreement:
                 self._store.put(ProposalRow(job.initiator, job.job_id, self._party, job_pb2.WITHDRAWN))
                 self._store.event("withdrawn", job, party=self._party, reason=reference.reason)
         return self.standing(job)
+
+
+def _told(error: FedError) -> pb.Failure:
+    """What a peer is told of an error. Details of own tables stay here."""
+    return failure_pb(DataError(error.code, error.message) if isinstance(error, DataError) else error)
 
 
 def _compare(what: str, proposed: object, own: object) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -104,7 +106,8 @@ class Catalogue:
         """
         found = self.source(name)
         if not isinstance(found.declared, Sql):
-            return _rows(name, found.file, found.declared)
+            with _file_unnamed(name, found.file, found.declared):
+                return rows_of(found.file, found.declared)
         if self.frames is None:
             raise DataError("FED-855", f"table {name} is of a connection, which only a task of Airflow can read")
         return with_ids(self.frames(found.declared), str(name), found.declared.id, found.declared.extend_sid)
@@ -112,7 +115,10 @@ class Catalogue:
     def columns(self, name: TableName) -> int | None:
         """Number of its columns beside the id; None: nobody knows before it is read."""
         found = self.source(name)
-        return None if isinstance(found.declared, Sql | Lines) else column_count(found.file, found.declared)
+        if isinstance(found.declared, Sql | Lines):
+            return None
+        with _file_unnamed(name, found.file, found.declared):
+            return column_count(found.file, found.declared)
 
     def write(self, name: TableName, table: Table) -> None:
         """Store the table under that name."""
@@ -145,10 +151,11 @@ class Catalogue:
         return found
 
 
-def _rows(name: TableName, file: Path, declared: InFile) -> Table:
-    """The rows; errors, which other parties hear, do not say which file a descriptor names."""
+@contextmanager
+def _file_unnamed(name: TableName, file: Path, declared: InFile) -> Iterator[None]:
+    """Errors, which other parties hear, do not say which file a descriptor names."""
     try:
-        return rows_of(file, declared)
+        yield
     except DataError as error:
         if declared.path is None:
             raise

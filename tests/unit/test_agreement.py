@@ -20,7 +20,7 @@ from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.rows import JobRow, VerdictRow
 from federated_operators.gateway.runs import NOT_IMPORTED, NoRuns, Run
 from federated_operators.gateway.store import Store
-from federatedml.errors import DslError, PeerError
+from federatedml.errors import DataError, DslError, PeerError
 from federatedml.federation.home import PartyHome
 from tests.members import GUEST, HOST
 
@@ -149,6 +149,16 @@ def test_a_scheduler_that_is_not_there_is_no_refusal(host: Host) -> None:
     host.scheduler.on_trigger = lambda: None
     reference = job_pb2.ProposalRef(job=JOB.key(), digest=proposal().digest)
     assert asyncio.run(host.agreement.enrol(reference)).state == job_pb2.ENROLLED
+
+
+def test_what_is_wrong_with_own_tables_stays_here(host: Host) -> None:
+    def broken() -> None:
+        raise DataError("FED-851", "table bank/clients: there is no file for it", "no clients_of_2026.csv")
+
+    host.scheduler.on_trigger = broken
+    answer = host.enrolled(proposal())
+    assert answer.state == job_pb2.REFUSED
+    assert answer.failure.message == "table bank/clients: there is no file for it"
 
 
 def test_an_import_error_that_stays_is_a_refusal(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

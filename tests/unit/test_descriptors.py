@@ -91,6 +91,15 @@ def test_text_that_is_no_table_is_refused_without_showing_it(tmp_path: Path, tex
     assert "secret" not in str(caught.value)
 
 
+def test_to_count_columns_does_not_tell_the_file_either(tmp_path: Path) -> None:
+    tables = put(tmp_path, "{kind: csv, path: secret.txt}", secret__txt="")
+    for look in (tables.read, tables.columns):
+        with pytest.raises(DataError, match="FED-") as caught:
+            look(NAME)
+        assert "secret" in caught.value.hint
+        assert "secret" not in caught.value.message
+
+
 def test_rows_that_are_long_and_types_that_show_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wide = read(tmp_path / "wide", "kind: csv", clients__csv=f"id,text\na,{'b' * 2**21}\nc,d\n")
     assert len(wide.columns["text"][0]) == 2**21
