@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numba  # noqa: F401  # where it is loaded no twin of a kernel runs: figures are of algorithms, not of loading it
 import numpy as np
 import psutil
 from numpy.typing import NDArray
