@@ -70,6 +70,8 @@ def fields(
 
 def read_varint(body: memoryview, at: int) -> tuple[int, int]:
     """The number at ``at``, and where it ends."""
+    if at < len(body) and (only := body[at]) < 0x80:  # most are one byte
+        return only, at + 1
     value = 0
     for i, byte in enumerate(body[at : at + _VARINT_BYTES]):
         value |= (byte & 0x7F) << 7 * i

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -132,12 +132,17 @@ def _check(name: str, array: Array, dtype: str, ndim: int) -> None:
 
 def _tensor_parts(name: str, array: Array) -> list[Buffer]:
     """An entry of ``Payload.tensors`` as buffers, the last of them the array itself."""
-    head = pb.Tensor(dtype=array.dtype.str, shape=array.shape).SerializeToString()
     data = array.reshape(-1).data.cast("B") if array.size else memoryview(b"")
-    head += prefix(_DATA, len(data))
+    return [_tensor_head(name, array.dtype.str, array.shape, len(data)), data]
+
+
+@lru_cache(maxsize=1024)  # one step sends the same shapes again and again
+def _tensor_head(name: str, dtype: str, shape: tuple[int, ...], size: int) -> bytes:
+    """What stands before the ``size`` bytes of an array."""
+    head = pb.Tensor(dtype=dtype, shape=shape).SerializeToString() + prefix(_DATA, size)
     encoded = name.encode()
-    key = prefix(1, len(encoded)) + encoded + prefix(2, len(head) + len(data))
-    return [prefix(1, len(key) + len(head) + len(data)), key, head, data]
+    key = prefix(1, len(encoded)) + encoded + prefix(2, len(head) + size)
+    return prefix(1, len(key) + len(head) + size) + key + head
 
 
 def _tensors(body: memoryview) -> dict[str, tuple[pb.Tensor, memoryview]]:
