@@ -95,6 +95,9 @@ COMMON: tuple[Topic[Any], ...] = (AGREEMENT, CLASSES, NEXT, SAME_ROWS, SPLIT_BIT
 LEARNS: Mapping[Role, Sequence[str]] = {
     Role.GUEST: (
         "the trees: which of a host's columns, by number, splits which rows of the guest's, not at which value",
+        "where rows are weighed: hosts are asked about nodes whose rows count, as (sum w)^2 / sum w^2, for as many as "
+        "is asked of rows; no host can see which rows of a bin weigh, and a row that weighs far more than the others "
+        "shows in the sums of its cells",
     ),
     Role.HOST: ("its own splits of the trees, not where they are in them",),
 }

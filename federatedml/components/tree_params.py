@@ -139,7 +139,7 @@ class SecureBoostParams(Watched):
         default=20,
         ge=1,
         description="hosts merge bins until each has so many rows, and are asked about nodes of at least twice as many "
-        "only: sums of fewer rows name them",
+        "only (weighed ones as (sum w)^2 / sum w^2): sums of fewer rows name them",
         json_schema_extra={"unit": "rows", "fate": "absent"},
     )
     use_missing: bool = Field(default=False, description="splits send rows without a value where that is better")
