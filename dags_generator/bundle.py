@@ -21,7 +21,7 @@ from dags_generator.dropin import Compiled, Source, compiled, scan
 from dags_generator.needed import needed_versions
 from dags_generator.store import BundleStore
 from federated_operators.gateway.policy import load_policy
-from federatedml.errors import FedError
+from federatedml.errors import DslError, FedError
 from federatedml.federation.home import PartyHome
 
 GLANCE = 0.25  # seconds between two looks at a file that is new
@@ -52,10 +52,17 @@ class DslDagBundle(BaseDagBundle):
         """Make the folder of this version, or of the first one."""
         with self.lock():
             if self.version:
-                self.store.materialise(self.version, self.path)
+                self._materialise(self.version)
             elif self.store.version() is None:
                 self.store.publish({})
         super().initialize()
+
+    def _materialise(self, version: str) -> None:
+        try:
+            self.store.materialise(version, self.path)
+        except KeyError:
+            problem = f"version {version} of the pipelines, which this run started with, was removed"
+            raise DslError("FED-164", problem, "the policy's retention_days are over: submit the job again") from None
 
     @property
     def path(self) -> Path:

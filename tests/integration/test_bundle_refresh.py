@@ -116,6 +116,11 @@ def test_a_version_stays_what_it_was(home: PartyHome) -> None:
         old.refresh()
 
 
+def test_a_run_whose_version_was_removed_says_so(home: PartyHome) -> None:
+    with pytest.raises(DslError, match=r"FED-164.*version 0{32} of the pipelines.*was removed.*submit the job again"):
+        bundle_of(home, "0" * 32)
+
+
 def _initialize(home: PartyHome, version: str, barrier) -> None:
     barrier.wait()
     bundle = bundle_of(home, version)
