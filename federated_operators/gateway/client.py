@@ -36,7 +36,7 @@ class GatewayClient:
 
     Args:
         socket: its Unix socket.
-        patience: seconds for which a gateway that is not there (it restarts) is tried again.
+        patience: seconds for which a gateway that is not there (it restarts) is tried again, from when it was lost on.
     """
 
     def __init__(self, socket: Path, patience: float = 60.0) -> None:
@@ -105,16 +105,18 @@ class GatewayClient:
             raise self._error(error) from None
 
     def _news(self, method: Any, request: Any) -> Iterator[local_pb2.AdmissionNews]:
-        deadline = time.monotonic() + self._patience
+        lost: float | None = None  # since when there is no gateway; one that is silent is there
         while True:
             try:
                 for news in method(request):
+                    lost = None
                     yield news
-                    deadline = time.monotonic() + self._patience
                     if news.done:
                         return
             except grpc.RpcError as error:
-                if error.code() not in RETRYABLE or time.monotonic() > deadline:
+                now = time.monotonic()
+                lost = now if lost is None else lost
+                if error.code() not in RETRYABLE or now - lost > self._patience:
                     raise self._error(error) from None
             time.sleep(PAUSE_S)
 

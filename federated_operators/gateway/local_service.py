@@ -48,12 +48,14 @@ class LocalService(local_pb2_grpc.LocalServicer):
 
     async def Federate(self, request: local_pb2.FederateRequest, context: Any) -> AsyncIterator[News]:  # noqa: N802
         """Propose a job and see it enrolled everywhere."""
+        yield News()
         await self._judge(self._roster.party, request.job_id, request.dag_id)
         async for news in self._admission.federate(request):
             yield news
 
     async def EnrolRun(self, request: local_pb2.EnrolRequest, context: Any) -> AsyncIterator[News]:  # noqa: N802
         """Whether a run belongs to a job that was agreed."""
+        yield News()
         try:
             job = Job.of(pb.JobKey(initiator=request.initiator, job_id=request.job_id))
             plan = next((plan for plan in self._roster.plans(job) if plan.dag_id == request.dag_id), None)
