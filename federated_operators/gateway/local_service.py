@@ -79,6 +79,14 @@ class LocalService(local_pb2_grpc.LocalServicer):
             await context.abort(status_of(error), str(error))
         return local_pb2.AwaitReply()
 
+    async def AwaitAdmission(self, request: pb.JobKey, context: Any) -> local_pb2.AwaitReply:  # noqa: N802
+        """Answers when the first task of an own job shall come: its parties have answered, or nobody asks them."""
+        try:
+            await self._admission.settled(Job.of(request))
+        except FedError as error:
+            await context.abort(status_of(error), str(error))
+        return local_pb2.AwaitReply()
+
     async def Rerun(self, request: job_pb2.RerunOrder, context: Any) -> job_pb2.RerunAnswer:  # noqa: N802
         """A person of this party wants a rerun: decided by the job's coordinator."""
         request.party = self._roster.party
