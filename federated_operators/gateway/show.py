@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from airfed_proto.v1 import common_pb2 as pb
@@ -48,6 +49,10 @@ class Show:
         named = {name: value for name, value in where.items() if value}
         rows = self._store.newest_jobs(min(query.limit or PAGE, PAGE), query.skip, **named)
         return local_pb2.JobViews(jobs=[self._job(row) for row in rows])
+
+    def unanswered(self, job: Job) -> str:
+        """Who does not answer the job's proposal, in words; empty: nobody is late."""
+        return self._unanswered.before(job, math.inf)
 
     def _job(self, row: JobRow) -> local_pb2.JobView:
         job = Job(row.initiator, row.job_id)
