@@ -23,6 +23,7 @@ OPTIONS = [
     ("grpc.use_local_subchannel_pool", 1),
 ]
 PAUSE_S = 0.2
+SOMEBODY_IS_HERE = local_pb2.AdmissionNews()  # what a gateway says before it has looked at the request
 RETRYABLE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
 
 
@@ -110,7 +111,8 @@ class GatewayClient:
             try:
                 for news in method(request):
                     lost = None
-                    yield news
+                    if news != SOMEBODY_IS_HERE:
+                        yield news
                     if news.done:
                         return
             except grpc.RpcError as error:

@@ -36,13 +36,14 @@ class Clock:
 
 
 class Door(local_pb2_grpc.LocalServicer):
-    """``EnrolRun`` of a gateway: says that it is there and then nothing, or the answer."""
+    """``EnrolRun`` of a gateway: says that it is there, something, and then nothing, or the answer."""
 
     def __init__(self, silent: bool) -> None:
         self.silent, self.over = silent, threading.Event()
 
     def EnrolRun(self, request: local_pb2.EnrolRequest, context: Any) -> Iterator[local_pb2.AdmissionNews]:
-        yield local_pb2.AdmissionNews()
+        yield client.SOMEBODY_IS_HERE
+        yield local_pb2.AdmissionNews(job_dir="/somewhere")
         if self.silent:
             self.over.wait()
         yield local_pb2.AdmissionNews(done=True)
