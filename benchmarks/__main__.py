@@ -20,6 +20,7 @@ NAMES = (
     "pickup",
     "chain",
     "queue",
+    "ending",
     "chaos",
     "crypto",
     "maps",

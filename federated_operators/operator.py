@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
 
     from federated_operators.gateway.worker import WorkerSession
     from federated_operators.step import OnRun, Seat
+    from federatedml.errors import FedError
     from federatedml.federation.home import PartyHome
 
 log = logging.getLogger(__name__)
 
 PR_SET_PDEATHSIG = 1
+LONGEST_PAUSE = 30.0  # seconds before a try that cannot be made now is made again
 CLOSE_WITHIN = 2.0  # seconds; Airflow kills five seconds after on_kill
 
 
@@ -173,12 +176,17 @@ class _SeatOperator(_PartyOperator):
     def _take_part(self, context: Context) -> dict[str, Any]:
         with self._task() as home:
             from federated_operators.step import StepWaits
+            from federatedml.errors import FedError
 
             seat = self._seat(home, context, self.component)
             try:
                 return self._work(seat, lambda url: self._show_run(context, url))
             except StepWaits as waits:
                 log.info("waits without a process: %s", waits)
+            except FedError as error:
+                if error.retryable:
+                    _give_time(seat.try_number, error)
+                raise
             self._wait_for(seat)
 
     def _work(self, seat: Seat, on_run: OnRun) -> dict[str, Any]:
@@ -260,6 +268,16 @@ class ConcludeOperator(_SeatOperator):
         from federated_operators.conclude import run_conclude
 
         return run_conclude(seat, self._joined, on_run)
+
+
+def _give_time(try_number: int, error: FedError) -> None:
+    """Airflow tries again at once, and a step may lose five processes: give what this task needs time to return.
+
+    The other members have heard already that this process is gone.
+    """
+    pause = min(2.0**try_number, LONGEST_PAUSE)
+    log.warning("tried again in %g s: %s", pause, error)
+    time.sleep(pause)
 
 
 def die_with_parent() -> None:

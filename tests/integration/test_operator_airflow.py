@@ -229,3 +229,30 @@ def test_a_step_that_waits_gives_its_process_back_and_joins_again_with_the_same_
     trigger = ["federated_operators.trigger.StepTrigger", {**seat, "task_instance_id": "ti"}]
     assert json.loads(deferred) == [trigger, "resume", None]
     assert skipped == "[FED-999] nothing to do"
+
+
+def test_what_cannot_be_done_now_is_given_time(tmp_path: Path) -> None:
+    """A step may lose five processes: a server that restarts must not use them up within seconds."""
+    code = f"""
+    os.environ["AIRFED_HOME"] = {str(tmp_path)!r}
+    from federatedml.errors import ComputeError, DataError
+    from airflow.sdk.exceptions import AirflowFailException
+    pauses = []
+    operator.time.sleep = pauses.append
+
+    class Step(operator.FederatedOperator):
+        def _work(self, seat, on_run):
+            raise error
+
+    step = Step(task_id="x", component="x", module="Sum", member="guest_9999", initiator="9999", dag=dag)
+    for number in (1, 3, 20):
+        for error in (ComputeError("FED-998", "the cluster restarts"), DataError("FED-997", "no")):
+            task = Task()
+            task.try_number = number
+            try:
+                step.execute({{"run_id": "202601010000000000001", "ti": task}})
+            except (ComputeError, AirflowFailException):
+                pass
+    print(pauses)
+    """
+    assert run(code, tmp_path).splitlines()[-1] == "[2.0, 8.0, 30.0]"

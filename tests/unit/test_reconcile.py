@@ -281,6 +281,32 @@ def test_a_cleared_task_is_a_wish_for_a_rerun_that_is_asked_once(ended: World, s
     assert len(coordinator.orders) == 2, "cleared again, asked again"
 
 
+@pytest.mark.parametrize(
+    ("cleared", "components", "downstream"),
+    [
+        (["enrol", LR, CONCLUDE], [LR, "evaluation_0"], False),  # the whole run is the whole job
+        ([LR, CONCLUDE], [LR], True),  # and what follows, here and elsewhere
+        ([LR], [LR], False),
+    ],
+)
+def test_what_a_person_clears_says_what_runs_again_elsewhere(
+    tmp_path: Path, scheduler: Scheduler, cleared: list[str], components: list[str], downstream: bool
+) -> None:
+    steps, follows = {LR: StepPlan(LR, "HeteroLR", "1", MEMBERS, {}, {})}, {LR: MEMBERS, "evaluation_0": (GUEST,)}
+    world = World(tmp_path, control=scheduler, steps=steps, all_steps=follows, upstream={"evaluation_0": [LR]})
+    world.all_do(LR)
+    world.join(GUEST, "t1", "evaluation_0")
+    world.settle()
+    world.prepared(GUEST, "evaluation_0")
+    world.all_do(CONCLUDE)
+    coordinator = Coordinator(world, refusal="not today")
+    scheduler.touches = [Touched("ada", 7, cleared)]
+    judge(world, coordinator)
+    (order,) = coordinator.orders
+    assert (sorted(order.components), order.downstream) == (sorted(components), downstream)
+    world.close()
+
+
 def test_a_process_that_nobody_sent_asks_for_nothing(ended: World, scheduler: Scheduler) -> None:
     coordinator = Coordinator(ended)
     judge(ended, coordinator)
