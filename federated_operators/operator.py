@@ -109,13 +109,34 @@ class FederateOperator(_PartyOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Propose, wait for all answers, and fail with the reason if one is a refusal."""
+        return self._propose(context)
+
+    def resume(self, context: Context, event: object) -> dict[str, Any]:
+        """The parties have answered, or the gateway has forgotten to ask: propose again, which hears or does it."""
+        return self._propose(context)
+
+    def _propose(self, context: Context) -> dict[str, Any]:
         with self._task() as home:
-            from federated_operators.federate import Pipeline, federate
+            from federated_operators.federate import AdmissionWaits, Pipeline, federate
 
             pipeline = Pipeline(self.pipeline, self.dsl, self.parties, self.spec_digest)
-            started = federate(home, pipeline, self.dag_id, context["run_id"], context["params"])
+            try:
+                started = federate(home, pipeline, self.dag_id, context["run_id"], self._form(context))
+            except AdmissionWaits as waits:
+                log.info("waits without a process: %s", waits)
+                self._wait_for_answers(context["run_id"])
             self._show_run(context, started.mlflow_url)
             return {"members": [str(member) for member in started.plan.members]}
+
+    def _form(self, context: Context) -> Mapping[str, Any]:
+        """The trigger form as it was filled in."""
+        return context["params"]
+
+    def _wait_for_answers(self, job_id: str) -> NoReturn:
+        from federated_operators.trigger import AdmissionTrigger
+
+        trigger = AdmissionTrigger(initiator=str(self.parties["initiator"]["party_id"]), job_id=job_id)
+        self.defer(trigger=trigger, method_name="resume")
 
 
 class EnrolOperator(_PartyOperator):

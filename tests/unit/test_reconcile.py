@@ -159,6 +159,34 @@ def test_a_failed_first_task_ends_the_job(
     assert (failure.code, failure.component) == ("FED-453", task)
 
 
+def proposed(world: World) -> None:
+    """The job waits for a party that does not answer."""
+    for store in world.stores.values():
+        (row,) = store.select(JobRow)
+        store.put(replace(row, state="proposed"))
+
+
+def test_a_first_task_that_is_marked_failed_while_the_job_is_proposed_ends_it(
+    world: World, scheduler: Scheduler, reconciler: Reconciler
+) -> None:
+    """Its process is gone, and the gateway asks the parties without it."""
+    proposed(world)
+    scheduler.over, scheduler.person = over("federate", "failed"), "ada"
+    failure = look(world, reconciler)
+    assert failure is not None
+    assert (failure.code, failure.message) == ("FED-450", "its task was failed by ada")
+    assert {world.job_state(member.party) for member in MEMBERS} == {"cancelled"}
+
+
+@pytest.mark.parametrize(("task", "state"), [("federate", "success"), (LR, "failed"), (LR, "skipped")])
+def test_other_tasks_of_a_proposed_job_are_not_looked_at(
+    world: World, scheduler: Scheduler, reconciler: Reconciler, task: str, state: str
+) -> None:
+    proposed(world)
+    scheduler.over = over(task, state)
+    assert look(world, reconciler) is None
+
+
 @pytest.mark.parametrize(("person", "verdict"), [("", job_pb2.JOB_FAILED), ("ada", job_pb2.CANCELLED)])
 @pytest.mark.parametrize("state", ["failed", "success"])
 def test_a_run_that_ended_ends_the_job(
