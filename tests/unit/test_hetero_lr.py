@@ -319,7 +319,10 @@ RAMP = np.linspace(-1, 1, 50)
         (spoiled(0, g0=np.array(["a"] * 50, dtype=object)), r"is not numeric.*'g0'"),
         (spoiled(0, y=np.arange(50) % 3), r"the label has 3 classes.*'y'"),
         (spoiled(0, y=np.ones(50)), r"the label has 1 classes.*'y'"),
-        (spoiled(0, y=np.array(["yes", "no"] * 25, dtype=object)), r"the label is not numeric.*'y'"),
+        (
+            spoiled(0, y=np.array(["yes", "no"] * 25, dtype=object)),
+            r"the label is not numeric.*'y'.*label_type int or float of DataIO",
+        ),
         ((small()[0], small(seed=1)[1].take(np.arange(50)[::-1])), "the same samples in the same order"),
         ((small()[1], small()[1]), "no label"),
         ((small()[0], replace(small()[1], columns={})), "0 columns of host_10000"),
