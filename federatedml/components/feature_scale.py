@@ -244,7 +244,8 @@ def _grid(model: ModelBuffers) -> Grid:
     scales = [(name, param.col_scale_param[name]) for name in meta.scale_column[:GRID_ROWS]]
     rows = [(name, scale.column_lower, scale.column_upper, scale.mean, scale.std) for name, scale in scales]
     title = f"{meta.method or 'no method'}: {len(rows)} of {len(meta.scale_column)} scaled columns"
-    return Grid("scale", title, ["column", "lower", "upper", "mean", "std"], rows, metric_type="SCALE")
+    columns = ["column", "lower", "upper", "mean", "std"]
+    return Grid("scale", title, columns, rows, metric_type="SCALE", meta={"method": meta.method or None})
 
 
 def _notes(p: ScaleParams) -> Iterator[str]:

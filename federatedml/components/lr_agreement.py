@@ -72,7 +72,7 @@ def told_shapes(p: LogisticParams, box: Box) -> tuple[int, dict[Member, int]]:
 
 
 def params_digest(p: LogisticParams) -> Array:
-    """SHA-256 of what all parties must have alike, so neither what becomes of scores at the guest nor what has no effect."""
+    """SHA-256 of what all parties must have alike: neither what becomes of scores nor what has no effect."""
     text = p.model_dump_json(
         exclude={"predict_param": True, "party_weight": True, "cv_param": {"mode", "role", "evaluate_param"}}
     )
