@@ -19,6 +19,7 @@ from federatedml.component import Inputs
 from federatedml.components.feature_scale import FEATURE_SCALE, ScaleParams, fit, transform
 from federatedml.data.table import Kind, Table
 from federatedml.errors import DataError
+from federatedml.views import parsed
 from tests.conformance import Case, conforms
 from tests.members import GUEST, HOST, table
 
@@ -283,3 +284,12 @@ def test_a_model_leaves_the_table_where_nothing_need_run() -> None:
     model = fit(ScaleParams(method="standard_scale"), data)
     found = FEATURE_SCALE.roles[GUEST.role](ScaleParams(need_run=False), None, Inputs({"data": [data]}, model))
     assert found.data is data
+
+
+@pytest.mark.parametrize("method", ["min_max_scale", "standard_scale", None])
+def test_the_grid_has_fates_name_type_and_method(method: str | None, tmp_path: Path) -> None:
+    p = params(method=method)
+    result = Case(FEATURE_SCALE, {GUEST: p}, {GUEST: Inputs({"data": [of([[1.0], [2.0]])]})}).run(tmp_path)
+    (view,) = result.outputs[GUEST].views
+    assert (view.namespace, view.name, view.metric_type, view.meta) == ("train", "scale", "SCALE", {"method": method})
+    assert parsed(view.json()) == view

@@ -280,7 +280,8 @@ def test_loss_is_reported_once_an_epoch_and_drawn(tmp_path: Path) -> None:
     assert np.allclose([p.value for p in result.metrics[HOST]], [p.value for p in points], atol=5.1e-5)
     assert result.metrics[ARBITER] == []
     (view,) = result.outputs[GUEST].views
-    assert (view.metric_type, view.meta["unit_name"], view.series[0].x) == ("LOSS", "iters", [1, 2, 3, 4])
+    assert (view.namespace, view.name, view.metric_type, view.series[0].x) == ("train", "loss", "LOSS", [1, 2, 3, 4])
+    assert view.meta == {"name": "train", "unit_name": "iters"}
     assert {member for member, *_ in told} == {GUEST, HOST, ARBITER}
     assert max(done for _, done, _ in told) == 1.0
 
