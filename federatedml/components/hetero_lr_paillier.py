@@ -80,7 +80,7 @@ def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     data = _agreed(p, box, inputs, table)
     of_rows = row_weights(p, inputs.one("train_data", "data"), labels)
     held_out = without_weights(inputs.one("eval_data"), p.sample_weight_name) if inputs.data.get("eval_data") else None
-    looks = Looks.of(p, box, held_out, table.header)
+    looks = Looks.of(p, box, held_out, table.header, classes)
     side = GuestSide(*data.side(p, box), labels[data.order], of_rows[data.order])
     history, hosts = _restored(box, side), box.peers(PREDICTOR)
     while not history.stopped:
