@@ -190,7 +190,7 @@ def _agreed(p: LogisticParams, box: Box, inputs: Inputs, table: Table) -> _Data:
     plan = CipherPlan(p, batches(p, len(table), columns), columns)
     check_columns(p, table.header, cut(features[order], plan.sizes), table.copies)
     told = count_weights(box, table, columns)
-    start = first_weights(p, box, inputs.isometric_model, table.header, intercept)
+    start = first_weights(p, box, inputs.isometric_model, table, intercept)
     return _Data(plan, features[order], start, order, told)
 
 

@@ -216,7 +216,7 @@ def _train(p: LogisticParams, box: Box, inputs: Inputs, answers: Answers | None,
     if plan.motion.opened:
         check_columns(p, table.header, cut(features, plan.batches), table.copies)
     side = Side(plan, exchange.party, stream, features, _ordered(answers, order))
-    start = first_weights(p, box, inputs.isometric_model, table.header, intercept)
+    start = first_weights(p, box, inputs.isometric_model, table, intercept)
     mover = moves(p, exchange, side, start)
     validation = None
     if rows and looks is not None:
