@@ -56,7 +56,8 @@ class FeatureBinningParams(Params):
     protocol: Literal["auto", "shared", "paillier"] = Field(
         default="auto",
         description="auto: 'paillier' if encrypt_param.method is set, or the job has no arbiter that is a party apart; "
-        "else 'shared', with the arbiter as dealer",
+        "else 'shared', with the arbiter as dealer. Of half its rows a host's table spends 32 bits per bin in a job "
+        "under 'shared', under 'paillier' 1 + bits of the number of rows: tables below 64 rows need 'paillier'",
         json_schema_extra={"fate": "absent"},
     )
     method: Annotated[Literal["quantile", "bucket"], BeforeValidator(_method)] = Field(
