@@ -81,7 +81,7 @@ def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     known = Known.of(p, inputs.one("train_data", "data"), labels)
     data = _agreed(p, box, inputs, table, known)
     held_out = without_weights(inputs.one("eval_data"), p.sample_weight_name) if inputs.data.get("eval_data") else None
-    looks = Looks.of(p, box, held_out, table.header)
+    looks = Looks.of(p, box, held_out, table.header, classes)
     side = GuestSide(*data.side(p, box), labels[data.order], known.scales[data.order])
     history, hosts = _restored(box, side), box.peers(PREDICTOR)
     while not history.stopped:
@@ -197,7 +197,7 @@ def _agreed(p: LogisticParams, box: Box, inputs: Inputs, table: Table, known: Kn
     of_batches = None if weights is None else cut(weights[order], plan.sizes)
     check_columns(p, table.header, cut(features[order], plan.sizes), table.copies, of_batches)
     told = count_weights(box, table, columns, counted)
-    start = first_weights(p, box, inputs.isometric_model, table.header, intercept)
+    start = first_weights(p, box, inputs.isometric_model, table, intercept)
     return _Data(plan, features[order], start, order, told)
 
 

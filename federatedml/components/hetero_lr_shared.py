@@ -66,7 +66,7 @@ from federatedml.components.lr_shared_topics import (
     UNSCALED,
 )
 from federatedml.components.lr_start import first_weights
-from federatedml.components.lr_validation import Patience, Validation, agree_held_out, told_held_out
+from federatedml.components.lr_validation import Patience, Validation, Watch, agree_held_out, told_held_out
 from federatedml.components.prediction_table import stacked
 from federatedml.crypto.dealer import CLOSER, Dealer
 from federatedml.crypto.lr_shapes import Plan
@@ -95,7 +95,7 @@ def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     table, held_out = _tables(p, inputs, Role.GUEST)
     labels, classes = binary_labels(table)
     answers = Known.of(p, inputs.one("train_data", "data"), labels)
-    run, spent = _train(p, box, inputs, answers)
+    run, spent = _train(p, box, inputs, answers, Watch.of(p, held_out, classes))
     if p.in_fold and held_out is not None:
         scores = logistic({}, _held_out_predictors(run), [])
         threshold, origin = p.predict_param.threshold, box.attempt.component
@@ -113,7 +113,7 @@ def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
 def host(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     """Train; gives the host's part of the model."""
     table, held_out = _tables(p, inputs, Role.HOST)
-    run, spent = _train(p, box, inputs, None)
+    run, spent = _train(p, box, inputs, None, Watch.of(p, held_out, ()))
     if p.in_fold:
         _held_out_predictors(run)
         return Outputs(None, None, [loss_curve(run.history)], fold_summary(run.history))
@@ -201,7 +201,7 @@ class _Run:
         return self.moves.released(self.kept)
 
 
-def _train(p: LogisticParams, box: Box, inputs: Inputs, answers: Known | None) -> tuple[_Run, int]:
+def _train(p: LogisticParams, box: Box, inputs: Inputs, answers: Known | None, watch: Watch) -> tuple[_Run, int]:
     """The training, and the equations that are counted; guest and hosts run the same lines."""
     table, held_out = _tables(p, inputs, box.me.role)
     intercept = p.init_param.fit_intercept and answers is not None
@@ -217,13 +217,13 @@ def _train(p: LogisticParams, box: Box, inputs: Inputs, answers: Known | None) -
     told = plan.motion.opened or not p.in_fold
     spent = count_weights(box, table, columns, _counted(p, plan, columns, table, features, ordered)) if told else 0
     side = Side(plan, exchange.party, stream, features, ordered)
-    start = first_weights(p, box, inputs.isometric_model, table.header, intercept)
+    start = first_weights(p, box, inputs.isometric_model, table, intercept)
     mover = moves(p, exchange, side, start)
     validation = None
     if rows and looks is not None:
-        validation = Validation(p, exchange, side, mover, looks, table.header)
+        validation = Validation(p, (exchange, side, mover), looks, watch, table.header)
     scales = 1.0 if answers is None else float(answers.scales.mean())
-    run = _Run(p, box, exchange, side, mover, History(), validation, Patience(p), scales)
+    run = _Run(p, box, exchange, side, mover, History(), validation, Patience(watch), scales)
     _restore(run)
     if validation is not None and (p.in_fold or not run.history.stopped):
         validation.exchange_features()

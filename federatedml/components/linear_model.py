@@ -65,12 +65,12 @@ def _check_values(name: str, values: Column) -> Floats:
 def _check_column(name: str, values: Column, least: int, weights: Floats | None) -> None:
     x = _check_values(name, values)
     _check_scale(name, x)
-    if telling(x, weights) < least:
+    if x.any() and telling(x, weights) < least:
         raise DataError(
             "FED-254",
             f"a column singles out fewer than {least} rows: its weight would show them",
             f"{name!r}: at least {least} rows that are not zero, "
-            "and as many (or none) that differ from the usual value",
+            "and as many (or none) that differ from the usual value; HeteroFeatureSelection can leave it out",
         )
 
 
@@ -94,8 +94,11 @@ def telling(x: Floats, weights: Floats | None = None) -> float:
 
     Standardising a column with a single one leaves no zero, and yet its weight is about one row. The usual value, if
     all but a few rows have it, is the median. Values are compared as the training sees them; rows that are weighed
-    count as ``effective_rows``.
+    count as ``effective_rows``. Zeros alone are about no row in particular: whatever the residuals are, such a column's
+    gradient is exactly 0, and its weight stays where it started.
     """
+    if not x.any():
+        return len(x)
     steps = np.rint(x * 2.0**LEAST_BITS)
     nonzero = _rows(steps != 0, weights)
     if nonzero < MIN_TELLING:
