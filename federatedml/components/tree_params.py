@@ -11,6 +11,7 @@ from federatedml.component import Params
 from federatedml.components.callback_params import Watched
 from federatedml.components.cross_validation import CvParam
 from federatedml.components.lr_params import Built, EncryptedModeParam, EncryptParam, PredictParam
+from federatedml.crypto.choice import PLANNED_COLUMNS, PLANNED_PLACE
 
 MOST_LEAVES_DEPTH = 15  # a level of 2^14 nodes
 
@@ -113,7 +114,9 @@ class SecureBoostParams(Watched):
 
     protocol: Literal["auto", "shared", "paillier"] = Field(
         default="auto",
-        description="auto: 'paillier' if encrypt_param.method is set or the job has no arbiter, else 'shared'",
+        description="auto: 'paillier' if encrypt_param.method is set, the job has no arbiter, or the trees are so few "
+        f"for their bins that it is faster for a host of {PLANNED_COLUMNS} columns with {PLANNED_PLACE.cores} cores on "
+        f"a line of {PLANNED_PLACE.bits_per_second / 1e9:g} Gbit/s, whatever the job's are; else 'shared'",
         json_schema_extra={"fate": "absent"},
     )
     task_type: Annotated[Literal["classification", "regression"], BeforeValidator(_lower)] = Field(
