@@ -6,8 +6,9 @@ id: the same order everywhere.
 
 Parties: guest, hosts. Leaks: what the topics say; in any method a party may add ids of its choice to its list, which
 budgets, not mathematics, bound, and results of two runs on changed tables tell which ids came or went. Budgets count
-what a peer can test for the numbers that both sides have named (``Method.tests``), not what it says it tests: a peer
-that puts in more gets no more than it is charged for.
+what a peer can test for the numbers that both sides have named (``Method.tests``), not what it says it tests: one that
+puts in more gets no more than it is charged for. What they do not bound is said where it is so: ``raw``, a guest of
+``kkrt`` that departs from the protocol, and attempts that are broken off.
 """
 
 from __future__ import annotations
