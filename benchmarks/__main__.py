@@ -20,6 +20,7 @@ NAMES = (
     "pickup",
     "chain",
     "queue",
+    "deaths",
     "ending",
     "chaos",
     "crypto",

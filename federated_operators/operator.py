@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowRuntimeError, AirflowSkipException
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -66,17 +66,20 @@ class _PartyOperator(BaseOperator):
             if error.retryable:
                 raise
             raise AirflowFailException(str(error)) from error
-        except AirflowException:
+        except (AirflowException, AirflowRuntimeError):  # the latter: the API server is away or failed
             raise
         except Exception as error:  # no retry mends a bug
             raise AirflowFailException(f"[FED-900] unexpected {type(error).__name__}: see the trace above") from error
 
     def _show_run(self, context: Context, url: str) -> None:
-        """Let the link work while the task still runs."""
+        """Let the link work while the task still runs. No task fails for want of it."""
         if not url:
             return
         self.mlflow_url = url
-        context["ti"].xcom_push(key=MlflowRunLink().xcom_key, value=url)
+        try:
+            context["ti"].xcom_push(key=MlflowRunLink().xcom_key, value=url)
+        except AirflowRuntimeError as error:
+            log.warning("the task has no link to its MLflow run: %s", error)
 
 
 class FederateOperator(_PartyOperator):

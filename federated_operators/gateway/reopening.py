@@ -28,6 +28,7 @@ from federatedml.federation.home import PartyHome
 WISHED = "rerun asked"  # event: people of this party want one
 REOPENED = "reopened"  # kind of the letter to the own party: what remains to be done here
 NOT_ENDED = "FED-360"
+AFRESH = "submit the job again"
 SETTLED_S = 15.0  # how long a held process waits for the new generation
 Order = job_pb2.RerunOrder
 Ask = Callable[[Order], Awaitable[job_pb2.RerunAnswer]]
@@ -38,6 +39,7 @@ class Reopening:
 
     Args:
         outputs_gone: whether the outputs of a job that ended were removed.
+        kept: whether a version of the DAG bundle is there and holds a plan's pipeline.
     """
 
     def __init__(
@@ -47,13 +49,31 @@ class Reopening:
         home: PartyHome,
         control: RunControl,
         outputs_gone: Callable[[Job], bool] = lambda job: False,
+        kept: Callable[[JobPlan, str], bool] = lambda plan, version: True,
     ) -> None:
         self._store, self._roster, self._home, self._control = store, roster, home, control
-        self._outputs_gone = outputs_gone
+        self._outputs_gone, self._kept = outputs_gone, kept
         self._judging: dict[Job, asyncio.Lock] = {}
 
+    async def agree(self, order: Order) -> None:
+        """Whether this party takes part in a rerun, asked before anything is done anywhere.
+
+        Raises:
+            FedError: as ``check``; ``PeerError`` if the scheduler does not answer; ``FED-369``, it no longer has the
+                run, or the bundle no longer what the run's tasks are built from.
+        """
+        self.check(order)
+        party = self._roster.party
+        for plan in self._roster.plans(Job.of(order.job)):
+            version = await self._control.version_of(Run(plan.dag_id, plan.job_id))
+            if version is None:
+                raise DataError("FED-369", f"party {party} no longer has the run of job {plan.job_id}", AFRESH)
+            if version and not await asyncio.to_thread(self._kept, plan, version):
+                problem = f"party {party} no longer has the version of the DAG that job {plan.job_id} ran from"
+                raise DataError("FED-369", problem, AFRESH)
+
     def check(self, order: Order) -> None:
-        """Whether this party takes part in a rerun.
+        """Whether this party takes part in a rerun, as far as it alone knows.
 
         Raises:
             FedError: it does not; says why.

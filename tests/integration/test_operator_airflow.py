@@ -180,25 +180,41 @@ def test_a_proposal_that_waits_gives_its_process_back_and_is_made_again_as_it_wa
 
 def test_what_nobody_expected_is_not_tried_again(tmp_path: Path) -> None:
     code = """
-        from airflow.sdk.exceptions import AirflowFailException
+        from airflow.sdk.exceptions import AirflowFailException, AirflowRuntimeError, ErrorType
+        from airflow.sdk.execution_time.comms import ErrorResponse
         from federated_operators.operator import EnrolOperator
         from federatedml.errors import PeerError
         task = EnrolOperator(task_id="enrol", initiator="9999", member="host_10000", spec_digest="")
-        for error in (KeyError("a value of the data"), PeerError("FED-401", "not there")):
+        away = AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR))
+        for error in (KeyError("a value of the data"), PeerError("FED-401", "not there"), away):
             try:
                 with task._task():
                     raise error
             except AirflowFailException as final:
                 print("final", final)
-            except PeerError as again:
+            except (PeerError, AirflowRuntimeError) as again:
                 print("again", again)
     """
     with python(code, AIRFLOW_HOME=str(tmp_path), AIRFED_HOME=str(tmp_path)) as process:
         out, _ = process.communicate(timeout=60)
-    assert out.splitlines()[-2:] == [
+    assert out.splitlines()[-3:] == [
         "final [FED-900] unexpected KeyError: see the trace above",
         "again [FED-401] not there",
+        "again API_SERVER_ERROR: None",
     ]
+
+
+def test_a_task_goes_on_without_its_link_where_the_api_server_is_away(tmp_path: Path) -> None:
+    code = """
+    from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+    from airflow.sdk.execution_time.comms import ErrorResponse
+    class Away:
+        def xcom_push(self, key, value):
+            raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR))
+    lr._show_run({"ti": Away()}, "http://guest.localhost/#/runs/1")
+    print(lr.mlflow_url)
+    """
+    assert run(code, tmp_path).splitlines()[-1] == "http://guest.localhost/#/runs/1"
 
 
 def test_a_step_that_waits_gives_its_process_back_and_joins_again_with_the_same_id(tmp_path: Path) -> None:
