@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -220,6 +221,21 @@ def test_a_job_that_takes_too_long_is_timed_out_and_a_rerun_has_its_own_time(
     assert world.job_state() == "running"
     world.later(1)
     assert [row.generation for row in world.stores[GUEST.party].select(VerdictRow)] == [1, 2]
+
+
+def test_the_time_of_a_job_counts_while_it_is_proposed(worlds: list[World], tmp_path: Path) -> None:
+    world = given(worlds, tmp_path, timeout=100.0)
+    for store in world.stores.values():
+        (row,) = store.select(JobRow)
+        store.put(replace(row, state="proposed"))
+    world.later(100)
+    assert verdict(world) == ""
+    world.later(1)
+    assert {world.job_state(party) for party in PARTIES} == {"timed_out"}
+    told = [pb.Failure.FromString(row.failure) for store in world.stores.values() for row in store.select(VerdictRow)]
+    assert {(failure.code, failure.message) for failure in told} == {
+        ("FED-451", "the job was not done within its timeout of 100 s")
+    }
 
 
 # Reruns
