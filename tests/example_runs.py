@@ -1,4 +1,4 @@
-"""The pipelines of ``examples/``, each run once in simulation for all tests that look at it; predict jobs of trainings."""
+"""The pipelines of ``examples/``, each run once in simulation for all tests that look at it, and their predict jobs."""
 
 from __future__ import annotations
 
