@@ -243,7 +243,7 @@ def _counted(
         if known is not None:
             check_batches(p, plan.batches, columns, known)
     elif known is not None:
-        check_table(columns, known)
+        check_table(plan.batches, columns, known)
     return None if known is None else Counted.of(known)
 
 

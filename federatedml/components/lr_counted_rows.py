@@ -105,9 +105,13 @@ def check_batches(p: LogisticParams, sizes: Sequence[int], columns: Mapping[Memb
             _check_class(found, p.batch_rows_per_column / GOOD_ROWS, member, count, asked)
 
 
-def check_table(columns: Mapping[Member, int], known: Known) -> None:
-    """Before released weights are all that tells: arguments and errors as ``check_batches``."""
-    found = Counted.of(known)
+def check_table(sizes: Sequence[int], columns: Mapping[Member, int], known: Known) -> None:
+    """Before released weights are all that tells: arguments and errors as ``check_batches``.
+
+    A step is the mean of its batch: rows of a smaller one weigh more.
+    """
+    parts = np.repeat(1 / np.array(sizes), sizes)
+    found = Counted.of(Known(known.labels, known.scales * parts, known.samples * parts))
     for member, count in _widest_first(columns):
         _check(found, LEAST_ROWS, member, count, "in the table: more rows")
         _check_class(found, 1, member, count, "in the table: more rows")
