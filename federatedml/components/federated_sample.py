@@ -7,10 +7,11 @@ after Intersection.
     guest -> hosts  repeated_sample_ids  upsample with ``repeats``: which row each new one repeats
 
 ``upsample`` does not repeat rows but weighs them: the guest gets a column ``sample_weight``, how often each row was
-drawn (0: never), no message is sent, and hosts learn nothing. FATE repeats the rows, so a host reads off how often each
-was drawn, and where labels have different fractions, which label it has; ``repeats`` does that if it must be. Repeated
-rows get new ids, 0 and up, in a drawn order; what protects a party by a number of rows (bins, columns that single out
-few, budgets) then asks for as many times more as one row was drawn.
+drawn (0: never), no message is sent, and hosts learn nothing. What protects a party by a number of rows then counts
+them by these weights (``lr_row_weights``). FATE repeats the rows, so a host reads off how often each was drawn, and
+where labels have different fractions, which label it has; ``repeats`` does that if it must be. Repeated rows get new
+ids, 0 and up, in a drawn order; what protects a party by a number of rows (bins, columns that single out few, budgets)
+then asks for as many times more as one row was drawn.
 
 ``downsample`` cannot hide which rows are left: where labels have different fractions, the rows that go are of the label
 that gets less, all of them if the other one keeps all.

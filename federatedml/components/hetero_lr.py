@@ -152,7 +152,7 @@ def _exceptions(role: Role, p: LogisticParams) -> Iterator[str]:
     if p.batch_rows_per_column < usual:
         yield (
             f"EXCEPTION: batch_rows_per_column is {p.batch_rows_per_column:g}, not {usual:g}: from batches of so few "
-            "rows, or columns that tell of so few, it may solve what is known of single rows"
+            "rows, or columns, weights or classes that leave so few, it may solve what is known of single rows"
         )
     if p.protocol == "paillier" and p.encrypt_param.key_length < DEFAULT_BITS:
         yield f"EXCEPTION: whoever breaks a key of {p.encrypt_param.key_length} bits reads what is encrypted under it"

@@ -140,7 +140,8 @@ HELD_OUT_SCORES = Topic(
 
 MODELS_ADD_UP = (
     "at least two rows per weight are demanded; the weights of all models on rows of the same stored table are counted "
-    "over jobs, up to one for two rows; where it is not known which table rows are of, those on exactly the same rows"
+    "over jobs, up to one for two rows, a host's also up to one for each row of the rarer class; where it is not known "
+    "which table rows are of, those on exactly the same rows"
 )
 LEARNS = {
     Role.GUEST: (
