@@ -173,7 +173,7 @@ class World:
         gateway = self.gateways[source if to == EFFECTS else to]
         if letter.kind == REPORT:
             report = job_pb2.StepReport.FromString(letter.body)
-            report.serial = letter.id
+            report.serial, report.epoch = letter.id, letter.epoch
             gateway.coordinator.report(source, report)
         elif letter.kind == COMMAND:
             self.orders[to].append(job_pb2.StepCommand.FromString(letter.body))

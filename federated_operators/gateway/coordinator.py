@@ -97,9 +97,11 @@ class Coordinator:
             return None
         if report.event not in self._on:
             raise ProtocolError("FED-342", f"event {report.event} of a report is not known")
-        digests = (report.conf_digest, report.outputs_digest, report.checkpoint.digest)
+        digests = (report.conf_digest, report.outputs_digest, report.checkpoint.digest, report.epoch)
         if max(map(len, digests)) > DIGEST_BYTES:
-            raise ProtocolError("FED-359", f"a digest has at most {DIGEST_BYTES} bytes, one of the report has more")
+            raise ProtocolError(
+                "FED-359", f"a digest, or epoch, has at most {DIGEST_BYTES} bytes, one of the report has more"
+            )
         with self._store.transaction():
             if self._is_new(caller, report) and self.is_running(seat.job):
                 step = self._steps.of(seat.job, seat.component)
@@ -415,8 +417,13 @@ class Coordinator:
     def _is_new(self, caller: str, report: Report) -> bool:
         heard = self._store.get(HeardRow, party=caller)
         if heard and report.serial <= heard.serial:
-            return False
-        self._store.put(HeardRow(caller, report.serial))
+            if report.epoch == heard.epoch:
+                return False
+            text = (
+                f"of party {caller}, whose database is a new one or an older copy: {report.serial}, not {heard.serial}"
+            )
+            self._store.event("reports count anew", party=self._roster.party, reason=text)
+        self._store.put(HeardRow(caller, report.serial, report.epoch))
         return True
 
     def _forget(self, job: Job) -> None:

@@ -170,7 +170,7 @@ class Gateway:
         """Tell one letter: to a peer's door, or to the own parts without a socket."""
         if letter.kind == REPORT:
             report = job_pb2.StepReport.FromString(letter.body)
-            report.serial = letter.id
+            report.serial, report.epoch = letter.id, letter.epoch
             await self._to(letter.lane, "Report", report, self._take_report)
         elif letter.kind == COMMAND:
             await self._to(letter.lane, "Command", job_pb2.StepCommand.FromString(letter.body), self._take_command)

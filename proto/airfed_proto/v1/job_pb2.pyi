@@ -119,7 +119,7 @@ class CheckpointRef(_message.Message):
     def __init__(self, attempt: _Optional[int] = ..., round: _Optional[int] = ..., digest: _Optional[bytes] = ...) -> None: ...
 
 class StepReport(_message.Message):
-    __slots__ = ("member", "step", "event", "conf_digest", "component_version", "checkpoint", "outputs_digest", "failure", "progress", "progress_text", "lease", "serial")
+    __slots__ = ("member", "step", "event", "conf_digest", "component_version", "checkpoint", "outputs_digest", "failure", "progress", "progress_text", "lease", "serial", "epoch")
     class Event(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         EVENT_UNSPECIFIED: _ClassVar[StepReport.Event]
@@ -156,6 +156,7 @@ class StepReport(_message.Message):
     PROGRESS_TEXT_FIELD_NUMBER: _ClassVar[int]
     LEASE_FIELD_NUMBER: _ClassVar[int]
     SERIAL_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     member: _common_pb2.Member
     step: _common_pb2.StepKey
     event: StepReport.Event
@@ -168,7 +169,8 @@ class StepReport(_message.Message):
     progress_text: str
     lease: int
     serial: int
-    def __init__(self, member: _Optional[_Union[_common_pb2.Member, _Mapping]] = ..., step: _Optional[_Union[_common_pb2.StepKey, _Mapping]] = ..., event: _Optional[_Union[StepReport.Event, str]] = ..., conf_digest: _Optional[bytes] = ..., component_version: _Optional[str] = ..., checkpoint: _Optional[_Union[CheckpointRef, _Mapping]] = ..., outputs_digest: _Optional[bytes] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., progress: _Optional[float] = ..., progress_text: _Optional[str] = ..., lease: _Optional[int] = ..., serial: _Optional[int] = ...) -> None: ...
+    epoch: bytes
+    def __init__(self, member: _Optional[_Union[_common_pb2.Member, _Mapping]] = ..., step: _Optional[_Union[_common_pb2.StepKey, _Mapping]] = ..., event: _Optional[_Union[StepReport.Event, str]] = ..., conf_digest: _Optional[bytes] = ..., component_version: _Optional[str] = ..., checkpoint: _Optional[_Union[CheckpointRef, _Mapping]] = ..., outputs_digest: _Optional[bytes] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., progress: _Optional[float] = ..., progress_text: _Optional[str] = ..., lease: _Optional[int] = ..., serial: _Optional[int] = ..., epoch: _Optional[bytes] = ...) -> None: ...
 
 class StepReportReply(_message.Message):
     __slots__ = ()
