@@ -16,7 +16,7 @@ from federated_operators.gateway.rows import REOPENING, RUNNING, UNKNOWN, JobRow
 from federated_operators.gateway.store import Store
 from federated_operators.gateway.turns import take_turns
 from federated_operators.gateway.verdicts import Verdicts
-from federatedml.errors import FedError
+from federatedml.errors import FedError, ProtocolError
 
 EVERY_S = 30.0
 PROPOSAL_S = 86_400.0  # how long a proposal stands
@@ -55,8 +55,10 @@ class Overdue:
     async def _ask(self, job: Job) -> None:
         try:
             notice = await self._peers.call(job.initiator, "AskVerdict", job.key())
+            if Job.of(notice.job) != job:
+                raise ProtocolError("FED-369", f"party {job.initiator} answers for another job than {job.job_id}")
             if notice.verdict != job_pb2.VERDICT_UNSPECIFIED:
-                self._verdicts.adopt(notice)
+                self._verdicts.adopt_after(notice)
         except FedError as error:
             log.debug("the verdict of job %s is not known: %s", job.job_id, error)
 

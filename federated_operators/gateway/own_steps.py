@@ -22,7 +22,7 @@ from federated_operators.gateway.leases import Leases
 from federated_operators.gateway.names import Job, Seat, checkpoint_words, failure_pb, member_pb
 from federated_operators.gateway.policy import DEFAULT_SLOTS
 from federated_operators.gateway.roster import Roster
-from federated_operators.gateway.rows import JobRow, LeaseRow, OutputRow, OwnRow, VerdictRow
+from federated_operators.gateway.rows import ACTIVE, UNKNOWN, JobRow, LeaseRow, OutputRow, OwnRow, VerdictRow
 from federated_operators.gateway.rules import FINISHED
 from federated_operators.gateway.store import Store
 from federatedml.errors import PeerError, ProtocolError
@@ -37,6 +37,7 @@ State = job_pb2.StepState
 Command = job_pb2.StepCommand
 _IN_ATTEMPT = (State.STARTED, State.PREPARED)
 _DECISIONS = (Command.CALL, Command.COMMIT, Command.FAIL, Command.SKIP)
+_BEGINNINGS = (Command.LEASE, Command.CALL, Command.START)  # for a job that has ended, or was given up, they are late
 
 
 class OwnSteps:
@@ -205,11 +206,12 @@ class OwnSteps:
         self._roster.check_seat(seat, self._roster.party)
         if command.action not in self._orders:
             raise ProtocolError("FED-343", f"order {command.action} is not known")
+        frame: Frame | None = None
         with self._store.transaction():
             row = self._row(seat)
-            frame = (
-                self._orders[command.action](seat, row, command) if command.step.generation == row.generation else None
-            )
+            late = command.step.generation != row.generation
+            if not late and (command.action not in _BEGINNINGS or self._job_state(seat.job) in ACTIVE):
+                frame = self._orders[command.action](seat, row, command)
         if frame:
             self._tell(seat, frame)
         if command.action in _DECISIONS:
@@ -258,6 +260,9 @@ class OwnSteps:
 
     def _commit(self, seat: Seat, row: OwnRow, command: job_pb2.StepCommand) -> Frame | None:
         if row.state != State.PREPARED or command.step.attempt != row.attempt:
+            return None
+        if self._job_state(seat.job) not in (*ACTIVE, UNKNOWN, "succeeded"):
+            self._note(seat, "commit came too late", row)  # its files went with the verdict
             return None
         self._store.put(replace(row, state=State.COMMITTED))
         self._store.put(
@@ -389,6 +394,10 @@ class OwnSteps:
     def _committed(self, seat: Seat, row: OwnRow, computed: bool) -> Frame:
         step = seat.step(row.generation, row.attempt)
         return Frame(committed=local_pb2.Committed(step=step, outputs=row.outputs, computed=computed))
+
+    def _job_state(self, job: Job) -> str:
+        row = self._store.get(JobRow, **job.where)
+        return row.state if row else ""
 
     def _verdict(self, job: Job) -> VerdictRow | None:
         row = self._store.get(JobRow, **job.where)

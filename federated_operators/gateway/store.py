@@ -164,6 +164,12 @@ class Store:
         row = found.fetchone()
         return Letter(**dict(row)) if row else None
 
+    def waiting(self, lane: str, kind: str) -> list[Letter]:
+        """Letters of a kind that the lane's party has not answered, oldest first."""
+        found = self._db.execute("SELECT * FROM outbox WHERE lane = ? AND kind = ? ORDER BY id", (lane, kind))
+        letters = [Letter(**dict(row)) for row in found]
+        return [letter for letter in letters if letter.id not in self._told]
+
     def answered(self, letter: Letter) -> None:
         """The letter was taken. It is removed with the next write: told again after a crash, which does no harm."""
         self._told.append(letter.id)

@@ -221,18 +221,20 @@ class StepCommandReply(_message.Message):
     def __init__(self) -> None: ...
 
 class VerdictNotice(_message.Message):
-    __slots__ = ("job", "generation", "verdict", "failure", "by")
+    __slots__ = ("job", "generation", "verdict", "failure", "by", "before")
     JOB_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     BY_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
     job: _common_pb2.JobKey
     generation: int
     verdict: Verdict
     failure: _common_pb2.Failure
     by: str
-    def __init__(self, job: _Optional[_Union[_common_pb2.JobKey, _Mapping]] = ..., generation: _Optional[int] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., by: _Optional[str] = ...) -> None: ...
+    before: _containers.RepeatedCompositeFieldContainer[StepCommand]
+    def __init__(self, job: _Optional[_Union[_common_pb2.JobKey, _Mapping]] = ..., generation: _Optional[int] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., by: _Optional[str] = ..., before: _Optional[_Iterable[_Union[StepCommand, _Mapping]]] = ...) -> None: ...
 
 class VerdictReply(_message.Message):
     __slots__ = ()
