@@ -11,12 +11,15 @@ from typing import Any
 
 from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2, local_pb2
+from federated_operators.gateway import door
 from federated_operators.gateway.coordinator import COMMAND, VERDICT, Coordinator
 from federated_operators.gateway.history.check import check
 from federated_operators.gateway.history.facts import read_party
 from federated_operators.gateway.history.job import Finding
 from federated_operators.gateway.names import CONCLUDE, Job, Seat
+from federated_operators.gateway.overdue import Overdue
 from federated_operators.gateway.own_steps import REPORT, OwnSteps
+from federated_operators.gateway.peer_service import PeerService
 from federated_operators.gateway.plan import JobPlan, dump_plan
 from federated_operators.gateway.policy import default_policy
 from federated_operators.gateway.reopening import REOPENED, Reopening
@@ -89,6 +92,28 @@ class Direct:
         assert method == "CheckRerun"
         self._world.gateways[party].reopening.check(order)
         return job_pb2.RerunAnswer()
+
+
+class Doors:
+    """Questions of one party to the others' services."""
+
+    def __init__(self, world: World, party: str) -> None:
+        self.world, self.party = world, party
+
+    async def call(self, party: str, method: str, request: pb.JobKey) -> job_pb2.VerdictNotice:
+        assert method == "AskVerdict"
+        gateway = self.world.gateways[party]
+        parts: list[Any] = [None, gateway.coordinator, gateway.own, gateway.verdicts, None, gateway.reopening, None]
+        service = PeerService(gateway.store, Roster(gateway.store, party), *parts)
+        token = door._CALLER.set(self.party)
+        try:
+            return self.changed(await service.AskVerdict(request, None))
+        finally:
+            door._CALLER.reset(token)
+
+    def changed(self, answer: job_pb2.VerdictNotice) -> job_pb2.VerdictNotice:
+        """What arrives of an answer."""
+        return answer
 
 
 class World:
@@ -199,6 +224,13 @@ class World:
         lanes = [(source, to) for source, to in LANES if source == to or not {source, to} & cut]
         while [lane for lane in lanes if self.deliver(*lane)]:
             pass
+
+    def ask(self, party: str, doors: type[Doors] = Doors) -> None:
+        """A party asks for the verdicts that it lacks."""
+        gateway = self.gateways[party]
+        answers: Any = doors(self, party)
+        asking = Overdue(gateway.store, Roster(gateway.store, party), answers, gateway.verdicts, lambda: self.now)
+        asyncio.run(asking.once())
 
     def later(self, seconds: float) -> None:
         self.now += seconds

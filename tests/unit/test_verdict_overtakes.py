@@ -5,21 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2, local_pb2
-from federated_operators.gateway import door
 from federated_operators.gateway.names import CONCLUDE, Job, Seat, member_pb
-from federated_operators.gateway.overdue import Overdue
-from federated_operators.gateway.peer_service import PeerService
-from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.rows import JobRow, OutputRow, OwnRow
 from federatedml.errors import DataError
 from federatedml.federation.party import Member
-from tests.gateway_world import HOSTS_JOB, JOB, LR, MEMBERS, State, World, findings
+from tests.gateway_world import HOSTS_JOB, JOB, LR, MEMBERS, Doors, State, World, findings
 from tests.members import ARBITER, GUEST, HOST
 
 OTHER = "eval_0"
@@ -36,40 +31,12 @@ def world(tmp_path: Path) -> Iterator[World]:
     made.close()
 
 
-class Doors:
-    """Calls of one party to the others' services."""
-
-    def __init__(self, world: World, party: str) -> None:
-        self.world, self.party = world, party
-
-    async def call(self, party: str, method: str, request: Any) -> Any:
-        assert method == "AskVerdict"
-        gateway = self.world.gateways[party]
-        parts: list[Any] = [None, gateway.coordinator, gateway.own, gateway.verdicts, None, gateway.reopening, None]
-        service = PeerService(gateway.store, Roster(gateway.store, party), *parts)
-        token = door._CALLER.set(self.party)
-        try:
-            return self.changed(await service.AskVerdict(request, None))
-        finally:
-            door._CALLER.reset(token)
-
-    def changed(self, answer: job_pb2.VerdictNotice) -> job_pb2.VerdictNotice:
-        return answer
-
-
 class Older(Doors):
     """Of a coordinator that sends no orders with a verdict."""
 
     def changed(self, answer: job_pb2.VerdictNotice) -> job_pb2.VerdictNotice:
         answer.ClearField("before")
         return answer
-
-
-def ask(world: World, doors: Doors) -> None:
-    gateway = world.gateways[doors.party]
-    roster = Roster(gateway.store, doors.party)
-    overdue = Overdue(gateway.store, roster, doors, gateway.verdicts, lambda: world.now)  # type: ignore[arg-type]
-    asyncio.run(overdue.once())
 
 
 def reports_only(world: World) -> None:
@@ -121,7 +88,7 @@ def test_a_slot_that_was_asked_for_before_the_end_is_not_kept(world: World, door
         world.deliver(GUEST.party, ARBITER.party)
     assert under_way(world) == [Command.LEASE]
     world.coordinator.end(JOB, job_pb2.CANCELLED, by="ada")
-    ask(world, doors(world, HOST.party))
+    world.ask(HOST.party, doors)
     assert world.job_state(HOST.party) == "cancelled"
     world.settle()
     assert world.leases(HOST.party) == []
@@ -142,7 +109,7 @@ def test_a_slot_is_not_kept_for_a_job_that_was_given_up(world: World) -> None:
 
 def test_what_was_committed_before_the_end_stays(world: World) -> None:
     fails_after_commit(world)
-    ask(world, Doors(world, HOST.party))
+    world.ask(HOST.party)
     assert world.job_state(HOST.party) == "failed"
     effects(world, HOST.party)
     assert folder(world, HOST).is_dir()
@@ -167,7 +134,7 @@ def test_a_success_is_adopted_with_its_last_commit(world: World) -> None:
         world.prepared(member, CONCLUDE)
     reports_only(world)
     assert under_way(world) == [Command.COMMIT]
-    ask(world, Doors(world, HOST.party))
+    world.ask(HOST.party)
     assert world.job_state(HOST.party) == "succeeded"
     assert world.last(HOST).HasField("committed"), "its task succeeds although the lane is stuck"
 
@@ -189,7 +156,7 @@ def test_with_an_older_coordinator_a_late_commit_does_not_bring_back_files(tmp_p
     world = World(tmp_path, all_steps=STEPS)
     fails_after_commit(world)
     if adopted:
-        ask(world, Older(world, HOST.party))
+        world.ask(HOST.party, Older)
         effects(world, HOST.party)
     world.settle()
     outputs = world.stores[HOST.party].get(OutputRow, **JOB.where, component=LR)
@@ -241,7 +208,7 @@ def test_nobody_answers_for_another_initiators_job(tmp_path: Path) -> None:
     store.delete(JobRow, **HOSTS_JOB.where)
     store.put(JobRow(*HOSTS_JOB.where.values(), "p", b"", b"", "expired", 1, world.now))  # only the other one is asked
     store.put(JobRow(*JOB.where.values(), "p", b"", b"", "running", 1, world.now))
-    ask(world, Liar(world, ARBITER.party))
+    world.ask(ARBITER.party, Liar)
     assert world.job_state(ARBITER.party, HOSTS_JOB) == "expired"
     assert store.get(OwnRow, **JOB.where) is None
     world.close()
