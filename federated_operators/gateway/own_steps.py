@@ -189,6 +189,10 @@ class OwnSteps:
                 self._note(seat, "worker lost", row)
             self._store.put(replace(row, state=State.ABSENT, ti_id=""))
 
+    def process(self, seat: Seat) -> str:
+        """The process that fills the seat, by the store: after a restart it may not be back yet. Empty: none does."""
+        return self._row(seat).ti_id
+
     def state(self, seat: Seat) -> int:
         """The state of an own step."""
         return self._row(seat).state

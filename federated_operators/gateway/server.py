@@ -97,6 +97,7 @@ class Gateway:
             self._progress,
             self._reopening,
             self._ask_rerun,
+            control,
         )
         self._show = Show(self._store, self._roster, self._coordinator, self._own, traffic)
         undelivered = Undelivered(self._store, self._roster, self._coordinator)

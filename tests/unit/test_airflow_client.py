@@ -35,7 +35,9 @@ class FakeAirflow:
             return httpx.Response(200, json={"task_instances": self._over(parse_qs(url.query))})
         if url.path.endswith("/taskInstances"):
             return httpx.Response(200, json={"task_instances": [{"task_id": "lr_0", "end_date": None}]})
-        run = Run(*url.path.removeprefix("/api/v2/dags/").split("/dagRuns/"))
+        if url.path.endswith("/taskInstances/lr_0"):
+            return httpx.Response(200, json={"id": "0198-of-the-newest-try", "task_id": "lr_0", "state": "running"})
+        run = Run(*url.path.removeprefix("/api/v2/dags/").split("/dagRuns/"))  # of another task: none
         return httpx.Response(200, json={"state": self.runs[run]}) if run in self.runs else httpx.Response(404)
 
     def _listed(self, body: dict[str, Any]) -> list[dict[str, str]]:
@@ -71,6 +73,14 @@ def done(client: AirflowClient, call: Awaitable[T]) -> T:
 
 def runs(number: int, state: str, start: int = 0) -> dict[Run, str]:
     return {Run("p.guest_9999", f"{start + i:020d}"): state for i in range(number)}
+
+
+def test_the_newest_try_of_a_task_has_a_process(tmp_path: Path) -> None:
+    airflow = FakeAirflow(runs(1, "running"))
+    (run,) = airflow.runs
+    for task, expected in (("lr_0", "0198-of-the-newest-try"), ("none_0", None)):
+        client = client_of(airflow, tmp_path)
+        assert done(client, client.process(run, task)) == expected
 
 
 def test_few_runs_are_one_question(tmp_path: Path) -> None:
