@@ -31,6 +31,7 @@ from federated_operators.gateway.seats import Seats
 from federated_operators.gateway.store import Letter, Store
 from federated_operators.gateway.verdicts import EFFECTS, RESTORED, Verdicts, no_hook
 from federatedml.errors import FedError
+from federatedml.federation.checkpoint import CheckpointStore
 from federatedml.federation.home import PartyHome
 from federatedml.federation.party import Member
 from tests.members import ARBITER, GUEST, HOST
@@ -199,7 +200,7 @@ class World:
         if letter.kind == REPORT:
             report = job_pb2.StepReport.FromString(letter.body)
             report.serial, report.epoch = letter.id, letter.epoch
-            gateway.coordinator.report(source, report)
+            self.own[source].reported(report, gateway.coordinator.report(source, report))
         elif letter.kind == COMMAND:
             self.orders[to].append(job_pb2.StepCommand.FromString(letter.body))
             gateway.own.order(self.orders[to][-1])
@@ -347,6 +348,7 @@ class Process:
     def __init__(self, world: World, seat: Seat, ti_id: str) -> None:
         self.world, self.seat, self.ti_id = world, seat, ti_id
         self.step = pb.StepKey()
+        self.start = local_pb2.Start()
         self.next_round = 0
         self.over = False
         self.connect()
@@ -374,7 +376,7 @@ class Process:
             frame = frames.pop(0)
             kind = frame.WhichOneof("frame")
             if kind == "start":
-                self.step = frame.start.step
+                self.step, self.start = frame.start.step, frame.start
                 self.next_round = frame.start.resume_from.round + 1 if frame.start.HasField("resume_from") else 0
             elif kind == "end_attempt":
                 self.step = pb.StepKey()
@@ -385,9 +387,15 @@ class Process:
     def round(self) -> None:
         self.take()
         if self.step.attempt and not self.over and self.own.state(self.seat) == State.STARTED:
-            digest = f"{self.seat.member} {self.step.attempt} {self.next_round}".encode()
-            stored = job_pb2.CheckpointRef(attempt=self.step.attempt, round=self.next_round, digest=digest)
-            self.own.checkpoint(self.seat, stored)
+            files = CheckpointStore(Path(self.start.attempt_dir).parent)
+            if self.start.HasField("resume_from"):  # read when the role function begins
+                resume = self.start.resume_from
+                files.load(resume.attempt, resume.round, resume.digest)
+                self.start.ClearField("resume_from")
+            state = {"party": int(self.seat.member.party), "attempt": self.step.attempt, "round": self.next_round}
+            stored = files.store(self.step.attempt, self.next_round, state)
+            reference = job_pb2.CheckpointRef(attempt=stored.attempt, round=stored.round, digest=stored.digest)
+            self.own.checkpoint(self.seat, reference)
             self.next_round += 1
 
     def work(self) -> None:

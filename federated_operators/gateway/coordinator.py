@@ -48,6 +48,7 @@ ENDED_BY_PERSON, ENDED_BY_TIMEOUT = "FED-450", "FED-451"
 TASK_OVER = "FED-453"  # the scheduler gave the task up: no process of it comes again
 
 Report = job_pb2.StepReport
+Reply = job_pb2.StepReportReply
 State = job_pb2.StepState
 _NOT_STARTED = (State.WAITED, State.CALLED)
 
@@ -84,17 +85,18 @@ class Coordinator:
             Report.OUTPUTS_PREPARED: self._prepared,
         }
 
-    def report(self, caller: str, report: Report) -> None:
+    def report(self, caller: str, report: Report) -> Reply:
         """Take a report of ``caller``'s gateway. Repeated and late ones change nothing."""
         if report.event == Report.RUN_ENDED:
-            return self._run_ended(caller, report)
+            self._run_ended(caller, report)
+            return Reply()
         seat = Seat.of(report.step, report.member)
         if seat.job.initiator != self._roster.party:
             raise PolicyError("FED-543", f"party {self._roster.party} does not coordinate jobs of {seat.job.initiator}")
         self._roster.check_seat(seat, caller)
         if report.event == Report.PROGRESS:
             self.progress[seat] = (report.progress, report.progress_text[:200])
-            return None
+            return Reply()
         if report.event not in self._on:
             raise ProtocolError("FED-342", f"event {report.event} of a report is not known")
         digests = (report.conf_digest, report.outputs_digest, report.checkpoint.digest, report.epoch)
@@ -107,7 +109,8 @@ class Coordinator:
                 step = self._steps.of(seat.job, seat.component)
                 if report.step.generation == step.generation:
                     self._on[report.event](seat, step, self._steps.member(seat, step), report)
-        return None
+                    return Reply(common=self._common(step) if report.event == Report.CHECKPOINT_STORED else None)
+        return Reply()
 
     def end(self, job: Job, verdict: int, failure: pb.Failure | None = None, by: str = "") -> None:
         """Give the verdict, once, and have it told to every party of the job."""
@@ -299,6 +302,14 @@ class Coordinator:
             key = (*_key(seat.job), seat.component, step.generation, row.member)
             self._store.put(CheckpointRow(*key, stored.attempt, stored.round, stored.digest))
             self._steps.note(step, "checkpoint known", f"{row.member} {checkpoint_words(stored)}")
+
+    def _common(self, step: StepRow) -> job_pb2.CheckpointRef | None:
+        """The checkpoint that no attempt goes back behind; what is older is forgotten, here and by who hears of it."""
+        row = self._steps.newest_common(step)
+        if row is None:
+            return None
+        self._steps.drop_older(step, row)
+        return job_pb2.CheckpointRef(attempt=row.attempt, round=row.round)
 
     def _prepared(self, seat: Seat, step: StepRow, row: MemberRow, report: Report) -> None:
         if step.state != State.STARTED or report.step.attempt != step.attempt:

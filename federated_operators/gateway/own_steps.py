@@ -10,6 +10,7 @@ coordinator go in, frames for the worker come out, reports go into the outbox.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -168,6 +169,17 @@ class OwnSteps:
             if row.state == State.STARTED and stored.attempt == row.attempt:
                 self._note(seat, "checkpoint stored", row, checkpoint_words(stored))
                 self._report(seat, row, Report.CHECKPOINT_STORED, checkpoint=stored)
+
+    def reported(self, report: Report, reply: job_pb2.StepReportReply) -> None:
+        """The coordinator has answered: checkpoints that nobody goes back to are removed."""
+        common, stored = reply.common, report.checkpoint
+        if not reply.HasField("common") or (common.attempt, common.round) > (stored.attempt, stored.round):
+            return
+        seat = Seat.of(report.step, report.member)
+        row = self._row(seat)
+        if row.state in _IN_ATTEMPT and row.generation == report.step.generation:
+            with contextlib.suppress(OSError):  # a start, or the commit, removes them at the latest
+                CheckpointStore(self._attempt_dir(seat, row).parent).prune_older(common.attempt, common.round)
 
     def failed(self, seat: Seat, failure: pb.Failure) -> None:
         """The role function failed for good."""

@@ -78,8 +78,7 @@ class PeerService(job_pb2_grpc.PeerServicer):
 
     async def Report(self, request: job_pb2.StepReport, context: Any) -> job_pb2.StepReportReply:  # noqa: N802
         """A member's gateway reports to this coordinator."""
-        self._coordinator.report(caller(), request)
-        return job_pb2.StepReportReply()
+        return self._coordinator.report(caller(), request)
 
     async def Command(self, request: job_pb2.StepCommand, context: Any) -> job_pb2.StepCommandReply:  # noqa: N802
         """The coordinator of the job orders."""

@@ -172,7 +172,8 @@ class Gateway:
         if letter.kind == REPORT:
             report = job_pb2.StepReport.FromString(letter.body)
             report.serial, report.epoch = letter.id, letter.epoch
-            await self._to(letter.lane, "Report", report, self._take_report)
+            reply = await self._to(letter.lane, "Report", report, self._take_report)
+            self._own.reported(report, reply)
         elif letter.kind == COMMAND:
             await self._to(letter.lane, "Command", job_pb2.StepCommand.FromString(letter.body), self._take_command)
         elif letter.kind == VERDICT:
@@ -199,14 +200,13 @@ class Gateway:
         answer: job_pb2.RerunAnswer = await self._peers.call(initiator, "AskRerun", order, timeout=ASK_RERUN_S)
         return answer
 
-    async def _to(self, party: str, method: str, message: Any, own: Callable[[Any], None]) -> None:
+    async def _to(self, party: str, method: str, message: Any, own: Callable[[Any], Any]) -> Any:
         if party == self._party:
-            own(message)
-        else:
-            await self._peers.call(party, method, message)
+            return own(message)
+        return await self._peers.call(party, method, message)
 
-    def _take_report(self, report: job_pb2.StepReport) -> None:
-        self._coordinator.report(self._party, report)
+    def _take_report(self, report: job_pb2.StepReport) -> job_pb2.StepReportReply:
+        return self._coordinator.report(self._party, report)
 
     def _take_command(self, command: job_pb2.StepCommand) -> None:
         self._own.order(command)

@@ -173,8 +173,10 @@ class StepReport(_message.Message):
     def __init__(self, member: _Optional[_Union[_common_pb2.Member, _Mapping]] = ..., step: _Optional[_Union[_common_pb2.StepKey, _Mapping]] = ..., event: _Optional[_Union[StepReport.Event, str]] = ..., conf_digest: _Optional[bytes] = ..., component_version: _Optional[str] = ..., checkpoint: _Optional[_Union[CheckpointRef, _Mapping]] = ..., outputs_digest: _Optional[bytes] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., progress: _Optional[float] = ..., progress_text: _Optional[str] = ..., lease: _Optional[int] = ..., serial: _Optional[int] = ..., epoch: _Optional[bytes] = ...) -> None: ...
 
 class StepReportReply(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("common",)
+    COMMON_FIELD_NUMBER: _ClassVar[int]
+    common: CheckpointRef
+    def __init__(self, common: _Optional[_Union[CheckpointRef, _Mapping]] = ...) -> None: ...
 
 class StepCommand(_message.Message):
     __slots__ = ("member", "step", "action", "resume_from", "members", "failure", "committed", "lease")
