@@ -103,7 +103,7 @@ class Verdicts:
         for command in notice.before:
             try:
                 if command.step.job != notice.job:
-                    raise ProtocolError("FED-369", "an order of another job came with a verdict")
+                    raise ProtocolError("FED-358", "an order of another job came with a verdict")
                 self._own.order(command)
             except Exception as error:
                 if may_pass(error):

@@ -114,6 +114,7 @@ class SecureBoostParams(Watched):
     protocol: Literal["auto", "shared", "paillier"] = Field(
         default="auto",
         description="auto: 'paillier' if encrypt_param.method is set or the job has no arbiter, else 'shared'",
+        json_schema_extra={"fate": "absent"},
     )
     task_type: Annotated[Literal["classification", "regression"], BeforeValidator(_lower)] = Field(
         default="classification", description="what the label is"

@@ -151,7 +151,7 @@ TEXTS: dict[str, Callable[[], object]] = {
 }
 WORDS = {
     "ComponentFieldNotExistError": rf"FED-102.*{DSL_FILE}: key 'components' is missing",
-    "ComponentDuplicateError": rf"FED-100.*{DSL_FILE}: key 'a_0' is given twice",
+    "ComponentDuplicateError": rf"FED-100.*{DSL_FILE}: components: key 'a_0' is given twice.*each key once",
     "conf is empty": rf"FED-102.*{CONF_FILE}: key 'role' is missing",
     "conf is not JSON": rf"FED-100.*{CONF_FILE}: not JSON at line 1",
     "DSLNotExistError": r"FED-160.*gone_dsl\.json cannot be read",

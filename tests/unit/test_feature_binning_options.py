@@ -58,7 +58,7 @@ def test_buckets_have_one_width_and_quantiles_as_many_rows(tmp_path: Path) -> No
     ("values", "expected", "bins"),
     [
         ([7.0, 7.0, 7.0], [7.0], [0, 0, 0]),
-        ([np.nan, np.nan], [0.0], [1, 1]),
+        ([np.nan, np.nan], [0.0], [0, 0]),
         ([1.5], [1.5], [0]),
         ([], [0.0], []),
     ],
@@ -70,6 +70,28 @@ def test_columns_at_the_edge(
     found = alone({"a": values}, tmp_path, method=method)
     assert points(found, "a") == expected
     assert found.data.columns["a"].tolist() == bins
+
+
+@pytest.mark.parametrize("method", ["quantile", "bucket"])
+def test_a_column_without_a_value_tells_nothing(method: str, tmp_path: Path) -> None:
+    found = alone({"a": [np.nan] * 5}, tmp_path, [0, 1, 1, 0, 1], method=method)
+    told = binning_param(found).binning_result.binning_result["a"]
+    assert (told.iv, list(told.event_count_array), list(told.non_event_count_array)) == (0.0, [3], [2])
+    assert (told.bin_nums, told.has_missing_bin) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"), [({}, True), ({"local_only": True}, True), ({"skip_static": True}, False)]
+)
+def test_rows_that_weigh_are_not_counted_as_if_they_did_not(given: Any, refused: bool, tmp_path: Path) -> None:
+    tables = bin_tables(100)
+    columns = {**tables[GUEST].columns, "sample_weight": np.full(100, 2.0)}
+    one = binning_case({**tables, GUEST: replace(tables[GUEST], columns=columns, weight="sample_weight")}, **given)
+    if refused:
+        with pytest.raises(DataError, match=r"FED-721.*'sample_weight': HeteroFeatureBinning before FederatedSample"):
+            one.run(tmp_path)
+    else:
+        assert one.run(tmp_path).outputs[GUEST].data is not None
 
 
 def test_the_widest_range_does_not_overflow(tmp_path: Path) -> None:

@@ -109,6 +109,36 @@ def test_scores_of_large_tables_are_not_stored_after_every_round(
     assert [p.key for p in again.metrics[GUEST] if p.name == "loss"] == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ({"early_stopping_rounds": 9}, ["loss"]),
+        ({"validation_freqs": 1, "metrics": ["auc", "loss"]}, ["loss"]),
+        ({"early_stopping_rounds": 9, "metrics": ["loss"]}, ["loss"]),
+    ],
+)
+def test_validation_rows_of_one_class_count_for_the_loss_only(
+    given: dict[str, Any], names: list[str], tmp_path: Path
+) -> None:
+    tables, late = split(200)
+    late = changed(late, GUEST, y=np.ones(len(late[GUEST]), int))
+    result = case(params(num_trees=2, **given), tables, late).run(tmp_path)
+    found = [(m.name, m.key) for m in result.metrics[GUEST] if m.namespace == "validate"]
+    assert found == [(name, key) for key in (1, 2) for name in names]
+
+
+@pytest.mark.parametrize(
+    "given", [{"validation_freqs": 1, "metrics": ["auc"]}, {"early_stopping_rounds": 1, "metrics": ["loss", "ks"]}]
+)
+def test_validation_rows_of_one_class_that_lack_what_is_asked_for_are_refused_before_training(
+    given: dict[str, Any], tmp_path: Path
+) -> None:
+    tables, late = split(200)
+    late = changed(late, GUEST, y=np.zeros(len(late[GUEST]), int))
+    with pytest.raises(DataError, match=r"FED-897.*all held-out rows are of one class"):
+        case(params(**given), tables, late).run(tmp_path)
+
+
 def test_need_run_false_passes_the_data_on(tmp_path: Path) -> None:
     tables, _ = split(100)
     result = case(params(need_run=False), tables).run(tmp_path)
