@@ -96,7 +96,8 @@ class Coordinator:
             raise PolicyError("FED-543", f"party {self._roster.party} does not coordinate jobs of {seat.job.initiator}")
         self._roster.check_seat(seat, caller)
         if report.event == Report.PROGRESS:
-            self.progress[seat] = (report.progress, report.progress_text[:200])
+            if self.is_running(seat.job):
+                self.progress[seat] = (report.progress, report.progress_text[:200])
             return Reply()
         if report.event not in self._on:
             raise ProtocolError("FED-342", f"event {report.event} of a report is not known")
@@ -442,6 +443,7 @@ class Coordinator:
 
     def _forget(self, job: Job) -> None:
         """What is only remembered while the job runs."""
+        self._slots.forget(job)
         for name in [name for name in self._called if name[:2] == _key(job)]:
             del self._called[name]
         for notes in (self.waits, self.progress):

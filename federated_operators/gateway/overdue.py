@@ -3,9 +3,11 @@ and lets a proposal expire that nobody follows up."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from airfed_proto.v1 import job_pb2
@@ -44,15 +46,27 @@ class Overdue:
     async def once(self) -> None:
         """Look now."""
         rows = [row for state in LOOKED_AT for row in self._store.select(JobRow, state=state)]
+        open_at: dict[str, list[Job]] = defaultdict(list)
         for row in rows:
             if row.initiator == self._roster.party:
                 continue
             if row.state == PROPOSED and self._clock() - row.created_at > PROPOSAL_S:
                 self._expire(row)
             else:
-                await self._ask(Job(row.initiator, row.job_id))
+                open_at[row.initiator].append(Job(row.initiator, row.job_id))
+        await asyncio.gather(*map(self._ask_for, open_at.values()))
 
-    async def _ask(self, job: Job) -> None:
+    async def _ask_for(self, jobs: Sequence[Job]) -> None:
+        """Ask one party. If it does not answer, it is asked for nothing else before the next turn."""
+        for job in jobs:
+            try:
+                if not await self._ask(job):
+                    return
+            except Exception:  # other parties' verdicts do not wait for it
+                log.exception("the verdict of job %s cannot be taken", job.job_id)
+
+    async def _ask(self, job: Job) -> bool:
+        """Whether the party is there."""
         try:
             notice = await self._peers.call(job.initiator, "AskVerdict", job.key())
             if Job.of(notice.job) != job:
@@ -61,6 +75,8 @@ class Overdue:
                 self._verdicts.adopt_after(notice)
         except FedError as error:
             log.debug("the verdict of job %s is not known: %s", job.job_id, error)
+            return not error.retryable
+        return True
 
     def _expire(self, row: JobRow) -> None:
         job = Job(row.initiator, row.job_id)

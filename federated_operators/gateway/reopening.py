@@ -14,6 +14,7 @@ from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2
 from federated_operators.gateway.earlier import check_allowed
 from federated_operators.gateway.names import CONCLUDE, Job, failure_pb
+from federated_operators.gateway.one_per_job import OnePerJob
 from federated_operators.gateway.plan import JobPlan
 from federated_operators.gateway.policy import Policy, load_policy
 from federated_operators.gateway.reconcile import FIRST_TASKS, tell_run_ended
@@ -53,7 +54,7 @@ class Reopening:
     ) -> None:
         self._store, self._roster, self._home, self._control = store, roster, home, control
         self._outputs_gone, self._kept = outputs_gone, kept
-        self._judging: dict[Job, asyncio.Lock] = {}
+        self._judging = OnePerJob()
 
     async def agree(self, order: Order) -> None:
         """Whether this party takes part in a rerun, asked before anything is done anywhere.
@@ -195,7 +196,7 @@ class Reopening:
         the process finds a running job. In all other cases, decided steps are only repeated to it.
         """
         job = Job(plan.initiator.party, plan.job_id)
-        async with self._judging.setdefault(job, asyncio.Lock()):
+        async with self._judging.alone(job):
             row = self._store.get(JobRow, **job.where)
             if row is None or row.state not in STATES.values():
                 return

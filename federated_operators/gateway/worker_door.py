@@ -114,6 +114,7 @@ class WorkerDoor:
         finally:
             attachment.close()
             if self._seats.leave(attachment):
+                self._progress.forget(seat)
                 self._own.lost(seat, attachment.ti_id)
 
     async def _check_alive(self, seat: Seat, join: local_pb2.Join) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from airfed_proto.v1 import local_pb2
+from airfed_proto.v1 import job_pb2, local_pb2
 from federated_operators.gateway import worker_door
 from federated_operators.gateway.connection import Connection
 from federated_operators.gateway.frames import FrameReader, Kind, frame
 from federated_operators.gateway.names import Seat, member_pb
 from federated_operators.gateway.own_steps import OwnSteps
+from federated_operators.gateway.progress import Progress
 from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.runs import NoRuns, Run
 from federated_operators.gateway.seats import Seats
@@ -93,8 +94,11 @@ class Party:
         self.seats, self.roster = Seats(), Roster(gateway.store, HOST.party)
         self.own = OwnSteps(gateway.store, self.roster, gateway.home, self.seats.tell)
         gateway.own = self.own
-        parts: list[Any] = [None, self.own, self.seats, None, None, gateway.reopening, None]
+        progress = Progress(self.own.progress, self.silent)
+        parts: list[Any] = [None, self.own, self.seats, None, progress, gateway.reopening, None]
         self.door = WorkerDoor(self.roster, *parts, self.scheduler)
+
+    async def silent(self, party: str, report: job_pb2.StepReport) -> None: ...
 
     async def come(self, ti_id: str, attempt: int = 0) -> Worker:
         """A process comes; until it sits, or must go."""
