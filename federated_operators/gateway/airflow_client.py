@@ -232,6 +232,10 @@ class AirflowClient:
             if answer.status_code == httpx.codes.UNAUTHORIZED:
                 self._token = ""
                 answer = await self._send(method, path, body)
+        except FileNotFoundError:
+            raise PeerError(
+                "FED-420", "the own Airflow does not answer: it has no password for the gateway yet"
+            ) from None
         except httpx.TransportError as error:
             raise PeerError("FED-420", f"the own Airflow does not answer: {error!r}") from None
         if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:

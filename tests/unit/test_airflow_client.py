@@ -15,6 +15,7 @@ import pytest
 from airfed.party import party_config
 from federated_operators.gateway.airflow_client import PAGE, SINGLE, WHOLE_S, AirflowClient
 from federated_operators.gateway.runs import Run, RunState
+from federatedml.errors import PeerError
 from federatedml.federation.home import PartyHome
 
 T = TypeVar("T")
@@ -75,6 +76,14 @@ def done(client: AirflowClient, call: Awaitable[T]) -> T:
 
 def runs(number: int, state: str, start: int = 0) -> dict[Run, str]:
     return {Run("p.guest_9999", f"{start + i:020d}"): state for i in range(number)}
+
+
+def test_an_airflow_that_has_no_password_yet_does_not_answer(tmp_path: Path) -> None:
+    client = client_of(FakeAirflow({}), tmp_path)
+    client._token = ""
+    with pytest.raises(PeerError, match="FED-420") as refusal:
+        done(client, client.note_of(Run("p.guest_9999", "1" * 20)))
+    assert str(tmp_path) not in str(refusal.value), "other parties may hear of it"
 
 
 def test_the_newest_try_of_a_task_has_a_process(tmp_path: Path) -> None:
