@@ -20,6 +20,8 @@ NAMES = (
     "pickup",
     "chain",
     "queue",
+    "deaths",
+    "ending",
     "chaos",
     "crypto",
     "maps",

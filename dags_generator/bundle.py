@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,11 @@ from airflow.utils.session import create_session
 from sqlalchemy.exc import SQLAlchemyError
 
 import dags_generator.dag  # noqa: F401
-from dags_generator.dropin import Compiled, Source, compiled, scan
+from dags_generator.dropin import Compiled, Source, compiled, glance, scan
 from dags_generator.needed import needed_versions
 from dags_generator.store import BundleStore
 from federated_operators.gateway.policy import load_policy
-from federatedml.errors import FedError
+from federatedml.errors import DslError, FedError
 from federatedml.federation.home import PartyHome
 
 GLANCE = 0.25  # seconds between two looks at a file that is new
@@ -52,10 +52,17 @@ class DslDagBundle(BaseDagBundle):
         """Make the folder of this version, or of the first one."""
         with self.lock():
             if self.version:
-                self.store.materialise(self.version, self.path)
+                self._materialise(self.version)
             elif self.store.version() is None:
                 self.store.publish({})
         super().initialize()
+
+    def _materialise(self, version: str) -> None:
+        try:
+            self.store.materialise(version, self.path)
+        except KeyError:
+            problem = f"version {version} of the pipelines, which this run started with, was removed"
+            raise DslError("FED-164", problem, "the policy's retention_days are over: submit the job again") from None
 
     @property
     def path(self) -> Path:
@@ -77,13 +84,14 @@ class DslDagBundle(BaseDagBundle):
             raise RuntimeError("a version of a bundle does not change")
         with self.lock():
             pipelines = self.store.pipelines() if self._pipelines is None else self._pipelines
-            before, found = self._seen, scan(self.home)
+            before, found = self._seen, scan(self.home, self._seen or {})
             ready = self._ready(found, before or {})
             gone = {key for key in pipelines if before is not None and key not in found and key not in before}
             if ready or gone:
                 pipelines = {key: pipeline for key, pipeline in pipelines.items() if key not in gone} | ready
                 self.store.publish(pipelines)
-            self._sources = {key: source for key, source in self._sources.items() if key not in gone}
+            for key in gone:
+                self._sources.pop(key, None)
             self._seen, self._pipelines = found, pipelines
             if ready or gone:
                 self._prune(time.time())
@@ -105,18 +113,20 @@ class DslDagBundle(BaseDagBundle):
 
     def _ready(self, found: Mapping[str, Source], before: Mapping[str, Source]) -> dict[str, Compiled]:
         """What is new and may be taken up; remembers from which files it was made."""
-        new = {key: source for key, source in found.items() if self._sources.get(key) != source}
+        new = {key: source for key, source in found.items() if self._sources.get(key) is not source}
         steady = {key for key, source in new.items() if source.installed or before.get(key) == source}
-        glanced = self._glanced() if len(steady) < len(new) else {}
+        glanced = self._glanced(new.keys() - steady)
         ready = {}
         for key, source in new.items():
-            if key not in steady and glanced.get(key) != source:
+            if key not in steady and glanced[key] != source:
                 continue
             pipeline = compiled(source, self.home.config.party_id)
             if key in steady or pipeline.valid:
                 ready[key], self._sources[key] = pipeline, source
         return ready
 
-    def _glanced(self) -> Mapping[str, Source]:
-        time.sleep(GLANCE)
-        return scan(self.home)
+    def _glanced(self, keys: Collection[str]) -> Mapping[str, Source]:
+        """A second look, at these alone."""
+        if keys:
+            time.sleep(GLANCE)
+        return {key: glance(self.home, key) for key in keys}

@@ -18,6 +18,7 @@ from dags_generator.form import Field
 from dags_generator.priority import OldestJobFirst
 from dags_generator.roleplan import RolePlan, RoleTask, load_role_plans
 from dags_generator.schedule import Cron, Schedule
+from dags_generator.store import plans_file
 from dags_generator.timetable import JobIdCron, JobIdOnAssets, JobIdTimetable
 from federated_operators.gateway.plan import ALL_SUCCESS, ONE_SUCCESS
 from federated_operators.operator import ConcludeOperator, EnrolOperator, FederatedOperator, FederateOperator
@@ -34,8 +35,7 @@ def dags_of(stub: str) -> dict[str, DAG]:
 
     Where a task asks, of several pipelines only its own is read.
     """
-    path = Path(stub).with_suffix(".json")
-    body = path.read_bytes()
+    body = plans_file(Path(stub)).read_bytes()
     if not body.startswith(b"{"):
         return {plan.dag_id: build_dag(plan) for plan in load_role_plans(body)}
     found = json.loads(body)
@@ -43,7 +43,7 @@ def dags_of(stub: str) -> dict[str, DAG]:
         raise DslError(**found["error"])
     asked = get_parsing_context().dag_id
     keys = [key for key in found["pipelines"] if asked is None or asked.startswith(f"{key}.")]
-    return {dag_id: dag for key in keys for dag_id, dag in dags_of(str(path.with_name(f"{key}.py"))).items()}
+    return {dag_id: dag for key in keys for dag_id, dag in dags_of(str(Path(stub).with_name(f"{key}.py"))).items()}
 
 
 def build_dag(plan: RolePlan) -> DAG:

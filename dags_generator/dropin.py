@@ -10,8 +10,9 @@ import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 from dags_generator.parse import CONF_SUFFIX, DSL_SUFFIX, parse_installed, parse_native, parse_pair
 from dags_generator.reading import MAX_BYTES, clip
@@ -23,8 +24,9 @@ from federatedml.federation.home import PartyHome
 
 FILE_NAME = re.compile(rf"{PIPELINE_NAME.pattern}\.json")
 INSTALLED_NAME = re.compile(rf"[0-9A-Za-z][0-9A-Za-z_.-]{{0,63}}\.{PIPELINE_NAME.pattern}\.json")
+SUFFIXES = (DSL_SUFFIX, CONF_SUFFIX, ".json")
 log = logging.getLogger(__name__)
-Signature = tuple[tuple[str, int, int, int], ...]
+State = tuple[str, int, int, int]  # name, time of change in ns, size, inode
 
 
 @dataclass(frozen=True)
@@ -33,19 +35,19 @@ class Source:
 
     Attributes:
         key: name of the pipeline; ``INITIATOR.PIPELINE`` if another party installed it.
-        paths: of the files. Text: a scan makes many of these and reads few.
-        signature: changes whenever a file does.
+        folder: that they are in.
+        signature: states of the files, by name; it changes whenever a file does.
     """
 
     key: str
-    paths: tuple[str, ...]
-    signature: Signature
+    folder: Path
+    signature: tuple[State, ...]
     installed: bool = False
 
     @property
     def files(self) -> list[Path]:
         """The files."""
-        return [Path(path) for path in self.paths]
+        return [self.folder / name for name, *_ in self.signature]
 
 
 @dataclass(frozen=True)
@@ -66,19 +68,31 @@ class Compiled:
         return hashlib.sha256(self.body).hexdigest()
 
 
-def scan(home: PartyHome) -> dict[str, Source]:
+NONE: Mapping[str, Source] = MappingProxyType({})
+
+
+def scan(home: PartyHome, before: Mapping[str, Source] = NONE) -> dict[str, Source]:
     """All pipelines by key. Only the names and states of files are read; anything but ``.json`` is passed over, and
-    ``.JSON`` is an error.
+    ``.JSON`` is an error. A source that is as it was ``before`` is the same object.
     """
-    groups: dict[str, list[os.DirEntry[str]]] = {}
+    dropped: dict[str, list[State]] = {}
     for entry in _entries(home.dropin):
-        groups.setdefault(_key(entry.name), []).append(entry)
-    found = {key: _source(key, group) for key, group in groups.items()}
-    for entry in _entries(home.installed):
+        dropped.setdefault(_key(entry.name), []).append(_state(entry))
+    folder = home.dropin
+    found = {key: _source(key, folder, states, before.get(key)) for key, states in dropped.items()}
+    folder = home.installed
+    for entry in _entries(folder):
         if INSTALLED_NAME.fullmatch(entry.name):
             key = entry.name.removesuffix(".json")
-            found[key] = _source(key, [entry], installed=True)
+            found[key] = _source(key, folder, [_state(entry)], before.get(key), installed=True)
     return found
+
+
+def glance(home: PartyHome, key: str) -> Source:
+    """What a scan finds of one pipeline that was dropped in under a name that is allowed."""
+    names = (f"{key}{suffix}" for suffix in SUFFIXES)
+    found = (home.dropin / name for name in names if _key(name) == key)
+    return _source(key, home.dropin, [_state(path) for path in found if os.path.lexists(path)])
 
 
 def compiled(source: Source, party: str) -> Compiled:
@@ -101,26 +115,31 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return []
 
 
+@lru_cache(maxsize=8192)
 def _key(name: str) -> str:
     if not FILE_NAME.fullmatch(name):
         return f"refused_{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}"
-    for suffix in (DSL_SUFFIX, CONF_SUFFIX, ".json"):
+    for suffix in SUFFIXES:
         if name.endswith(suffix):
             return name.removesuffix(suffix)
     raise AssertionError(name)
 
 
-def _source(key: str, entries: list[os.DirEntry[str]], installed: bool = False) -> Source:
-    ordered = sorted(entries, key=lambda entry: entry.name)
-    return Source(key, tuple(e.path for e in ordered), tuple(_state(e) for e in ordered), installed)
+def _source(
+    key: str, folder: Path, states: list[State], before: Source | None = None, installed: bool = False
+) -> Source:
+    signature = tuple(sorted(states))
+    if before and before.signature == signature and before.installed == installed:
+        return before
+    return Source(key, folder, signature, installed)
 
 
-def _state(entry: os.DirEntry[str]) -> tuple[str, int, int, int]:
+def _state(file: os.DirEntry[str] | Path) -> State:
     try:
-        found = entry.stat(follow_symlinks=False)
+        found = file.stat(follow_symlinks=False)
     except FileNotFoundError:
-        return entry.name, 0, 0, 0
-    return entry.name, found.st_mtime_ns, found.st_size, found.st_ino
+        return file.name, 0, 0, 0
+    return file.name, found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _compiled(source: Source, party: str) -> Compiled:

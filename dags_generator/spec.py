@@ -170,7 +170,7 @@ class JobParameters:
     """What a conf says about the job as a whole.
 
     Attributes:
-        timeout: seconds from its admission.
+        timeout: seconds from its proposal.
         task_timeouts: component -> seconds from its first start.
         auto_retries: component -> attempts after an error of its algorithm.
         specified: which components run, if not all.

@@ -5,6 +5,9 @@ again. A run asks for its own version: that is built from the version's manifest
 
 A pipeline has a stub of its own. Where many come at once some share one, for the DAG processor takes a process and a
 transaction per file: a pipeline that changes gets its own stub then, and the shared one forgets it.
+
+The JSON is in a folder beside the stubs where the DAG processor does not go: it would open every file to see whether it
+is an archive, at every change.
 """
 
 from __future__ import annotations
@@ -28,6 +31,9 @@ from dags_generator.dag import dags_of
 globals().update(dags_of(__file__))
 '''
 STUB_DIGEST = hashlib.sha256(STUB).hexdigest()
+PLANS = "__plans__"
+IGNORE = ".airflowignore"
+IGNORED = b"__*__/\n"  # that, and Python's folder of bytecode: one rule for both, for each is tried on each stub
 SHARED = "_shared_"  # no pipeline's name begins like that
 MANY, TOGETHER = 32, 16  # from how many on new pipelines share stubs, and how many share one
 VERSION = re.compile(r"[0-9a-f]{32}")
@@ -119,7 +125,6 @@ class BundleStore:
 
     def publish(self, pipelines: Mapping[str, Compiled]) -> str:
         """Make ``pipelines`` the current version; nothing is written if they are that already."""
-        self.current.mkdir(parents=True, exist_ok=True, mode=0o700)
         alone = self._shown.version == self.version()  # nobody else has published since
         if not alone:
             self._stored.clear()
@@ -132,7 +137,7 @@ class BundleStore:
         manifest = Manifest(files, {key: pipeline.spec_digest for key, pipeline in pipelines.items()}, shared)
         if manifest.version != self.version() or self._shown != manifest:
             write_file(self.root / "manifests" / f"{manifest.version}.json", manifest.body)
-            self._show(manifest)
+            self._show(manifest, self._shown if alone else None)
             write_file(self.root / "version", manifest.version.encode())
         return manifest.version
 
@@ -141,9 +146,9 @@ class BundleStore:
         if folder.exists():
             return
         building = folder.with_name(f"{folder.name}.{os.getpid()}")
-        building.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make(building)
         for name, digest in self.manifest(version).files.items():
-            (building / name).write_bytes((self.root / "objects" / digest).read_bytes())
+            _path(building, name).write_bytes((self.root / "objects" / digest).read_bytes())
         building.rename(folder)
 
     def superseded(self, before: float, keep: int = KEEP) -> list[str]:
@@ -179,33 +184,46 @@ class BundleStore:
             self._stored.add(digest)
         return digest
 
-    def _show(self, manifest: Manifest) -> None:
+    def _show(self, manifest: Manifest, shown: Manifest | None) -> None:
         """Bring ``current/`` to the manifest: the JSON first, then its stub, whose time makes Airflow parse it.
 
-        Files there are not synced one by one: every process looks at all of them when it first publishes. Folders are
-        not ours: Python keeps the stubs' bytecode in one.
+        Files there are not synced one by one: every process looks at all of them when it first publishes (``shown`` is
+        None), or after another one has.
         """
-        with os.scandir(self.current) as entries:
-            found = {entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)}
-        for name in found - set(manifest.files):
-            (self.current / name).unlink()
-        alone = self.version() == self._shown.version  # nobody else has published since
-        shown = self._shown.files if alone else {}
+        if shown is None:
+            self._tidy(manifest)
+        before = shown or Manifest({}, {})
+        touched = {name for name, _ in manifest.files.items() - before.files.items()}
         for name, parts in manifest.stubs.items():
-            if f"{name}.py" in shown and all(shown.get(part) == manifest.files[part] for part in parts):
+            if touched.isdisjoint((f"{name}.py", *parts)):
                 continue
             changed = [part for part in parts if self._put(part, manifest.files[part])]
+            if _only_left(name, before, manifest):
+                continue
             if changed or not _same(self.current / f"{name}.py", STUB):
                 _place(self.current / f"{name}.py", STUB)
                 self._date(name)
+        for name in before.files.keys() - manifest.files.keys():
+            _path(self.current, name).unlink(missing_ok=True)
         self._shown = manifest
+
+    def _tidy(self, manifest: Manifest) -> None:
+        """Remove all but the manifest's files from ``current/``; Python's folder of bytecode is not ours."""
+        _make(self.current)
+        if not _same(self.current / IGNORE, IGNORED):
+            _place(self.current / IGNORE, IGNORED)
+        kept = {str(_path(self.current, name)) for name in (*manifest.files, IGNORE)}
+        for folder in (self.current, self.current / PLANS):
+            for path in folder.iterdir():
+                if str(path) not in kept and (path.is_symlink() or not path.is_dir()):
+                    path.unlink()
 
     def _put(self, name: str, digest: str) -> bool:
         """Make a file of ``current/`` what the digest says; whether it was another one."""
         body = (self.root / "objects" / digest).read_bytes()
-        if _same(self.current / name, body):
+        if _same(_path(self.current, name), body):
             return False
-        _place(self.current / name, body)
+        _place(_path(self.current, name), body)
         return True
 
     def _date(self, name: str) -> None:
@@ -214,6 +232,28 @@ class BundleStore:
         self._placed[name] = now
         if now - before < PARSING:
             os.utime(self.current / f"{name}.py", (now + AHEAD, now + AHEAD))
+
+
+def plans_file(stub: Path) -> Path:
+    """The JSON of a stub; folders that an earlier release made have it beside the stub."""
+    found = _path(stub.parent, f"{stub.stem}.json")
+    return found if found.exists() else stub.with_suffix(".json")
+
+
+def _path(folder: Path, name: str) -> Path:
+    """Where a file of a manifest is."""
+    return folder / PLANS / name if name.endswith(".json") else folder / name
+
+
+def _make(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (folder / PLANS).mkdir(exist_ok=True, mode=0o700)
+
+
+def _only_left(name: str, before: Manifest, after: Manifest) -> bool:
+    """Whether a shared stub only lost pipelines to stubs of their own: what it still has has been parsed."""
+    left = set(before.shared.get(name, ())) - set(after.shared.get(name, ()))
+    return bool(left) and all(after.specs.get(key) for key in left)
 
 
 def _shared(before: Manifest, pipelines: Mapping[str, Compiled]) -> dict[str, list[str]]:

@@ -5,34 +5,35 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from airfed_proto.v1 import local_pb2, model_pb2
 from federated_operators.gateway.plan import PREDICT, JobPlan
 from federated_operators.gateway.worker import WorkerSession
 from federated_operators.outputs import JobStore, StepOutputs, load_committed
-from federated_operators.registry.models import PRODUCT, ModelRegistry
+from federated_operators.registry.models import ModelRegistry
 from federated_operators.registry.rest import MlflowRest
 from federated_operators.step import Clock, OnRun, Seat, until_committed
-from federated_operators.tracking.close import drain
-from federated_operators.tracking.publish import finish_job
+from federated_operators.tracking.close import drain, patiently
+from federated_operators.tracking.last_words import LastWords
 from federated_operators.tracking.runs import JobRuns
 from federatedml.canonical import canonical_json
 from federatedml.data.catalogue import Catalogue
-from federatedml.errors import FedError, PeerError
+from federatedml.errors import FedError
 from federatedml.model_bundle import ModelBundle, StoredModel
 
 log = logging.getLogger(__name__)
 
 VERSION = "1"  # of this step, compared between parties
-PATIENCE = 60.0  # seconds that the last points may wait for MLflow
+PATIENCE = 600.0  # seconds that the job's last points, and then its model, may wait for MLflow
 
 
 class ConcludeWork:
     """PREPARED: tracking is drained, and the model's version is registered without alias."""
 
-    def __init__(self, seat: Seat, plan: JobPlan, runs: JobRuns, clock: Clock) -> None:
-        self.seat, self.plan, self.runs, self.clock = seat, plan, runs, clock
+    def __init__(self, seat: Seat, plan: JobPlan, runs: JobRuns, words: LastWords, clock: Clock) -> None:
+        self.seat, self.plan, self.runs, self.words, self.clock = seat, plan, runs, words, clock
         self.registry = ModelRegistry(runs.rest)
 
     def compute(self, start: local_pb2.Start) -> bytes:
@@ -45,7 +46,8 @@ class ConcludeWork:
         with self.clock.part("register"):
             bundle = bundle_of(self.plan, found, JobStore(self.seat.job_dir, Catalogue(self.seat.home.data)), start)
             if bundle is not None:
-                outputs["registered"] = self._register(bundle)
+                outputs["registered"] = patiently(partial(self._register, bundle), PATIENCE)
+        self.words.keep(outputs)
         return json.dumps(outputs).encode()
 
     def _register(self, bundle: ModelBundle) -> dict[str, Any]:
@@ -60,15 +62,11 @@ class ConcludeWork:
         return {"name": version.name, "version": version.version}
 
     def finish(self, outputs: Mapping[str, Any]) -> None:
-        """COMMITTED: the alias is set and the job's run ends. The verdict stands: what fails here is tried again."""
+        """COMMITTED: the alias is set and the job's run ends. What fails here the gateway says again."""
         try:
-            if registered := outputs.get("registered"):
-                name, version = registered["name"], registered["version"]
-                if not self.registry.promote(name, version, PRODUCT):
-                    log.info("version %d of %s was %s already: the alias stays where it is", version, name, PRODUCT)
-            finish_job(self.runs, outputs["summary"])
+            self.words.say(outputs)
         except FedError as error:
-            raise PeerError("FED-481", f"the job succeeded, its last words to MLflow wait: {error}") from error
+            log.warning("the job succeeded, MLflow hears of it later, from the gateway: %s", error)
 
 
 def bundle_of(
@@ -116,9 +114,8 @@ def run_conclude(seat: Seat, on_session: Callable[[WorkerSession], None], on_run
     session = seat.session(plan, VERSION, topics={})
     on_session(session)
     try:
-        with MlflowRest(seat.home.mlflow_url) as rest:
-            runs = JobRuns(rest, seat.home, plan)
-            work = ConcludeWork(seat, plan, runs, clock)
+        with MlflowRest(seat.home.mlflow_url) as rest, LastWords(runs := JobRuns(rest, seat.home, plan)) as words:
+            work = ConcludeWork(seat, plan, runs, words, clock)
             outputs: dict[str, Any] = json.loads(until_committed(session, work, seat, clock).outputs)
             with clock.part("finish"):
                 work.finish(outputs)

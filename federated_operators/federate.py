@@ -22,6 +22,7 @@ from federatedml.federation.home import PartyHome
 from federatedml.federation.party import Member
 
 log = logging.getLogger(__name__)
+PATIENCE_S = 10.0  # for which a party that does not answer is waited for in a process
 CHOSEN = "model_version"  # in the job's folder: what a conf that leaves the version out came to mean
 
 
@@ -41,6 +42,10 @@ class Started:
 
     plan: JobPlan
     mlflow_url: str
+
+
+class AdmissionWaits(Exception):  # noqa: N818 - not an error
+    """A party does not answer, and the gateway goes on asking: end this process and come when it is over."""
 
 
 def conf_of(parties: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,9 +77,10 @@ def check_job_id(run_id: str) -> str:
 
 
 def federate(home: PartyHome, pipeline: Pipeline, dag_id: str, job_id: str, params: Mapping[str, Any]) -> Started:
-    """Propose the job to all parties and have it started everywhere.
+    """Propose the job to all parties and have it started everywhere. Asked again, it goes on where it was.
 
     Raises:
+        AdmissionWaits: a party does not answer, or asks its people.
         FedError: a party refuses, or cannot start it; says which and why.
     """
     initiator = Member.parse(f"{pipeline.parties['initiator']['role']}_{pipeline.parties['initiator']['party_id']}")
@@ -88,6 +94,7 @@ def federate(home: PartyHome, pipeline: Pipeline, dag_id: str, job_id: str, para
         conf=canonical_json(conf),
         dag_id=dag_id,
         spec_digest=pipeline.spec_digest,
+        patience=PATIENCE_S,
     )
     with GatewayClient(home.socket) as gateway:
         _follow(gateway.federate(request))
@@ -147,7 +154,7 @@ def _started(home: PartyHome, initiator: str, job_id: str, member: Member) -> St
 
 
 def _follow(news: Iterable[local_pb2.AdmissionNews]) -> None:
-    """Tell what the parties answer until all have; raise what ended it."""
+    """Tell what the parties answer until all have; raise what ended it, or ``AdmissionWaits``."""
     told: dict[str, tuple[int, str]] = {}
     last = None
     for last in news:
@@ -157,6 +164,8 @@ def _follow(news: Iterable[local_pb2.AdmissionNews]) -> None:
                 told[party] = line
                 state = job_pb2.ProposalState.Name(answer.state).lower().replace("_", " ")
                 log.info("party %s: %s %s", party, state, line[1])
+        if last.waits and not last.done:
+            raise AdmissionWaits(last.waits)
     if last is None or not last.done:
         raise ProtocolError("FED-391", "the gateway ended the talk without an answer")
     if last.failure.code:

@@ -8,24 +8,27 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowRuntimeError, AirflowSkipException
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from federated_operators.gateway.worker import WorkerSession
     from federated_operators.step import OnRun, Seat
+    from federatedml.errors import FedError
     from federatedml.federation.home import PartyHome
 
 log = logging.getLogger(__name__)
 
 PR_SET_PDEATHSIG = 1
+LONGEST_PAUSE = 30.0  # seconds before a try that cannot be made now is made again
 CLOSE_WITHIN = 2.0  # seconds; Airflow kills five seconds after on_kill
 
 
@@ -63,17 +66,20 @@ class _PartyOperator(BaseOperator):
             if error.retryable:
                 raise
             raise AirflowFailException(str(error)) from error
-        except AirflowException:
+        except (AirflowException, AirflowRuntimeError):  # the latter: the API server is away or failed
             raise
         except Exception as error:  # no retry mends a bug
             raise AirflowFailException(f"[FED-900] unexpected {type(error).__name__}: see the trace above") from error
 
     def _show_run(self, context: Context, url: str) -> None:
-        """Let the link work while the task still runs."""
+        """Let the link work while the task still runs. No task fails for want of it."""
         if not url:
             return
         self.mlflow_url = url
-        context["ti"].xcom_push(key=MlflowRunLink().xcom_key, value=url)
+        try:
+            context["ti"].xcom_push(key=MlflowRunLink().xcom_key, value=url)
+        except AirflowRuntimeError as error:
+            log.warning("the task has no link to its MLflow run: %s", error)
 
 
 class FederateOperator(_PartyOperator):
@@ -103,13 +109,34 @@ class FederateOperator(_PartyOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Propose, wait for all answers, and fail with the reason if one is a refusal."""
+        return self._propose(context)
+
+    def resume(self, context: Context, event: object) -> dict[str, Any]:
+        """The parties have answered, or the gateway has forgotten to ask: propose again, which hears or does it."""
+        return self._propose(context)
+
+    def _propose(self, context: Context) -> dict[str, Any]:
         with self._task() as home:
-            from federated_operators.federate import Pipeline, federate
+            from federated_operators.federate import AdmissionWaits, Pipeline, federate
 
             pipeline = Pipeline(self.pipeline, self.dsl, self.parties, self.spec_digest)
-            started = federate(home, pipeline, self.dag_id, context["run_id"], context["params"])
+            try:
+                started = federate(home, pipeline, self.dag_id, context["run_id"], self._form(context))
+            except AdmissionWaits as waits:
+                log.info("waits without a process: %s", waits)
+                self._wait_for_answers(context["run_id"])
             self._show_run(context, started.mlflow_url)
             return {"members": [str(member) for member in started.plan.members]}
+
+    def _form(self, context: Context) -> Mapping[str, Any]:
+        """The trigger form as it was filled in."""
+        return context["params"]
+
+    def _wait_for_answers(self, job_id: str) -> NoReturn:
+        from federated_operators.trigger import AdmissionTrigger
+
+        trigger = AdmissionTrigger(initiator=str(self.parties["initiator"]["party_id"]), job_id=job_id)
+        self.defer(trigger=trigger, method_name="resume")
 
 
 class EnrolOperator(_PartyOperator):
@@ -152,12 +179,17 @@ class _SeatOperator(_PartyOperator):
     def _take_part(self, context: Context) -> dict[str, Any]:
         with self._task() as home:
             from federated_operators.step import StepWaits
+            from federatedml.errors import FedError
 
             seat = self._seat(home, context, self.component)
             try:
                 return self._work(seat, lambda url: self._show_run(context, url))
             except StepWaits as waits:
                 log.info("waits without a process: %s", waits)
+            except FedError as error:
+                if error.retryable:
+                    _give_time(seat.try_number, error)
+                raise
             self._wait_for(seat)
 
     def _work(self, seat: Seat, on_run: OnRun) -> dict[str, Any]:
@@ -239,6 +271,16 @@ class ConcludeOperator(_SeatOperator):
         from federated_operators.conclude import run_conclude
 
         return run_conclude(seat, self._joined, on_run)
+
+
+def _give_time(try_number: int, error: FedError) -> None:
+    """Airflow tries again at once, and a step may lose five processes: give what this task needs time to return.
+
+    The other members have heard already that this process is gone.
+    """
+    pause = min(2.0**try_number, LONGEST_PAUSE)
+    log.warning("tried again in %g s: %s", pause, error)
+    time.sleep(pause)
 
 
 def die_with_parent() -> None:

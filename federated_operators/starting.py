@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped
@@ -29,8 +30,11 @@ class StartingFederateOperator(FederateOperator):
                 self.log.info("starts job %s", starter.job_id)
                 asyncio.run(start_job(home, starter))
                 raise DownstreamTasksSkipped(tasks=sorted(_components(self)))  # type: ignore[no-untyped-call]
-        context["params"].pop("starter", None)  # for people, beside the form
         return super().execute(context)
+
+    def _form(self, context: Context) -> Mapping[str, Any]:
+        """Without what the job was started by: that is for people, beside the form."""
+        return {name: value for name, value in context["params"].items() if name != "starter"}
 
 
 class StartingConcludeOperator(ConcludeOperator):

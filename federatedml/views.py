@@ -24,6 +24,7 @@ class Curve:
         name: file-safe name, FATE's metric name where it has one (``hetero_lr_0_roc``).
         namespace: FATE's metric namespace (``train``, ``validate``).
         metric_type: FATE's type (``ROC_EVALUATION``), so that a board can choose its chart.
+        meta: what FATE logs besides, under its names (``unit_name``, ``Best``).
     """
 
     name: str
@@ -42,7 +43,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table for people (never rows of data)."""
+    """A table for people (never rows of data).
+
+    Attributes:
+        name, namespace, metric_type, meta: as of a ``Curve``.
+    """
 
     name: str
     title: str
@@ -50,6 +55,7 @@ class Grid:
     rows: Sequence[Sequence[str | float | int | bool | None]]
     namespace: str = "train"
     metric_type: str = ""
+    meta: Mapping[str, Any] = field(default_factory=dict)
 
     def json(self) -> dict[str, Any]:
         """Plain JSON."""

@@ -72,7 +72,9 @@ class Gateway:
         self.own = OwnSteps(store, roster, self.home, world.tell, slots=lambda: world.slots)
         self.coordinator = Coordinator(store, roster, lambda: world.now, lambda: world.now)
         self.verdicts = Verdicts(store, roster, self.own, Seats(), self.home, world.control, no_hook)
-        self.reopening = Reopening(store, roster, self.home, world.control)
+        self.reopening = Reopening(
+            store, roster, self.home, world.control, kept=lambda _, v: v not in world.pruned[party]
+        )
         self.reruns = Reruns(store, roster, Direct(world), self.reopening)  # type: ignore[arg-type]
         store.event("opening", party=party)
         self.coordinator.recover()
@@ -87,7 +89,7 @@ class Direct:
 
     async def call(self, party: str, method: str, order: job_pb2.RerunOrder) -> job_pb2.RerunAnswer:
         assert method == "CheckRerun"
-        self._world.gateways[party].reopening.check(order)
+        await self._world.gateways[party].reopening.agree(order)
         return job_pb2.RerunAnswer()
 
 
@@ -112,6 +114,7 @@ class World:
         self.root, self.slots, self.now = root, slots, 1000.0
         self.control = control or NoRuns()
         self.gateways: dict[str, Gateway] = {}
+        self.pruned: dict[str, list[str]] = defaultdict(list)  # party -> bundle versions that are gone
         self.told: dict[Member, list[local_pb2.GatewayFrame]] = {member: [] for member in MEMBERS}
         self.frames: dict[Seat, list[local_pb2.GatewayFrame]] = defaultdict(list)
         self.orders: dict[str, list[job_pb2.StepCommand]] = defaultdict(list)  # of any coordinator, by party

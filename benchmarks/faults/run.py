@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from threading import Thread
 from typing import Any
 
 from airfed.demo_parties import PARTIES
@@ -85,11 +86,10 @@ def attempt(trial: Trial, pipeline: Pipeline, network: Network, expected: Refere
     outcome.job_id = pipeline.submit()
     outcome.point = _wait_for_moment(trial, homes, outcome.job_id, expected, begun)
     with _fault(trial, homes, network, outcome):
+        watchers = _watch(homes, outcome.killed)
         if trial.again and outcome.killed:
             _second(trial, homes, outcome)
-        watchers = [
-            victims.watch(homes[killed.party], killed) for killed in outcome.killed if killed.what in SUPERVISED
-        ]
+            watchers += _watch(homes, outcome.killed[1:])
         if trial.kind == "cut":
             time.sleep(CUT_SECONDS)
     outcome.states = pipeline.ends(outcome.job_id, PATIENCE)
@@ -102,6 +102,10 @@ def attempt(trial: Trial, pipeline: Pipeline, network: Network, expected: Refere
     if judged.results:
         outcome.differences = differences(judged.results, expected.results, tolerance)[:20]
     return outcome
+
+
+def _watch(homes: Mapping[str, PartyHome], killed: Sequence[Killed]) -> list[Thread]:
+    return [victims.watch(homes[each.party], each) for each in killed if each.what in SUPERVISED]
 
 
 def _wait_for_moment(

@@ -1,8 +1,8 @@
 """The embedded Airflow of a party: its ``airflow.cfg``, and what its processes import before they fork.
 
-Why the values are what they are: a scheduler that sleeps 0.25 s instead of 1 s starts a task in 0.3 s; a task that
-is lost is noticed after 60 s, because less would not survive a restart of the API server; queues are the gateway's,
-so Airflow's own limits are set where they never queue.
+Why the values are what they are: the executor waits for news, so the scheduler itself does not sleep; a task whose
+supervisor is lost starts again after ``HEARTBEAT_TIMEOUT_S``, because less would not survive an API server that is away
+for a minute; queues are the gateway's, so Airflow's own limits are set where they never queue.
 """
 
 from __future__ import annotations
@@ -22,6 +22,17 @@ BUNDLE = "dags_generator.bundle.DslDagBundle"
 SERVICE_USER = "airfed"
 PEOPLE = "admin"
 NEVER_QUEUE = "256"
+
+# A task's supervisor asks the execution API again while it is away: after each of the first N - 1 of N tries it waits
+# between ``min`` and max(min, min(2^(k - 1), max)) seconds, that is 1 s each time if both are 1. N = 91 is 90 s, and an
+# API server that is back is found within a second. Airflow's own N = 5, min = 1, max = 90 is 1 + U(1, 2) + U(1, 4) +
+# U(1, 8): between 4 and 15 s, less than a loaded machine takes to start one.
+API_PATIENCE_S = 90
+API_RETRY_S = 1
+# From the last heartbeat of a task to its next one an API server that is away for 60 s takes 60 s, one interval, one
+# wait, and the time that its first answer takes, some 5 s. A task whose supervisor was killed waits for so long, too.
+HEARTBEAT_S = 1
+HEARTBEAT_TIMEOUT_S = 72
 
 EXECUTOR = "airfed.executor.PromptLocalExecutor"
 LOCAL_SETTINGS = '''"""Written by airfed: forked processes inherit what has been imported before they are forked."""
@@ -128,11 +139,16 @@ def _network(home: PartyHome) -> dict[str, dict[str, str]]:
 
 def _pace(_: PartyHome) -> dict[str, dict[str, str]]:
     return {
-        "workers": {"min_heartbeat_interval": "1"},
+        "workers": {
+            "min_heartbeat_interval": str(HEARTBEAT_S),
+            "execution_api_retries": str(API_PATIENCE_S // API_RETRY_S + 1),  # tries, the first one included
+            "execution_api_retry_wait_min": str(API_RETRY_S),
+            "execution_api_retry_wait_max": str(API_RETRY_S),
+        },
         "scheduler": {
             "scheduler_idle_sleep_time": "0",  # the executor waits, for news
-            "task_instance_heartbeat_timeout": "60",
-            "task_instance_heartbeat_timeout_detection_interval": "5",
+            "task_instance_heartbeat_timeout": str(HEARTBEAT_TIMEOUT_S),
+            "task_instance_heartbeat_timeout_detection_interval": "2",
             "trigger_timeout_check_interval": "5",
             "orphaned_tasks_check_interval": "30",
         },

@@ -114,7 +114,7 @@ def show(job_id: JobId, home: Home, as_json: AsJson = False) -> None:
     with readable_errors(as_json):
         from airfed.job import as_json as plain
         from airfed.job import view
-        from airfed.job_text import moment, span, steps, took, verdict
+        from airfed.job_text import moment, party_lines, span, steps, took, verdict
         from federatedml.federation.home import PartyHome
 
         found = view(PartyHome(home), job_id)
@@ -123,8 +123,8 @@ def show(job_id: JobId, home: Home, as_json: AsJson = False) -> None:
     say(verdict(found))
     begun = f"created {moment(found.created_at)}, took {span(took(found, time.time()))}, generation {found.generation}"
     say(f"pipeline {found.pipeline} of party {found.job.initiator}, {begun}")
-    for party, known in sorted(found.parties.items()):
-        say(f"party {party}: {known.run_url or 'no page yet'}")
+    for line in party_lines(found):
+        say(line)
     return show_rows(["component", "module", "member", "state", "generation", "attempt", "done", ""], steps(found))
 
 
@@ -294,4 +294,4 @@ def _show_answer(found: Answer) -> None:
     say(found.line)
     show_rows(["role", "party", "job_url", "model_id"], found.rows())
     for line in found.facts():
-        print(line)
+        say(line)

@@ -53,7 +53,7 @@ def _protocols(component: Component, charts: Path) -> dict[str, tuple[Step, ...]
     """The charts of a component that differ from each other, by name."""
     found: dict[str, tuple[Step, ...]] = {}
     for path in sorted((charts / component.module).glob("*.txt")):
-        steps = protocol(from_text(path.read_text(), path.name))
+        steps = protocol(from_text(path.read_text(encoding="utf-8"), path.name))
         if steps not in found.values():
             found[path.stem] = steps
     return found
@@ -63,7 +63,7 @@ def _used(examples: Path) -> dict[str, list[str]]:
     """Module -> examples whose DSL has it."""
     found: dict[str, list[str]] = {}
     for path in sorted(examples.glob("*/*_dsl.json")):
-        modules = {each["module"] for each in json.loads(path.read_text())["components"].values()}
+        modules = {each["module"] for each in json.loads(path.read_bytes())["components"].values()}
         for module in modules:
             found.setdefault(module, []).append(path.parent.name)
     return found

@@ -153,5 +153,5 @@ def status(home: PartyHome) -> list[Status]:
 def tail(home: PartyHome, name: str) -> str:
     """The last lines of a process's log, and where the rest is."""
     path = home.logs / f"{name}.log"
-    lines = path.read_text(errors="replace").splitlines()[-TAIL:] if path.exists() else []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:] if path.exists() else []
     return "\n".join([f"see {path}", *lines])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from airfed.job import Submitted
-from airfed.job_text import OPEN, moment
+from airfed.job_text import OPEN, answers, moment, silent_lines
 from airfed_proto.v1 import local_pb2
 from dags_generator.spec import PipelineSpec, dag_id
 from federated_operators.federate import CHOSEN
@@ -34,6 +34,8 @@ class Answer:
     Attributes:
         places: its members, by role and party in the order of the conf.
         failure: why it has ended already; empty otherwise.
+        answers: party -> its answer to the proposal, since when it is silent or pending, and why.
+        silent: lines about the parties that do not answer.
         model_version: of the model that it makes, or predicts with; empty if its parties have yet to say which.
         dsl_path, conf_path: what was stored of it; empty if it was not admitted.
         created_at: Unix seconds.
@@ -48,6 +50,8 @@ class Answer:
     conf_path: str
     created_at: float
     model_version: str
+    answers: Mapping[str, Mapping[str, str | None]]
+    silent: Sequence[str]
 
     @property
     def failed(self) -> bool:
@@ -75,6 +79,7 @@ class Answer:
             "job_dsl_path": self.dsl_path or None,
             "job_runtime_conf_path": self.conf_path or None,
             "created_at": moment(self.created_at),
+            "answers": self.answers,
         }
 
     def rows(self) -> list[list[str]]:
@@ -84,7 +89,8 @@ class Answer:
     def facts(self) -> list[str]:
         """What is below the table."""
         stored = [f"stored as {self.dsl_path} and {self.conf_path}"] if self.dsl_path else []
-        return [f"model_version {self.model_version or '-'}, created {moment(self.created_at) or '-'}", *stored]
+        made = f"model_version {self.model_version or '-'}, created {moment(self.created_at) or '-'}"
+        return [made, *stored, *self.silent]
 
 
 def answer(home: PartyHome, job: Submitted, found: local_pb2.JobView) -> Answer:
@@ -101,6 +107,8 @@ def answer(home: PartyHome, job: Submitted, found: local_pb2.JobView) -> Answer:
         paths[1],
         found.created_at,
         _model_version(home, job),
+        answers(found),
+        silent_lines(found),
     )
 
 

@@ -66,13 +66,54 @@ def waits(found: local_pb2.JobView) -> str:
 
 
 def _unanswered(found: local_pb2.JobView) -> str:
+    """Whose people are asked; else who is silent; else who has not answered yet."""
     states = {member.party_id: job_pb2.PROPOSED for member in found.members}
     states |= {party: answer.state for party, answer in found.parties.items()}
-    asked = sorted(party for party, state in states.items() if state == job_pb2.PENDING)
-    silent = sorted(party for party, state in states.items() if state == job_pb2.PROPOSED)
+    asked = sorted(party for party in states if asks_people(found, party))
+    new = sorted(party for party, state in states.items() if state == job_pb2.PROPOSED)
     if asked:
         return f"a person is asked at party {', '.join(asked)}"
-    return f"no answer yet of party {', '.join(silent)}" if silent else ""
+    if found.unanswered:
+        return "; ".join(silent_lines(found))
+    return f"no answer yet of party {', '.join(new)}" if new else ""
+
+
+def asks_people(found: local_pb2.JobView, party: str) -> bool:
+    """Whether a party's people decide; one that is pending with a failure waits for its scheduler."""
+    known = found.parties.get(party)
+    return known is not None and known.state == job_pb2.PENDING and not known.HasField("failure")
+
+
+def answers(found: local_pb2.JobView) -> dict[str, dict[str, str | None]]:
+    """Party -> its answer to the proposal, since when it is silent or pending, and why it refuses or is silent."""
+    return {
+        party: {
+            "state": job_pb2.ProposalState.Name(known.state).lower(),
+            "unanswered_since": moment(found.unanswered.get(party, 0.0)),
+            "failure": words(known.failure) if known.HasField("failure") else None,
+        }
+        for party, known in sorted(found.parties.items())
+    }
+
+
+def answer(found: local_pb2.JobView, party: str) -> str:
+    """A party's answer: ``enrolled``, ``proposed, silent since 2026-07-28T12:00:05Z: [FED-401] it does not answer``."""
+    known = answers(found)[party]
+    silent = "" if known["state"] == "pending" else ", silent"
+    since = f"{silent} since {known['unanswered_since']}" if known["unanswered_since"] else ""
+    return f"{known['state']}{since}{': ' if known['failure'] else ''}{known['failure'] or ''}"
+
+
+def party_lines(found: local_pb2.JobView) -> list[str]:
+    """Where each party watches a job, or its answer as long as it does not run there."""
+    runs = {party for party, known in found.parties.items() if known.state == job_pb2.ENROLLED}
+    pages = {party: found.parties[party].run_url or "no page yet" for party in runs}
+    return [f"party {party}: {pages.get(party) or answer(found, party)}" for party in sorted(found.parties)]
+
+
+def silent_lines(found: local_pb2.JobView) -> list[str]:
+    """Parties that do not answer the proposal."""
+    return [f"party {party}: {answer(found, party)}" for party in sorted(found.unanswered)]
 
 
 def verdict(found: local_pb2.JobView) -> str:

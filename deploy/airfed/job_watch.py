@@ -9,7 +9,7 @@ from collections.abc import Callable
 from airfed.console import one_line
 from airfed.demo_screen import Board, Screen
 from airfed.job import Submitted, session, view
-from airfed.job_text import OPEN, doing
+from airfed.job_text import OPEN, answer, asks_people, doing
 from airfed_proto.v1 import job_pb2, local_pb2
 from dags_generator.spec import PipelineSpec
 from federatedml.errors import FedError
@@ -17,7 +17,9 @@ from federatedml.federation.home import PartyHome
 
 POLL = 0.2  # seconds
 CHECK = 2.0  # seconds between two questions whether a job that is not known yet still can be
-ADMISSION = 300.0  # seconds: a gateway asks peers for 120 to accept, for 120 to enrol
+ADMISSION = 300.0  # seconds: parties that are not silent have 30 to accept and 75 to enrol, on a busy machine again
+SILENT = 10.0  # seconds after which a party that does not answer is an answer, too
+PROPOSAL = "(proposal)"  # row of a board; no component has such a name
 Seen = Callable[[local_pb2.JobView], bool]
 
 
@@ -56,14 +58,17 @@ def has_ended(found: local_pb2.JobView) -> bool:
 
 
 def is_answered(found: local_pb2.JobView) -> bool:
-    """Whether all parties run it, or a person has to be asked first, or it has ended."""
-    answers = {party: answer.state for party, answer in found.parties.items()}
-    states = {answers.get(member.party_id) for member in found.members}
-    return has_ended(found) or job_pb2.PENDING in states or states == {job_pb2.ENROLLED}
+    """Whether all parties run it, or a person has to be asked first, or one does not answer, or it has ended."""
+    states = {party: answer.state for party, answer in found.parties.items()}
+    members = {member.party_id for member in found.members}
+    if any(asks_people(found, party) for party in members) or has_ended(found):
+        return True
+    silent = any(time.time() - since >= SILENT for since in found.unanswered.values())
+    return silent or {states.get(party) for party in members} == {job_pb2.ENROLLED}
 
 
 def answered(home: PartyHome, job: Submitted) -> local_pb2.JobView:
-    """A job that was just started, as soon as the parties have answered; as it is after two minutes."""
+    """A job that was just started, as soon as the parties have answered, or one is silent."""
     return watch(home, job.job_id, is_answered, ADMISSION, lambda: check_began(home, job))
 
 
@@ -83,10 +88,13 @@ def follow(home: PartyHome, job: Submitted, screen: Screen, timeout: float = mat
 def show_until(
     home: PartyHome, job_id: str, board: Board, enough: Seen, timeout: float, began: Callable[[], None] = lambda: None
 ) -> local_pb2.JobView:
-    """``watch``, on a board."""
+    """``watch``, on a board, with answers to the proposal if one was long in coming."""
+    late = False
 
     def look(found: local_pb2.JobView) -> bool:
-        board.show(cells(found))
+        nonlocal late
+        late = late or bool(found.unanswered)
+        board.show((proposal_cells(found) if late else {}) | cells(found))
         return enough(found)
 
     return watch(home, job_id, look, timeout, began)
@@ -116,6 +124,15 @@ def cells(found: local_pb2.JobView) -> dict[tuple[str, str], str]:
         (step.component, title(each.member.role, each.member.party_id)): _state(step, each)
         for step in found.steps
         for each in step.members
+    }
+
+
+def proposal_cells(found: local_pb2.JobView) -> dict[tuple[str, str], str]:
+    """Cells of a board's first row: member -> its party's answer to the proposal."""
+    return {
+        (PROPOSAL, title(member.role, member.party_id)): one_line(answer(found, member.party_id))
+        for member in found.members
+        if member.party_id in found.parties
     }
 
 

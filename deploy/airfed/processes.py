@@ -67,7 +67,7 @@ def _airflow(home: PartyHome) -> list[Program]:
     return [
         api,
         Program("scheduler", ("-m", "airflow", "scheduler", "-s"), health.airflow_job("scheduler"), stuck=QueueWatch()),
-        Program("dag-processor", ("-m", "airflow", "dag-processor"), health.airflow_job("dag_processor")),
+        Program("dag-processor", ("-m", "airfed.dag_processor"), health.airflow_job("dag_processor")),
         Program("triggerer", ("-m", "airflow", "triggerer", "-s"), health.airflow_job("triggerer")),
     ]
 

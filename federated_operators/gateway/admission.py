@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Sequence, Set
 from dataclasses import replace
@@ -16,17 +17,18 @@ from federated_operators.gateway.coordinator import Coordinator
 from federated_operators.gateway.names import Job, failure_pb
 from federated_operators.gateway.peers import Peers
 from federated_operators.gateway.plan import JobPlan, ProposedJob
-from federated_operators.gateway.rows import JobRow, ProposalRow, VerdictRow
+from federated_operators.gateway.rows import PROPOSED, JobRow, ProposalRow, VerdictRow
 from federated_operators.gateway.store import Store
+from federated_operators.gateway.unanswered import Unanswered
 from federatedml.errors import DslError, FedError, PeerError
 from federatedml.federation.party import Role
 
 PROPOSE_S = 30.0
-SILENCE_S = 120.0  # how long a party that does not answer is asked again: `federate` holds a process meanwhile
 SILENT = "FED-401"
 ENROL_S = 75.0  # a peer gives itself 60
 PAUSE_S = 0.25
 AGREED = frozenset({job_pb2.ACCEPTED, job_pb2.ENROLLED})  # enrolled: this gateway restarted after that party was asked
+log = logging.getLogger(__name__)
 Answer = job_pb2.ProposalAnswer
 News = local_pb2.AdmissionNews
 
@@ -35,37 +37,58 @@ class Admission:
     """The initiator's side; the own party answers like every other one, without a socket.
 
     Args:
-        patience: seconds for which a party that does not answer is asked again, at most ``SILENCE_S``.
+        patience: seconds for which a party that does not answer is asked again.
+        unanswered: has who is asked again.
     """
 
     def __init__(
-        self, store: Store, agreement: Agreement, coordinator: Coordinator, peers: Peers, party: str, patience: float
+        self,
+        store: Store,
+        agreement: Agreement,
+        coordinator: Coordinator,
+        peers: Peers,
+        party: str,
+        patience: float,
+        unanswered: Unanswered,
     ) -> None:
         self._store, self._agreement, self._coordinator = store, agreement, coordinator
-        self._peers, self._party, self._patience = peers, party, min(patience, SILENCE_S)
+        self._peers, self._party, self._patience, self._unanswered = peers, party, patience, unanswered
         self._deciding: dict[Job, asyncio.Task[None]] = {}
-        self._silent: dict[tuple[Job, str], pb.Failure] = {}
 
     async def federate(self, request: local_pb2.FederateRequest) -> AsyncIterator[News]:
-        """Run the admission and tell how it goes. Asked again, it goes on where it was."""
+        """Run the admission and tell how it goes. Asked again, it goes on where it was; nobody has to listen."""
         try:
             job = Job.of(pb.JobKey(initiator=self._party, job_id=request.job_id))
             proposal = await self._proposal(job, request)
         except FedError as error:
             yield News(done=True, failure=failure_pb(error))
             return
-        if job not in self._deciding:
-            self._deciding[job] = asyncio.create_task(self._decide(job, proposal))
-        task, before = self._deciding[job], b""
+        task, before = self._decision(job, proposal), b""
         while not task.done():
             await asyncio.wait([task], timeout=0.1)
-            news = self._news(job)
+            news = self._news(job, patience=request.patience)
             if news.SerializeToString(deterministic=True) != before:
                 before = news.SerializeToString(deterministic=True)
                 yield news
-        self._deciding.pop(job, None)
         task.result()
         yield self._news(job, done=True)
+
+    async def settled(self, job: Job) -> None:
+        """Wait as long as the job's parties are asked: not at all if nobody asks them, be it that none began."""
+        if job in self._deciding:
+            await asyncio.wait([self._deciding[job]])
+
+    def _decision(self, job: Job, proposal: job_pb2.Proposal) -> asyncio.Task[None]:
+        """The task that asks the parties, until it has ended."""
+        if job not in self._deciding:
+            self._deciding[job] = asyncio.create_task(self._decide(job, proposal))
+            self._deciding[job].add_done_callback(lambda task: self._decided(job, task))
+        return self._deciding[job]
+
+    def _decided(self, job: Job, task: asyncio.Task[None]) -> None:
+        del self._deciding[job]
+        if not task.cancelled() and (error := task.exception()):  # whoever listens hears it, too
+            log.error("the admission of job %s broke off", job.job_id, exc_info=error)
 
     async def _proposal(self, job: Job, request: local_pb2.FederateRequest) -> job_pb2.Proposal:
         content = ProposedJob(self._party, job.job_id, request.pipeline, request.dsl, request.conf)
@@ -91,7 +114,7 @@ class Admission:
 
     async def _decide(self, job: Job, proposal: job_pb2.Proposal) -> None:
         row = self._store.get(JobRow, **job.where)
-        if row is None or row.state != "proposed" or self._verdict(job):
+        if row is None or row.state != PROPOSED or self._verdict(job):
             return
         reference = job_pb2.ProposalRef(job=job.key(), digest=proposal.digest)
         agreed = await self._all(job, "Propose", proposal, AGREED, PROPOSE_S)
@@ -116,24 +139,23 @@ class Admission:
         Nobody's answer is waited for when the job has ended, or another party has refused, meanwhile. ``seconds`` count
         from the end of a silence: a machine that starts again has its gateway before its scheduler.
         """
-        begun = heard = time.monotonic()
-        while not self._verdict(job) and not self._refused(job):
-            silent = False
-            try:
-                answer: Answer = await self._call(party, method, request, seconds)
-                limit = seconds if answer.state == job_pb2.PENDING else 0.0
-            except FedError as error:
-                answer = Answer(state=job_pb2.REFUSED, failure=failure_pb(error))
-                silent, limit = error.code == SILENT, seconds if error.retryable else 0.0
-            now = time.monotonic()
-            self._silent.pop((job, party), None)
-            if now - begun >= self._patience if silent else now - heard >= limit:
-                self._record(job, party, answer)
-                return answer
-            if silent:
-                heard, self._silent[job, party] = now, answer.failure
-            await asyncio.sleep(PAUSE_S)
-        self._silent.pop((job, party), None)
+        begun = heard = now = time.monotonic()
+        with self._unanswered.asking(job, party):
+            while not self._verdict(job) and not self._refused(job):
+                silent, asked = False, now
+                try:
+                    answer: Answer = await self._call(party, method, request, seconds)
+                    limit = seconds if answer.state == job_pb2.PENDING else 0.0
+                except FedError as error:
+                    answer = Answer(state=job_pb2.REFUSED, failure=failure_pb(error))
+                    silent, limit = error.code == SILENT, seconds if error.retryable else 0.0
+                now = time.monotonic()
+                if now - begun >= self._patience if silent else now - heard >= limit:
+                    self._record(job, party, answer)
+                    return answer
+                heard = now if silent else heard
+                self._unanswered.again(job, party, answer, asked, now)
+                await asyncio.sleep(PAUSE_S)
         return Answer(state=job_pb2.WITHDRAWN)
 
     async def _call(self, party: str, method: str, request: Message, seconds: float) -> Answer:
@@ -173,12 +195,12 @@ class Admission:
         role = next((member.role for member in sorted(members) if member.party == party), Role.GUEST)
         return pb.Member(role=str(role), party_id=party)
 
-    def _news(self, job: Job, done: bool = False) -> News:
+    def _news(self, job: Job, done: bool = False, patience: float = 0.0) -> News:
         news = News(done=done, job_dir=str(self._agreement.home.job_dir(job.initiator, job.job_id)))
         for row in self._store.select(ProposalRow, **job.where):
-            failure = pb.Failure.FromString(row.failure) if row.failure else self._silent.get((job, row.party))
-            known = Answer(state=row.state, failure=failure, run_url=row.run_url)  # type: ignore[arg-type]
-            news.answers[row.party].CopyFrom(known)
+            news.answers[row.party].CopyFrom(self._unanswered.standing(row))
+        if patience:
+            news.waits = self._unanswered.before(job, time.monotonic() - patience)
         verdict = self._verdict(job)
         if verdict and verdict.verdict != job_pb2.SUCCEEDED:
             text = PeerError("FED-405", f"the job was ended by {verdict.by}")

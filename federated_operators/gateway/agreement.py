@@ -17,7 +17,7 @@ from federated_operators.gateway.names import Job, failure_pb
 from federated_operators.gateway.plan import JobAcceptor, JobPlan, ProposedJob, dump_plan
 from federated_operators.gateway.policy import load_policy
 from federated_operators.gateway.roster import Roster
-from federated_operators.gateway.rows import JobRow, PlanRow, ProposalRow, VerdictRow
+from federated_operators.gateway.rows import PROPOSED, JobRow, PlanRow, ProposalRow, VerdictRow
 from federated_operators.gateway.runs import NOT_IMPORTED, Run, RunControl
 from federated_operators.gateway.store import Store
 from federatedml.errors import DataError, DslError, FedError, PolicyError, ProtocolError
@@ -104,7 +104,7 @@ class Agreement:
         load_policy(self.home.policy).check_room(self.roster.active(), job.initiator, self._party)
         key = (job.initiator, job.job_id)
         admitted = self._store.event("proposed", job, party=self._party, reason=proposal.digest.hex())
-        row = JobRow(*key, proposal.pipeline, proposal.SerializeToString(), proposal.digest, "proposed", 1, time.time())
+        row = JobRow(*key, proposal.pipeline, proposal.SerializeToString(), proposal.digest, PROPOSED, 1, time.time())
         self._store.put(replace(row, admitted=admitted))
         for plan in plans:
             self._store.put(PlanRow(*key, str(plan.me), dump_plan(plan)))

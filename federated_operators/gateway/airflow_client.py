@@ -53,6 +53,11 @@ class AirflowClient:
             raise DslError("FED-471", f"DAG {dag_id} is paused at this party", "its people must unpause it")
         return None if dag["is_stale"] else str(dag["bundle_version"])
 
+    async def version_of(self, run: Run) -> str | None:
+        """The bundle version that the run started with, and keeps when tasks of it are cleared."""
+        answer = await self._request("GET", _path(run))
+        return None if answer.status_code == httpx.codes.NOT_FOUND else str(_body(answer)["bundle_version"] or "")
+
     async def trigger(self, run: Run, digest: str) -> None:
         """Start the run; one that exists already is the same run, because its id is the job's."""
         await self.start(run, {"digest": digest})

@@ -23,6 +23,7 @@ OPTIONS = [
     ("grpc.use_local_subchannel_pool", 1),
 ]
 PAUSE_S = 0.2
+SOMEBODY_IS_HERE = local_pb2.AdmissionNews()  # what a gateway says before it has looked at the request
 RETRYABLE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
 
 
@@ -36,7 +37,7 @@ class GatewayClient:
 
     Args:
         socket: its Unix socket.
-        patience: seconds for which a gateway that is not there (it restarts) is tried again.
+        patience: seconds for which a gateway that is not there (it restarts) is tried again, from when it was lost on.
     """
 
     def __init__(self, socket: Path, patience: float = 60.0) -> None:
@@ -105,16 +106,19 @@ class GatewayClient:
             raise self._error(error) from None
 
     def _news(self, method: Any, request: Any) -> Iterator[local_pb2.AdmissionNews]:
-        deadline = time.monotonic() + self._patience
+        lost: float | None = None  # since when there is no gateway; one that is silent is there
         while True:
             try:
                 for news in method(request):
-                    yield news
-                    deadline = time.monotonic() + self._patience
+                    lost = None
+                    if news != SOMEBODY_IS_HERE:
+                        yield news
                     if news.done:
                         return
             except grpc.RpcError as error:
-                if error.code() not in RETRYABLE or time.monotonic() > deadline:
+                now = time.monotonic()
+                lost = now if lost is None else lost
+                if error.code() not in RETRYABLE or now - lost > self._patience:
                     raise self._error(error) from None
             time.sleep(PAUSE_S)
 

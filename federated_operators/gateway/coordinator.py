@@ -20,6 +20,7 @@ from airfed_proto.v1 import job_pb2
 from federated_operators.gateway.names import CONCLUDE, Job, Seat, checkpoint_words, member_of, member_pb, words
 from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.rows import (
+    PROPOSED,
     REOPENING,
     RUNNING,
     AttemptRow,
@@ -155,7 +156,7 @@ class Coordinator:
 
     def tick(self) -> None:
         """End what has waited for too long: held slots, calls, steps and jobs."""
-        for job, row in self._running():
+        for job, _ in self._open(RUNNING, REOPENING):
             with self._store.transaction():
                 steps = self._steps.known(job)
                 self._slots.tick([step for step in steps.values() if step.state == State.WAITED])
@@ -164,17 +165,19 @@ class Coordinator:
                 for name in steps:
                     if self.is_running(job):
                         self._step_timeout(self._steps.of(job, name))
+        for job, row in self._open(PROPOSED, RUNNING, REOPENING):
+            with self._store.transaction():
                 self._job_timeout(job, row)
 
     def recover(self) -> None:
         """After a restart: go on with every job."""
-        for job, _ in self._running():
+        for job, _ in self._open(RUNNING, REOPENING):
             with self._store.transaction():
                 self.settle(job)
 
-    def _running(self) -> Iterator[tuple[Job, JobRow]]:
-        """Jobs of this party that started and have no verdict."""
-        for state in (RUNNING, REOPENING):
+    def _open(self, *states: str) -> Iterator[tuple[Job, JobRow]]:
+        """Jobs of this party in one of these states that have no verdict."""
+        for state in states:
             for row in self._store.select(JobRow, initiator=self._roster.party, state=state):
                 if self.is_running(Job(row.initiator, row.job_id)):
                     yield Job(row.initiator, row.job_id), row

@@ -10,6 +10,7 @@ from airfed_proto.v1 import job_pb2, local_pb2, local_pb2_grpc
 from federated_operators.gateway.abandon import Abandonment
 from federated_operators.gateway.admission import Admission
 from federated_operators.gateway.agreement import Agreement
+from federated_operators.gateway.client import SOMEBODY_IS_HERE
 from federated_operators.gateway.coordinator import Coordinator
 from federated_operators.gateway.door import status_of
 from federated_operators.gateway.names import Job, Seat, failure_pb
@@ -48,12 +49,14 @@ class LocalService(local_pb2_grpc.LocalServicer):
 
     async def Federate(self, request: local_pb2.FederateRequest, context: Any) -> AsyncIterator[News]:  # noqa: N802
         """Propose a job and see it enrolled everywhere."""
+        yield SOMEBODY_IS_HERE
         await self._judge(self._roster.party, request.job_id, request.dag_id)
         async for news in self._admission.federate(request):
             yield news
 
     async def EnrolRun(self, request: local_pb2.EnrolRequest, context: Any) -> AsyncIterator[News]:  # noqa: N802
         """Whether a run belongs to a job that was agreed."""
+        yield SOMEBODY_IS_HERE
         try:
             job = Job.of(pb.JobKey(initiator=request.initiator, job_id=request.job_id))
             plan = next((plan for plan in self._roster.plans(job) if plan.dag_id == request.dag_id), None)
@@ -73,6 +76,14 @@ class LocalService(local_pb2_grpc.LocalServicer):
         try:
             seat = Seat.of(pb.StepKey(job=request.job, component=request.component), request.member)
             await self._waiting.until(seat, lambda: self._own.awaited(seat))
+        except FedError as error:
+            await context.abort(status_of(error), str(error))
+        return local_pb2.AwaitReply()
+
+    async def AwaitAdmission(self, request: pb.JobKey, context: Any) -> local_pb2.AwaitReply:  # noqa: N802
+        """Answers when the first task of an own job shall come: its parties have answered, or nobody asks them."""
+        try:
+            await self._admission.settled(Job.of(request))
         except FedError as error:
             await context.abort(status_of(error), str(error))
         return local_pb2.AwaitReply()

@@ -7,7 +7,7 @@ import logging
 from airfed_proto.v1 import job_pb2, local_pb2
 from federated_operators.gateway.names import Job
 from federated_operators.gateway.roster import Roster
-from federated_operators.gateway.rows import JobRow
+from federated_operators.gateway.rows import PROPOSED, RUNNING, JobRow
 from federated_operators.gateway.runs import Run, RunControl
 from federated_operators.gateway.show import Show
 from federated_operators.gateway.store import Store
@@ -37,7 +37,7 @@ class WaitNotes:
 
     async def once(self) -> None:
         """Look now."""
-        rows = self._store.select(JobRow, state="running")
+        rows = [row for state in (PROPOSED, RUNNING) for row in self._store.select(JobRow, state=state)]
         now = {Job(row.initiator, row.job_id): self._waits(row) for row in rows}
         for job, text in now.items():
             if text == self._before.get(job) and text != self._noted.get(job, ""):
@@ -49,7 +49,9 @@ class WaitNotes:
         self._noted = {job: text for job, text in self._noted.items() if job in now}
 
     def _waits(self, row: JobRow) -> str:
-        """What the job waits for; empty if a step of it runs."""
+        """What the job waits for; empty if a step of it runs, or no party is late to answer."""
+        if row.state == PROPOSED:
+            return self._show.unanswered(Job(row.initiator, row.job_id))
         query = local_pb2.JobQuery(initiator=row.initiator, job_id=row.job_id)
         steps = [step for view in self._show.jobs(query).jobs for step in view.steps]
         if any(step.state in _GOES_ON for step in steps):

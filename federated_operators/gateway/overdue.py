@@ -12,7 +12,7 @@ from airfed_proto.v1 import job_pb2
 from federated_operators.gateway.names import Job
 from federated_operators.gateway.peers import Peers
 from federated_operators.gateway.roster import Roster
-from federated_operators.gateway.rows import REOPENING, RUNNING, UNKNOWN, JobRow, ProposalRow
+from federated_operators.gateway.rows import PROPOSED, REOPENING, RUNNING, UNKNOWN, JobRow, ProposalRow
 from federated_operators.gateway.store import Store
 from federated_operators.gateway.turns import take_turns
 from federated_operators.gateway.verdicts import Verdicts
@@ -20,7 +20,7 @@ from federatedml.errors import FedError
 
 EVERY_S = 30.0
 PROPOSAL_S = 86_400.0  # how long a proposal stands
-PROPOSED, EXPIRED = "proposed", "expired"  # states of a job
+EXPIRED = "expired"  # state of a job
 LOOKED_AT = (PROPOSED, RUNNING, REOPENING, UNKNOWN)
 log = logging.getLogger(__name__)
 

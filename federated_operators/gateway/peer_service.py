@@ -120,7 +120,7 @@ class PeerService(job_pb2_grpc.PeerServicer):
         """Whether this party takes part in a rerun."""
         self._of_initiator(request.job)
         try:
-            self._reopening.check(request)
+            await self._reopening.agree(request)
         except FedError as error:
             return job_pb2.RerunAnswer(failure=failure_pb(error))
         return job_pb2.RerunAnswer(generation=request.generation, components=request.components)

@@ -76,7 +76,7 @@ class JobPlan:
         inference_dsl: the predict DSL that is stored with the model; empty if nothing is deployed.
         upstream: component -> the components that it refers to, for all components of the job.
         trigger_rules: component -> when it may start; ``all_success`` where it says nothing.
-        timeout: seconds that the job may take from its admission.
+        timeout: seconds that the job may take from its proposal.
         task_timeouts: component -> seconds from its first start; none for a component that is absent.
         auto_retries: component -> attempts that may follow an error of its algorithm.
         job_type: ``train`` or ``predict``.

@@ -11,7 +11,7 @@ from federated_operators.gateway.names import CONCLUDE, Job, Seat, member_pb
 from federated_operators.gateway.own_steps import REPORT, OwnSteps
 from federated_operators.gateway.plan import JobPlan
 from federated_operators.gateway.roster import Roster
-from federated_operators.gateway.rows import JobRow, OutputRow, SeenRow, VerdictRow
+from federated_operators.gateway.rows import PROPOSED, RUNNING, JobRow, OutputRow, SeenRow, VerdictRow
 from federated_operators.gateway.runs import Run, RunControl, RunState, TaskState
 from federated_operators.gateway.store import Store
 from federated_operators.gateway.turns import take_turns
@@ -54,7 +54,7 @@ class Reconciler:
                 await self._tell_task(plans[task.run], task)
 
     def _active(self) -> list[JobPlan]:
-        rows = [row for state in ("proposed", "running") for row in self._store.select(JobRow, state=state)]
+        rows = [row for state in (PROPOSED, RUNNING) for row in self._store.select(JobRow, state=state)]
         jobs = [Job(row.initiator, row.job_id) for row in rows if not self._verdict(row)]
         return [plan for job in jobs for plan in self._roster.plans(job)]
 
@@ -72,10 +72,12 @@ class Reconciler:
     def _contradicts(self, plan: JobPlan, task: TaskState) -> bool:
         """Whether a task is over in a way that nobody decided."""
         row = self._job(plan)
-        if row is None or row.state != "running" or self._verdict(row):
+        if row is None or row.state not in (PROPOSED, RUNNING) or self._verdict(row):
             return False
         if task.task in FIRST_TASKS:
             return task.state == "failed"
+        if row.state == PROPOSED:  # what others do then, they do because of the first
+            return False
         if task.task != CONCLUDE and task.task not in plan.steps:
             return False
         return self._own.state(Seat(_job(plan), task.task, plan.me)) not in _RIGHT[task.state]

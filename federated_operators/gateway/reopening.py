@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from airfed_proto.v1 import common_pb2 as pb
@@ -16,7 +16,7 @@ from federated_operators.gateway.earlier import check_allowed
 from federated_operators.gateway.names import CONCLUDE, Job, failure_pb
 from federated_operators.gateway.plan import JobPlan
 from federated_operators.gateway.policy import Policy, load_policy
-from federated_operators.gateway.reconcile import tell_run_ended
+from federated_operators.gateway.reconcile import FIRST_TASKS, tell_run_ended
 from federated_operators.gateway.roster import Roster
 from federated_operators.gateway.rows import REOPENING, RUNNING, GenerationRow, JobRow, SeenRow
 from federated_operators.gateway.runs import Run, RunControl, Touched
@@ -28,6 +28,7 @@ from federatedml.federation.home import PartyHome
 WISHED = "rerun asked"  # event: people of this party want one
 REOPENED = "reopened"  # kind of the letter to the own party: what remains to be done here
 NOT_ENDED = "FED-360"
+AFRESH = "submit the job again"
 SETTLED_S = 15.0  # how long a held process waits for the new generation
 Order = job_pb2.RerunOrder
 Ask = Callable[[Order], Awaitable[job_pb2.RerunAnswer]]
@@ -38,6 +39,7 @@ class Reopening:
 
     Args:
         outputs_gone: whether the outputs of a job that ended were removed.
+        kept: whether a version of the DAG bundle is there and holds a plan's pipeline.
     """
 
     def __init__(
@@ -47,13 +49,31 @@ class Reopening:
         home: PartyHome,
         control: RunControl,
         outputs_gone: Callable[[Job], bool] = lambda job: False,
+        kept: Callable[[JobPlan, str], bool] = lambda plan, version: True,
     ) -> None:
         self._store, self._roster, self._home, self._control = store, roster, home, control
-        self._outputs_gone = outputs_gone
+        self._outputs_gone, self._kept = outputs_gone, kept
         self._judging: dict[Job, asyncio.Lock] = {}
 
+    async def agree(self, order: Order) -> None:
+        """Whether this party takes part in a rerun, asked before anything is done anywhere.
+
+        Raises:
+            FedError: as ``check``; ``PeerError`` if the scheduler does not answer; ``FED-369``, it no longer has the
+                run, or the bundle no longer what the run's tasks are built from.
+        """
+        self.check(order)
+        party = self._roster.party
+        for plan in self._roster.plans(Job.of(order.job)):
+            version = await self._control.version_of(Run(plan.dag_id, plan.job_id))
+            if version is None:
+                raise DataError("FED-369", f"party {party} no longer has the run of job {plan.job_id}", AFRESH)
+            if version and not await asyncio.to_thread(self._kept, plan, version):
+                problem = f"party {party} no longer has the version of the DAG that job {plan.job_id} ran from"
+                raise DataError("FED-369", problem, AFRESH)
+
     def check(self, order: Order) -> None:
-        """Whether this party takes part in a rerun.
+        """Whether this party takes part in a rerun, as far as it alone knows.
 
         Raises:
             FedError: it does not; says why.
@@ -172,9 +192,13 @@ class Reopening:
             if touched is None:
                 return
             try:
-                names = [name for name in plan.steps if name in touched.tasks]
-                if names:
-                    await self._ask(job, run, names, touched.by, ask)
+                components, downstream = _wish(plan, touched.tasks)
+                if components:
+                    party = self._roster.party
+                    order = Order(
+                        job=job.key(), components=components, downstream=downstream, by=touched.by, party=party
+                    )
+                    await self._ask(job, run, order, ask)
             except FedError as error:
                 self._not_asked(job, error)
             # Only now: after a crash before this line the wish is read again, and merged with what it brought about.
@@ -190,9 +214,8 @@ class Reopening:
     def _not_asked(self, job: Job, error: FedError) -> None:
         self._store.event("rerun not asked for", job, party=self._roster.party, reason=str(error))
 
-    async def _ask(self, job: Job, run: Run, names: list[str], by: str, ask: Ask) -> None:
-        party = self._roster.party
-        order = Order(job=job.key(), components=names, by=by, party=party, reason="cleared in the scheduler")
+    async def _ask(self, job: Job, run: Run, order: Order, ask: Ask) -> None:
+        order.reason = "cleared in the scheduler"
         try:
             answer = await ask(order)
         except FedError as error:  # the coordinator is away: whoever cleared the task must ask again
@@ -200,7 +223,7 @@ class Reopening:
             raise
         if answer.HasField("failure"):
             text = f"no rerun: {answer.failure.message}"
-            self._store.event("rerun refused", job, party=party, reason=text)
+            self._store.event("rerun refused", job, party=order.party, reason=text)
             return await self._control.note(run, text)
         deadline = time.monotonic() + SETTLED_S
         while not self._reached(job, answer.generation) and time.monotonic() < deadline:
@@ -210,6 +233,18 @@ class Reopening:
     def _reached(self, job: Job, generation: int) -> bool:
         row = self._store.get(JobRow, **job.where)
         return row is not None and row.generation >= generation and row.state != REOPENING
+
+
+def _wish(plan: JobPlan, cleared: Sequence[str]) -> tuple[list[str], bool]:
+    """Components that a person wants again, and whether with what follows from them, by the tasks that were cleared.
+
+    A whole run is the whole job, other parties' components too. Otherwise ``conclude``, which follows from all, tells
+    whether the person cleared what follows here, and so what follows elsewhere.
+    """
+    names = [name for name in plan.steps if name in cleared]
+    if len(names) == len(plan.steps) and any(task in cleared for task in FIRST_TASKS):
+        return list(plan.all_steps), False
+    return names, CONCLUDE in cleared
 
 
 def _key(job: Job) -> tuple[str, str]:

@@ -106,7 +106,7 @@ class Reruns:
         raise ProtocolError("FED-363", f"job {job.job_id} still runs", "wait for its end, or kill it first")
 
     async def _all_agree(self, job: Job, order: Order) -> None:
-        self._reopening.check(order)
+        await self._reopening.agree(order)
         others = [party for party in self._roster.parties(job) if party != self._roster.party]
         answers = await asyncio.gather(*(self._check(party, order) for party in others))
         for party, answer in zip(others, answers, strict=True):

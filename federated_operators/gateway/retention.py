@@ -19,7 +19,7 @@ from airfed_proto.v1 import job_pb2
 from federated_operators.gateway.names import Job
 from federated_operators.gateway.policy import load_policy
 from federated_operators.gateway.roster import Roster
-from federated_operators.gateway.rows import ACTIVE, JobRow, OutputRow, RemovedRow
+from federated_operators.gateway.rows import ACTIVE, UNKNOWN, JobRow, OutputRow, RemovedRow
 from federated_operators.gateway.seats import Seats
 from federated_operators.gateway.store import Store
 from federated_operators.gateway.turns import take_turns
@@ -74,7 +74,7 @@ class Retention:
             return
         removed = {(row.initiator, row.job_id): row.generation for row in self._store.select(RemovedRow)}
         needed = {*self._told(), *self._earlier()}
-        for job, generation in self._store.ended(now - days * DAY_S, STATES.values()):
+        for job, generation in self._store.ended(now - days * DAY_S, (*STATES.values(), UNKNOWN)):
             known = removed.get((job.initiator, job.job_id), 0)
             if generation > known and job not in needed and not self._seats.of(job):
                 yield job, generation

@@ -18,10 +18,11 @@ class Row:
     KEY: ClassVar[tuple[str, ...]]
 
 
-# States of a job that started and has no verdict.
+# States of a job that has no verdict.
+PROPOSED = "proposed"  # not all parties run it yet
 RUNNING = "running"
 REOPENING = "reopening"  # it runs again, the own tasks are not cleared yet
-ACTIVE = ("proposed", REOPENING, RUNNING)  # that run or wait
+ACTIVE = (PROPOSED, REOPENING, RUNNING)  # that run or wait
 UNKNOWN = "unknown"  # given up here by a person while the coordinator was silent: its verdict is still to come
 
 

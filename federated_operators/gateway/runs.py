@@ -66,6 +66,10 @@ class RunControl(Protocol):
         """
         ...
 
+    async def version_of(self, run: Run) -> str | None:
+        """The version of the DAG bundle that the run's tasks are built from, empty: the current one; None: no run."""
+        ...
+
     async def trigger(self, run: Run, digest: str) -> None:
         """Start the run; one that exists already is the same run."""
         ...
@@ -120,6 +124,10 @@ class NoRuns:
 
     async def bundle_version(self, dag_id: str) -> str | None:
         """Nothing is parsed, so whatever is installed is current."""
+        return ""
+
+    async def version_of(self, run: Run) -> str | None:
+        """As of a DAG: there is one version."""
         return ""
 
     async def trigger(self, run: Run, digest: str) -> None:

@@ -47,6 +47,7 @@ from federated_operators.gateway.silence import Silence
 from federated_operators.gateway.store import Letter, Store
 from federated_operators.gateway.throttle import Throttle
 from federated_operators.gateway.traffic import Traffic
+from federated_operators.gateway.unanswered import Unanswered
 from federated_operators.gateway.verdicts import EFFECTS, RESTORED, TRACKING, VerdictHook, Verdicts, no_hook
 from federated_operators.gateway.waiting import Waiting
 from federated_operators.gateway.worker_door import WorkerDoor
@@ -79,7 +80,8 @@ class Gateway:
         self._coordinator = Coordinator(self._store, self._roster)
         self._peers = Peers(home)
         self._verdicts = Verdicts(self._store, self._roster, self._own, self._seats, home, control, hook)
-        self._reopening = Reopening(self._store, self._roster, home, control, partial(outputs_gone, self._store))
+        gone = partial(outputs_gone, self._store)
+        self._reopening = Reopening(self._store, self._roster, home, control, gone, acceptor.installed)
         self._reruns = Reruns(self._store, self._roster, self._peers, self._reopening)
         self._refusals = Refusals(self._store)
         self._throttle = Throttle(CALLS_A_SECOND, CALLS_AT_ONCE)
@@ -98,7 +100,8 @@ class Gateway:
             self._reopening,
             self._ask_rerun,
         )
-        self._show = Show(self._store, self._roster, self._coordinator, self._own, traffic)
+        self._unanswered = Unanswered()
+        self._show = Show(self._store, self._roster, self._coordinator, self._own, traffic, self._unanswered)
         self._courier = Courier(self._store, self._deliver)
 
     async def serve(self, ready: Callable[[], None]) -> None:
@@ -245,8 +248,15 @@ class Gateway:
         return server
 
     def _local_server(self) -> Any:
-        patience = self._home.config.peer_timeout
-        admission = Admission(self._store, self._agreement, self._coordinator, self._peers, self._party, patience)
+        admission = Admission(
+            self._store,
+            self._agreement,
+            self._coordinator,
+            self._peers,
+            self._party,
+            self._home.config.peer_timeout,
+            self._unanswered,
+        )
         service = LocalService(
             self._roster,
             self._agreement,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from airfed_proto.v1 import common_pb2 as pb
@@ -16,6 +17,7 @@ from federated_operators.gateway.rules import FINISHED
 from federated_operators.gateway.steps import Steps
 from federated_operators.gateway.store import Store
 from federated_operators.gateway.traffic import Traffic
+from federated_operators.gateway.unanswered import Unanswered
 from federated_operators.gateway.verdicts import GIVEN_UP
 from federatedml.federation.party import Member
 
@@ -29,10 +31,16 @@ class Show:
     """Views of the store."""
 
     def __init__(
-        self, store: Store, roster: Roster, coordinator: Coordinator, own: OwnSteps, traffic: Traffic | None = None
+        self,
+        store: Store,
+        roster: Roster,
+        coordinator: Coordinator,
+        own: OwnSteps,
+        traffic: Traffic | None = None,
+        unanswered: Unanswered | None = None,
     ) -> None:
         self._store, self._roster, self._coordinator, self._own = store, roster, coordinator, own
-        self._traffic = traffic or Traffic()
+        self._traffic, self._unanswered = traffic or Traffic(), unanswered or Unanswered()
         self._steps = Steps(store, roster)
 
     def jobs(self, query: local_pb2.JobQuery) -> local_pb2.JobViews:
@@ -41,6 +49,10 @@ class Show:
         named = {name: value for name, value in where.items() if value}
         rows = self._store.newest_jobs(min(query.limit or PAGE, PAGE), query.skip, **named)
         return local_pb2.JobViews(jobs=[self._job(row) for row in rows])
+
+    def unanswered(self, job: Job) -> str:
+        """Who does not answer the job's proposal, in words; empty: nobody is late."""
+        return self._unanswered.before(job, math.inf)
 
     def _job(self, row: JobRow) -> local_pb2.JobView:
         job = Job(row.initiator, row.job_id)
@@ -65,9 +77,8 @@ class Show:
             text = f"given up here; the verdict of party {job.initiator} is still to come"
             view.failure.CopyFrom(pb.Failure(code=GIVEN_UP, message=text))
         for answer in self._store.select(ProposalRow, **job.where):
-            failure = pb.Failure.FromString(answer.failure) if answer.failure else None
-            known = job_pb2.ProposalAnswer(state=answer.state, failure=failure, run_url=answer.run_url)  # type: ignore[arg-type]
-            view.parties[answer.party].CopyFrom(known)
+            view.parties[answer.party].CopyFrom(self._unanswered.standing(answer))
+        view.unanswered.update(self._unanswered.since(job))
         return view
 
     def _step(self, job: Job, row: JobRow, plan: JobPlan, component: str) -> local_pb2.StepView:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from airfed_proto.v1 import common_pb2, job_pb2
 from federated_operators.gateway.plan import JobPlan
 from federated_operators.outputs import StepOutputs
 from federated_operators.registry.rest import MlflowRest
+from federated_operators.tracking.last_words import LastWords
 from federated_operators.tracking.publish import publish_job, publish_step
 from federated_operators.tracking.runs import JobRuns
-from federatedml.errors import FedError, PeerError
+from federatedml.errors import FedError, ModelError, PeerError
 from federatedml.federation.home import PartyHome
 
 log = logging.getLogger(__name__)
@@ -21,17 +23,20 @@ log = logging.getLogger(__name__)
 STATUS: dict[int, str] = {job_pb2.JOB_FAILED: "FAILED", job_pb2.CANCELLED: "KILLED", job_pb2.TIMED_OUT: "KILLED"}
 ENDED = ("FINISHED", "FAILED", "KILLED")
 PAUSE = 1.0
+T = TypeVar("T")
 
 
 def close_runs(home: PartyHome, plan: JobPlan, verdict: int, failure: common_pb2.Failure | None = None) -> None:
-    """End a job's open runs with its verdict and reason, or open them when it runs again (no verdict). Blocking; may be
-    repeated; nothing to do for a success.
+    """End a job's open runs with its verdict and reason, or open them when it runs again (no verdict). Of a success,
+    what its last task has left unsaid. Blocking; may be repeated.
 
     Raises:
         PeerError: MLflow is not there; call again later.
     """
     if verdict == job_pb2.VERDICT_UNSPECIFIED:
         return _reopen(home, plan)
+    if verdict == job_pb2.SUCCEEDED:
+        return _last_words(home, plan)
     status = STATUS.get(verdict)
     if status is None:
         return None
@@ -49,6 +54,11 @@ def close_runs(home: PartyHome, plan: JobPlan, verdict: int, failure: common_pb2
     return None
 
 
+def _last_words(home: PartyHome, plan: JobPlan) -> None:
+    with MlflowRest(home.mlflow_url) as rest, LastWords(JobRuns(rest, home, plan)) as words:
+        words.say_what_is_left()
+
+
 def _reopen(home: PartyHome, plan: JobPlan) -> None:
     """The job's run goes on; components that run again get runs of their own generation."""
     with MlflowRest(home.mlflow_url) as rest:
@@ -64,17 +74,26 @@ def drain(runs: JobRuns, committed: Mapping[str, StepOutputs], job_dir: Path, pa
     What MLflow refuses is dropped with a warning: it would be refused again.
 
     Raises:
-        PeerError: MLflow did not come back in time.
+        ModelError: ``FED-482``, as ``patiently``.
+    """
+    patiently(lambda: _publish_all(runs, committed, job_dir), patience)
+
+
+def patiently(call: Callable[[], T], patience: float) -> T:
+    """What ``call`` answers once MLflow is there.
+
+    Raises:
+        ModelError: ``FED-482``, MLflow did not come back within ``patience`` seconds. Final: who waits has waited.
     """
     until = time.monotonic() + patience
     while True:
         try:
-            _publish_all(runs, committed, job_dir)
-            return
+            return call()
         except PeerError as error:
             if time.monotonic() > until:
-                raise
-            log.warning("tracking waits: %s", error)
+                text = f"this party's MLflow did not come back within {patience:g} s"
+                raise ModelError("FED-482", text, str(error)) from error
+            log.warning("MLflow is waited for: %s", error)
             time.sleep(PAUSE)
 
 

@@ -99,10 +99,13 @@ def finite(name: str, column: Column) -> Floats:
 
 
 def joined(values: Floats, points: Floats, least: int) -> ColumnBins:
-    """Bins by these split points, neighbours joined until each has ``least`` rows (none, if all rows are fewer)."""
+    """Bins by these split points, neighbours joined until each has ``least`` rows.
+
+    If all rows that have a value are fewer, or none, all rows are in one bin.
+    """
     counts = np.bincount(bins_of(values, points), minlength=len(points) + 1).astype(np.int64)
     *of_values, missing = counts.tolist()
-    if sum(of_values) < least:
+    if sum(of_values) < max(least, 1):
         return ColumnBins(points[-1:], False, counts.sum(keepdims=True))
     kept, sizes = list(_groups(of_values, least)), np.cumsum(of_values)
     rows = np.diff(sizes[kept], prepend=0)

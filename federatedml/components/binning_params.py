@@ -56,7 +56,9 @@ class FeatureBinningParams(Params):
     protocol: Literal["auto", "shared", "paillier"] = Field(
         default="auto",
         description="auto: 'paillier' if encrypt_param.method is set, or the job has no arbiter that is a party apart; "
-        "else 'shared', with the arbiter as dealer",
+        "else 'shared', with the arbiter as dealer. Of half its rows a host's table spends 32 bits per bin in a job "
+        "under 'shared', under 'paillier' 1 + bits of the number of rows: tables below 64 rows need 'paillier'",
+        json_schema_extra={"fate": "absent"},
     )
     method: Annotated[Literal["quantile", "bucket"], BeforeValidator(_method)] = Field(
         default="quantile", description="quantile: bins of as many rows each; bucket: bins of the same width"
@@ -81,7 +83,7 @@ class FeatureBinningParams(Params):
         ge=1,
         le=1_000_000,
         description="rows that each bin of a host has at least; smaller ones are joined before the guest hears of them",
-        json_schema_extra={"unit": "rows"},
+        json_schema_extra={"unit": "rows", "fate": "absent"},
     )
     transform_param: BinningTransformParam = Field(default=BinningTransformParam(), description="the output data")
     local_only: bool = Field(default=False, description="the guest bins its own columns, hosts do nothing")

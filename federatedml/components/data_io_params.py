@@ -34,7 +34,10 @@ class DataIOParams(Params):
     tag_with_value: bool = Field(False, description="of tag: entries are tag:value; otherwise a tag is 1, none is 0")
     tag_value_delimitor: Text = Field(":", description="of tag with values, between both")
     columns: list[str] | None = Field(
-        None, min_length=1, description="use exactly these feature columns; null: all. Of sparse: fid0, fid1, ..."
+        None,
+        min_length=1,
+        description="use exactly these feature columns; null: all. Of sparse: fid0, fid1, ...",
+        json_schema_extra={"fate": "absent"},
     )
     missing_fill: bool = Field(False, description="replace missing values; otherwise they stay missing (NaN)")
     default_value: Value | list[Value] = Field(
@@ -49,14 +52,18 @@ class DataIOParams(Params):
         0.0, description="replaces outliers if no method, or designated, is set; a list: one for each column"
     )
     with_label: bool = Field(True, description="whether this party's table holds the label; hosts set false")
-    label_name: str | None = Field("y", description="the label's column; null: the one at label_idx")
+    label_name: str | None = Field(
+        "y",
+        description="the label's column; null: the one at label_idx. A conf that gives label_idx alone means null",
+        json_schema_extra={"fate": "absent in 1.0, which takes label_idx; y in 1.11"},
+    )
     label_idx: int = Field(
         0,
         ge=0,
         description="position of the label, the id column not counted, where columns have no names or "
         "label_name is null; of sparse and tag it is the first entry",
     )
-    label_type: DataType = Field("int", description="text labels need str")
+    label_type: DataType = Field("int", description="str keeps text, with which no model computes")
     output_format: Literal["dense", "sparse"] = Field(
         "dense", description="no effect: tables hold every value, and absent values of sparse and tag are zeros"
     )

@@ -15,7 +15,7 @@ FATE clips new rows under standard_scale to the range of the fitted ones; ours a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self, cast
 
@@ -63,10 +63,16 @@ class ScaleParams(Params):
         default="normal", description="cap: feat_upper and feat_lower are quantiles, 0 to 1"
     )
     area: Literal["all", "col"] | None = Field(
-        default=None, description="null: col if columns are named, else all", json_schema_extra={"fate": "all"}
+        default=None,
+        description="null: col if columns are named, else all. all: whatever is named",
+        json_schema_extra={"fate": "all"},
     )
-    scale_column_idx: Indexes = Field(default=None, description="positions of the columns; -1: all")
-    scale_names: Names = Field(default=None, description="names of columns, beside scale_column_idx")
+    scale_column_idx: Indexes = Field(
+        default=None, description="positions of the columns; -1: all", json_schema_extra={"fate": []}
+    )
+    scale_names: Names = Field(
+        default=None, description="names of columns, beside scale_column_idx", json_schema_extra={"fate": []}
+    )
     feat_upper: Bound = Field(default=None, description="upper bound of all columns, or one for each column")
     feat_lower: Bound = Field(default=None, description="lower bound of all columns, or one for each column")
     with_mean: bool = Field(default=True, description="standard_scale: subtract the mean")
@@ -76,10 +82,7 @@ class ScaleParams(Params):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         distinct(self.scale_column_idx, self.scale_names)
-        some = bool(self.scale_names) or isinstance(self.scale_column_idx, list)
-        if self.area == "all" and some:
-            raise ValueError("area is all, but scale_column_idx or scale_names choose columns: give one of them")
-        if self.area == "col" and not some:
+        if self.area == "col" and not self.scale_names and not isinstance(self.scale_column_idx, list):
             raise ValueError("area is col, but neither scale_column_idx nor scale_names chooses columns")
         lows, highs = _listed(self.feat_lower), _listed(self.feat_upper)
         if self.mode == CAP and any(not 0 <= bound <= 1 for bound in lows + highs):
@@ -89,6 +92,17 @@ class ScaleParams(Params):
         if lows and highs and (np.array(lows) > np.array(highs)).any():  # one against all, or one by one
             raise ValueError("feat_lower is above feat_upper")
         return self
+
+    @property
+    def names_some(self) -> bool:
+        """Whether columns are named, by position or by name."""
+        return bool(self.scale_names) or (isinstance(self.scale_column_idx, list) and bool(self.scale_column_idx))
+
+    def columns(self, header: Sequence[str]) -> list[str]:
+        """The columns that are scaled, in the header's order; ``DataError`` (``FED-871``) if one is not there."""
+        if self.area == "col":
+            return chosen(header, self.scale_column_idx, self.scale_names)
+        return list(header) if self.area == "all" else chosen(header, self.scale_column_idx or None, self.scale_names)
 
     def bounds(self, columns: int) -> list[Bounds]:
         """(low, high) of each of the table's columns; None where a side is not bounded.
@@ -121,7 +135,7 @@ def fit(p: ScaleParams, table: Table) -> ModelBuffers:
             finite, or too large; ``FED-874``, as many bounds as columns are needed.
     """
     header = table.header
-    names = chosen(header, p.scale_column_idx, p.scale_names) if p.need_run and p.method else []
+    names = p.columns(header) if p.need_run and p.method else []
     bounds = p.bounds(len(header)) if names else []
     meta = pb.ScaleMeta(
         method=p.method or "",
@@ -230,11 +244,15 @@ def _grid(model: ModelBuffers) -> Grid:
     scales = [(name, param.col_scale_param[name]) for name in meta.scale_column[:GRID_ROWS]]
     rows = [(name, scale.column_lower, scale.column_upper, scale.mean, scale.std) for name, scale in scales]
     title = f"{meta.method or 'no method'}: {len(rows)} of {len(meta.scale_column)} scaled columns"
-    return Grid("scale", title, ["column", "lower", "upper", "mean", "std"], rows, metric_type="SCALE")
+    columns = ["column", "lower", "upper", "mean", "std"]
+    return Grid("scale", title, columns, rows, metric_type="SCALE", meta={"method": meta.method or None})
 
 
-def _notes(p: ScaleParams) -> Sequence[str]:
-    return ["method is null: columns stay as they are"] if p.need_run and p.method is None else []
+def _notes(p: ScaleParams) -> Iterator[str]:
+    if p.need_run and p.method is None:
+        yield "method is null: columns stay as they are"
+    if p.area == "all" and p.names_some:
+        yield "scale_column_idx and scale_names have no effect: area is all"
 
 
 FEATURE_SCALE = Component(
@@ -246,6 +264,6 @@ FEATURE_SCALE = Component(
     model=ModelSpec({META: pb.ScaleMeta, PARAM: pb.ScaleParam}, check=check),
     scorer=Scorer(transform=transform),
     prediction=Prediction(),
-    notes=_notes,
+    notes=lambda p: list(_notes(p)),
     cost=["Time grows with rows x columns; mode cap sorts each column.", "No message leaves a party."],
 )

@@ -13,7 +13,12 @@ Parties: guest, hosts, with ``shared`` the arbiter. Semi-honest. Leaks: what the
 learns two numbers per bin, of at least ``min_bin_rows`` rows: these, and events. The events of a bin are one linear
 equation in which of the guest's rows are in it; a guest that seals other numbers than labels gets as many bits of such
 equations per bin as a sum has (``paillier``: 1 + bits of the number of rows, ``shared``: 32), and hosts count them over
-jobs (``binning_told.count_sums``). Hosts get no equation in the labels, and therefore have no WOE to transform by.
+jobs (``binning_told.count_sums``) up to half as many as the table has rows: under ``shared`` a table needs 64 rows, and
+one of 569 takes eight jobs; under ``paillier``, 11 bits a job, 25. A plan knows no numbers of rows, so ``auto`` does
+not depend on them: for small tables, or many jobs on one, the conf sets ``protocol``. Hosts get no equation in the
+labels, and therefore have no WOE to transform by.
+
+Rows count once each: a table whose rows have weights (FederatedSample's upsample) is refused (FED-721).
 """
 
 from __future__ import annotations
@@ -39,7 +44,7 @@ from federatedml.components.linear_model import binary_labels
 from federatedml.crypto.codec import Floats
 from federatedml.crypto.paillier.keys import DEFAULT_BITS
 from federatedml.data.table import Table
-from federatedml.errors import DslError
+from federatedml.errors import DataError, DslError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Member, Role
 
@@ -49,6 +54,7 @@ def guest(p: FeatureBinningParams, box: Box, inputs: Inputs) -> Outputs:
     table = inputs.one("data", "train_data", "eval_data")
     if not p.need_run or inputs.model is not None:
         return _transformed(p, box, table, inputs.model)
+    _check_unweighted(p, table)
     bins = fitted(p, table, 0)
     if p.skip_static:
         return _outputs(box, table, model(p, box.me, table.header, bins))
@@ -92,6 +98,16 @@ def arbiter(p: FeatureBinningParams, box: Box, inputs: Inputs) -> Outputs:
     if p.exchanges and inputs.model is None and p.protocol == "shared":
         binning_shared.serve(box)
     return Outputs(model=inputs.model or model(p, box.me, [], {}))
+
+
+def _check_unweighted(p: FeatureBinningParams, table: Table) -> None:
+    """``DataError`` (``FED-721``): each row would count once, and the statistics be those of other rows."""
+    if table.weight is not None and not p.skip_static:
+        raise DataError(
+            "FED-721",
+            "the table weighs its rows by a column, which HeteroFeatureBinning does not count",
+            f"{table.weight!r}: HeteroFeatureBinning before FederatedSample, or repeats there, or skip_static",
+        )
 
 
 def _of_hosts(p: FeatureBinningParams, box: Box, table: Table, labels: Floats) -> dict[Member, dict[int, pb.IVParam]]:

@@ -25,7 +25,7 @@ from federatedml.component import (
 from federatedml.components import hetero_lr_paillier, hetero_lr_shared, lr_paillier_topics, lr_shared_topics
 from federatedml.components.common_rows import SAME_ROWS
 from federatedml.components.cross_validation import cross_validated
-from federatedml.components.encryption_notes import encryption_notes
+from federatedml.components.encryption_notes import encryption_notes, prediction_notes
 from federatedml.components.linear_model import logistic
 from federatedml.components.lr_agreement import params_digest
 from federatedml.components.lr_classes import classes_of, joined, split
@@ -93,7 +93,9 @@ def _predict(role: Role, box: Box, inputs: Inputs, model: ModelBuffers) -> Outpu
 
 
 def _settle(submitted: MemberParams) -> MemberParams:
-    """``DslError`` unless the roles fit the protocol and all have the same parameters (``predict_param`` aside).
+    """``DslError`` unless the roles fit the protocol and all have the same parameters.
+
+    ``predict_param`` and ``party_weight`` may differ: one is the guest's own, the other has no effect.
 
     An arbiter that is also the guest or a host could unmask the other ones, whatever the topics say: refused.
     """
@@ -106,7 +108,9 @@ def _settle(submitted: MemberParams) -> MemberParams:
     if any(member.party == arbiter for member in submitted if member.role is not Role.ARBITER):
         raise DslError("FED-182", f"HeteroLR: party {arbiter} is the arbiter and more", "the arbiter is a party apart")
     if len({params_digest(cast(LogisticParams, p)).tobytes() for p in submitted.values()}) > 1:
-        raise DslError("FED-180", "parameters of HeteroLR differ between parties", "only predict_param may")
+        raise DslError(
+            "FED-180", "parameters of HeteroLR differ between parties", "only predict_param and party_weight may"
+        )
     if p.protocol == "paillier" and roles[Role.HOST] > 1 and p.converge_func != "weight_diff":
         raise DslError(
             "FED-727",
@@ -155,6 +159,12 @@ def _exceptions(role: Role, p: LogisticParams) -> Iterator[str]:
 
 
 def _notes(p: LogisticParams) -> Iterator[str]:
+    yield from prediction_notes(p.predict_param)
+    for name in ("party_weight", "masked_rate", "floating_point_precision"):
+        if getattr(p, name) != LogisticParams.model_fields[name].default:
+            yield f"{name} has no effect"
+    if p.shuffle:
+        yield "shuffle has no effect: there is one batch"
     if p.protocol != "paillier":
         for name in ("encrypt_param", "encrypted_mode_calculator_param", "feature_bits"):
             if getattr(p, name) != LogisticParams.model_fields[name].default:

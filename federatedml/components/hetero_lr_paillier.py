@@ -80,7 +80,7 @@ def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     data = _agreed(p, box, inputs, table)
     of_rows = row_weights(p, inputs.one("train_data", "data"), labels)
     held_out = without_weights(inputs.one("eval_data"), p.sample_weight_name) if inputs.data.get("eval_data") else None
-    looks = Looks.of(p, box, held_out, table.header)
+    looks = Looks.of(p, box, held_out, table.header, classes)
     side = GuestSide(*data.side(p, box), labels[data.order], of_rows[data.order])
     history, hosts = _restored(box, side), box.peers(PREDICTOR)
     while not history.stopped:
@@ -190,7 +190,7 @@ def _agreed(p: LogisticParams, box: Box, inputs: Inputs, table: Table) -> _Data:
     plan = CipherPlan(p, batches(p, len(table), columns), columns)
     check_columns(p, table.header, cut(features[order], plan.sizes), table.copies)
     told = count_weights(box, table, columns)
-    start = first_weights(p, box, inputs.isometric_model, table.header, intercept)
+    start = first_weights(p, box, inputs.isometric_model, table, intercept)
     return _Data(plan, features[order], start, order, told)
 
 

@@ -64,7 +64,7 @@ from federatedml.components.lr_shared_topics import (
     UNSCALED,
 )
 from federatedml.components.lr_start import first_weights
-from federatedml.components.lr_validation import Patience, Validation, agree_held_out, told_held_out
+from federatedml.components.lr_validation import Patience, Validation, Watch, agree_held_out, told_held_out
 from federatedml.components.prediction_table import stacked
 from federatedml.crypto.dealer import CLOSER, Dealer
 from federatedml.crypto.lr_shapes import Plan
@@ -94,7 +94,7 @@ def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     table, held_out = _tables(p, inputs, Role.GUEST)
     labels, classes = binary_labels(table)
     answers = Answers(labels, row_weights(p, inputs.one("train_data", "data"), labels))
-    run, spent = _train(p, box, inputs, answers)
+    run, spent = _train(p, box, inputs, answers, Watch.of(p, held_out, classes))
     if p.in_fold and held_out is not None:
         scores = logistic({}, _held_out_predictors(run), [])
         threshold, origin = p.predict_param.threshold, box.attempt.component
@@ -112,7 +112,7 @@ def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
 def host(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     """Train; gives the host's part of the model."""
     table, held_out = _tables(p, inputs, Role.HOST)
-    run, spent = _train(p, box, inputs, None)
+    run, spent = _train(p, box, inputs, None, Watch.of(p, held_out, ()))
     if p.in_fold:
         _held_out_predictors(run)
         return Outputs(None, None, [loss_curve(run.history)], fold_summary(run.history))
@@ -200,7 +200,7 @@ class _Run:
         return self.moves.released(self.kept)
 
 
-def _train(p: LogisticParams, box: Box, inputs: Inputs, answers: Answers | None) -> tuple[_Run, int]:
+def _train(p: LogisticParams, box: Box, inputs: Inputs, answers: Answers | None, watch: Watch) -> tuple[_Run, int]:
     """The training, and the equations that are counted; guest and hosts run the same lines."""
     table, held_out = _tables(p, inputs, box.me.role)
     intercept = p.init_param.fit_intercept and answers is not None
@@ -216,13 +216,13 @@ def _train(p: LogisticParams, box: Box, inputs: Inputs, answers: Answers | None)
     if plan.motion.opened:
         check_columns(p, table.header, cut(features, plan.batches), table.copies)
     side = Side(plan, exchange.party, stream, features, _ordered(answers, order))
-    start = first_weights(p, box, inputs.isometric_model, table.header, intercept)
+    start = first_weights(p, box, inputs.isometric_model, table, intercept)
     mover = moves(p, exchange, side, start)
     validation = None
     if rows and looks is not None:
-        validation = Validation(p, exchange, side, mover, looks, table.header)
+        validation = Validation(p, (exchange, side, mover), looks, watch, table.header)
     scales = 1.0 if answers is None else float(answers.scales.mean())
-    run = _Run(p, box, exchange, side, mover, History(), validation, Patience(p), scales)
+    run = _Run(p, box, exchange, side, mover, History(), validation, Patience(watch), scales)
     _restore(run)
     if validation is not None and (p.in_fold or not run.history.stopped):
         validation.exchange_features()

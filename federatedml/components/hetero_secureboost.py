@@ -35,7 +35,7 @@ from federatedml.component import (
 from federatedml.components import tree_guest, tree_host, tree_paillier_topics, tree_shared
 from federatedml.components.common_rows import SAME_ROWS
 from federatedml.components.cross_validation import cross_validated
-from federatedml.components.encryption_notes import encryption_notes
+from federatedml.components.encryption_notes import encryption_notes, prediction_notes
 from federatedml.components.lr_release import ROWS
 from federatedml.components.tree_agreement import AGREEMENT, CLASSES, NEXT, params_digest
 from federatedml.components.tree_hosts import OpenAnswers, OpenHosts
@@ -207,6 +207,7 @@ def _exceptions(role: Role, p: SecureBoostParams) -> Iterator[str]:
 
 
 def _notes(p: SecureBoostParams) -> Iterator[str]:
+    yield from prediction_notes(p.predict_param)
     if p.protocol == SHARED:
         for name in ("encrypt_param", "encrypted_mode_calculator_param"):
             if getattr(p, name) != SecureBoostParams.model_fields[name].default:

@@ -50,6 +50,7 @@ from federatedml.component import (
 )
 from federatedml.components import prediction_table
 from federatedml.components.cross_validation import cross_validated
+from federatedml.components.encryption_notes import prediction_notes
 from federatedml.components.homo_lr_agreement import AGREEMENT, SHAPE, agree
 from federatedml.components.homo_lr_average import aggregate
 from federatedml.components.homo_lr_looks import LOOKED, LOOKS
@@ -222,6 +223,7 @@ def _variant(component: Component, p: HomoLogisticParams) -> Component:
 
 
 def _notes(p: HomoLogisticParams) -> Iterator[str]:
+    yield from prediction_notes(p.predict_param)
     for name in UNUSED:
         if getattr(p, name) != HomoLogisticParams.model_fields[name].default:
             yield f"{name} has no effect: updates and losses are masked, no host is encrypted"

@@ -35,7 +35,7 @@ class HomoEncryptParam(Params):
         default="Paillier", description="no effect: updates and losses are masked, whatever it says"
     )
     key_length: Literal[1024, 2048, 3072, 4096] = Field(
-        default=2048, description="no effect", json_schema_extra={"unit": "bit"}
+        default=2048, description="no effect", json_schema_extra={"unit": "bit", "fate": 1024}
     )
 
 
@@ -47,7 +47,7 @@ class HomoLogisticParams(LogisticTraining):
         ge=1,
         le=10_000,
         description="epochs that each party trains alone before models are averaged",
-        json_schema_extra={"unit": "epochs"},
+        json_schema_extra={"unit": "epochs", "fate": "absent in 1.0"},
     )
     min_contributors: MinContributors = MIN_CONTRIBUTORS
     encrypt_param: HomoEncryptParam = Field(default=HomoEncryptParam(), description="of FATE's encrypted host")

@@ -42,7 +42,9 @@ class RsaParams(_Part):
     final_hash_method: HashName = Field(default="sha256", description=NO_EFFECT)
     split_calculation: bool = Field(default=False, description=NO_EFFECT)
     random_base_fraction: float | None = Field(default=None, gt=0, le=1, description=NO_EFFECT)
-    key_length: Literal[1024, 2048, 3072, 4096] = Field(default=2048, description="bits of the host's RSA key")
+    key_length: Literal[1024, 2048, 3072, 4096] = Field(
+        default=2048, description="the host's RSA key", json_schema_extra={"unit": "bit", "fate": 1024}
+    )
     random_bit: int = Field(
         default=128, ge=1, description="least number of random bits; the blinding has all of the key's"
     )
@@ -69,18 +71,23 @@ class IntersectParams(Params):
 
     intersect_method: Literal["auto", "ecdh", "kkrt", "dh", "rsa", "raw"] = Field(
         "auto",
-        description="auto: ecdh for few ids or several hosts, kkrt for one host and many ids. dh runs as ecdh. "
+        description="auto: ecdh for few ids, lists of very different lengths, or several hosts; kkrt for one host and "
+        "many ids. dh runs as ecdh. "
         "rsa: a host's key signs blinded ids. "
         "raw: hashes of ids, which the joining side can try; a party's policy must allow it",
+        json_schema_extra={"fate": "rsa"},
     )
     min_intersection: int = Field(
-        10, ge=1, description="with fewer common ids nothing is told", json_schema_extra={"unit": "rows"}
+        10,
+        ge=1,
+        description="with fewer common ids nothing is told",
+        json_schema_extra={"unit": "rows", "fate": "absent"},
     )
     only_output_key: bool = Field(False, description="output the common ids without columns")
     cardinality_only: bool = Field(False, description="tell only how many ids are common, by ecdh; no output data")
-    is_send_intersect_ids: bool = Field(True, description="hosts learn which of their ids are common")
-    sync_intersect_ids: bool = Field(True, description="the same in FATE's later versions")
-    is_get_intersect_ids: bool = Field(True, description="this party gets the common ids")
+    is_send_intersect_ids: Literal[True] = Field(True, description="hosts learn which of their ids are common")
+    sync_intersect_ids: Literal[True] = Field(True, description="the same in FATE's later versions")
+    is_get_intersect_ids: Literal[True] = Field(True, description="this party gets the common ids")
     rsa_params: RsaParams = Field(RsaParams(), description="of rsa")
     random_bit: int = Field(128, ge=1, description="of rsa: least number of random bits; the blinding is uniform")
     raw_params: RawParams = Field(RawParams(), description="of raw")
@@ -101,11 +108,14 @@ class IntersectParams(Params):
     with_sample_id: Literal[False] = False
     run_preprocess: Literal[False] = False
 
-    @field_validator("is_send_intersect_ids", "sync_intersect_ids", "is_get_intersect_ids")
+    @field_validator("is_send_intersect_ids", "sync_intersect_ids", "is_get_intersect_ids", mode="before")
     @classmethod
-    def _told(cls, value: bool) -> bool:
-        if not value:
-            raise ValueError("false is not offered: guest and hosts need the common ids to align their rows")
+    def _told(cls, value: object) -> object:
+        if value is False:
+            raise ValueError(
+                "false is not offered: guest and hosts need the common ids to align their rows; to learn only how many "
+                "there are, set cardinality_only"
+            )
         return value
 
     @model_validator(mode="after")

@@ -60,12 +60,12 @@ def _check_values(name: str, values: Column) -> Floats:
 def _check_column(name: str, values: Column, least: int) -> None:
     x = _check_values(name, values)
     _check_scale(name, x)
-    if telling(x) < least:
+    if x.any() and telling(x) < least:
         raise DataError(
             "FED-254",
             f"a column singles out fewer than {least} rows: its weight would show them",
             f"{name!r}: at least {least} rows that are not zero, "
-            "and as many (or none) that differ from the usual value",
+            "and as many (or none) that differ from the usual value; HeteroFeatureSelection can leave it out",
         )
 
 
@@ -88,8 +88,12 @@ def telling(x: Floats) -> int:
     """How few rows the weight of a column may be about: those that are not zero or, if some but fewer, not usual.
 
     Standardising a column with a single one leaves no zero, and yet its weight is about one row. The usual value, if
-    all but a few rows have it, is the median. Values are compared as the training sees them.
+    all but a few rows have it, is the median. Values are compared as the training sees them. Zeros alone are about no
+    row in particular: whatever the residuals are, such a column's gradient is exactly 0, and its weight stays where it
+    started.
     """
+    if not x.any():
+        return len(x)
     steps = np.rint(x * 2.0**LEAST_BITS)
     nonzero = int(np.count_nonzero(steps))
     if nonzero < MIN_TELLING:

@@ -49,7 +49,11 @@ def agree(p: LogisticParams, box: Box, table: Table, columns: int) -> dict[Membe
     peers = {}
     for member, theirs in box.gather(AGREEMENT).items():
         if not np.array_equal(mine["params"], theirs["params"]):
-            raise DslError("FED-180", "parameters of HeteroLR differ between guest and host", "only predict_param may")
+            raise DslError(
+                "FED-180",
+                "parameters of HeteroLR differ between guest and host",
+                "only predict_param and party_weight may",
+            )
         check_same(mine["ids"], theirs["ids"])
         peers[member] = int(expect(theirs["shape"], 2)[1])
     box.send(SHAPE, {"params": mine["params"], "shape": mine["shape"]})
@@ -68,6 +72,8 @@ def told_shapes(p: LogisticParams, box: Box) -> tuple[int, dict[Member, int]]:
 
 
 def params_digest(p: LogisticParams) -> Array:
-    """SHA-256 of what all parties must have alike: all but what becomes of scores at the guest."""
-    text = p.model_dump_json(exclude={"predict_param": True, "cv_param": {"mode", "role", "evaluate_param"}})
+    """SHA-256 of what all parties must have alike: neither what becomes of scores nor what has no effect."""
+    text = p.model_dump_json(
+        exclude={"predict_param": True, "party_weight": True, "cv_param": {"mode", "role", "evaluate_param"}}
+    )
     return np.frombuffer(hashlib.sha256(text.encode()).digest(), "|u1")

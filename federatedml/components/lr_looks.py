@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from federatedml.components.common_rows import expect, same_rows
-from federatedml.components.linear_model import binary_labels, checked_columns
+from federatedml.components.linear_model import checked_columns
 from federatedml.components.lr_params import LogisticParams
 from federatedml.components.lr_predict import PARTIAL
 from federatedml.components.lr_release import count_rows
-from federatedml.components.lr_validation import Patience, measured
+from federatedml.components.lr_validation import Patience, Watch, measured
 from federatedml.crypto.ring import Floats
 from federatedml.data.table import Table
 from federatedml.errors import DataError
@@ -28,33 +29,37 @@ class Looks:
 
     Attributes:
         features: (rows, k) of the held-out rows, with the guest's intercept.
-        positive: (rows,) at the guest.
+        watch: with the labels of the rows at the guest.
         best: (k,) own weights when the rows looked best, if that is what is kept.
     """
 
     p: LogisticParams
     box: Box
     features: Floats
-    positive: Array
+    watch: Watch
     patience: Patience
     best: Floats = field(default_factory=lambda: np.zeros(0))
 
     @classmethod
-    def of(cls, p: LogisticParams, box: Box, table: Table | None, header: list[str]) -> Looks:
+    def of(
+        cls, p: LogisticParams, box: Box, table: Table | None, header: list[str], classes: Sequence[float] = ()
+    ) -> Looks:
         """After all have compared the rows.
 
+        Args:
+            classes: the two label values of the training, at the guest.
+
         Raises:
-            DataError: there are no rows to look at, or they are not what is trained on.
+            DataError: there are no rows to look at, they are not what is trained on, or lack what is looked at.
         """
-        guest, none = box.me.role is Role.GUEST, np.zeros(0, bool)
         if not p.validates:
-            return cls(p, box, np.zeros((0, 0)), none, Patience(p))
+            return cls(p, box, np.zeros((0, 0)), Watch.of(p, None, ()), Patience(p))
         if table is None or not len(table):
             raise DataError("FED-722", "validation_freqs or early_stopping_rounds is set, but eval_data has no rows")
-        features = checked_columns(table, header, guest and p.init_param.fit_intercept)
-        positive = binary_labels(table)[0] > 0 if guest else none
+        features = checked_columns(table, header, box.me.role is Role.GUEST and p.init_param.fit_intercept)
+        watch = Watch.of(p, table, classes)
         same_rows(box, table, FIRST)
-        looks = cls(p, box, features, positive, Patience(p))
+        looks = cls(p, box, features, watch, Patience(watch))
         looks._restore()
         return looks
 
@@ -69,7 +74,7 @@ class Looks:
             return False
         for _, part in sorted(self.box.gather(PARTIAL, FIRST + epoch).items()):
             z += expect(part, len(z))
-        found = measured(self.p.metrics, self.positive, z)
+        found = measured(self.watch.metrics, self.watch.positive, z)
         for name, value in found.items():
             self.box.metric("validate", name, epoch + 1, value, round=epoch + 1)
         return self.patience.better(found)

@@ -19,6 +19,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from federatedml.component import Params
 from federatedml.components.callback_params import Watched
+from federatedml.components.column_choice import lower_case
 from federatedml.components.cross_validation import CvParam
 from federatedml.components.one_vs_rest import OneVsRestParam
 from federatedml.crypto.choice import for_linear
@@ -26,14 +27,19 @@ from federatedml.crypto.choice import for_linear
 
 @dataclass(frozen=True)
 class Built:
-    """Marks a field of which only some of FATE's values can run so far; the others are refused by name."""
+    """Marks a field of which only some of FATE's values can run; the others are refused by name.
+
+    Attributes:
+        why: they are; as a rule because nobody has built them yet.
+    """
 
     values: tuple[str | bool | float, ...]
+    why: str = "is not available yet"
 
     def check(self, value: Any) -> Any:
         """The value, if it can run."""
         if value not in self.values:
-            raise ValueError(f"{value!r} is not available yet; allowed: {', '.join(map(repr, self.values))}")
+            raise ValueError(f"{value!r} {self.why}; allowed: {', '.join(map(repr, self.values))}")
         return value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -51,7 +57,8 @@ def _penalty(value: Any) -> Any:
 
 
 def _optimizer(value: Any) -> Any:
-    if value in ("sqn", "StochasticQuansiNewton", "StochasticQuasiNewton"):
+    value = lower_case(value)
+    if value in ("sqn", "stochasticquansinewton", "stochasticquasinewton"):
         raise ValueError(
             f"{value!r}: stochastic quasi-Newton needs gradients of all parties in one place, which nobody has here; "
             "allowed: sgd, rmsprop, adam, adagrad, nesterov_momentum_sgd"
@@ -93,15 +100,15 @@ class EncryptParam(Params):
         default="Paillier", description="to set it selects protocol 'paillier'"
     )
     key_length: Literal[1024, 2048, 3072, 4096] = Field(
-        default=2048, description="modulus", json_schema_extra={"unit": "bit"}
+        default=2048, description="modulus", json_schema_extra={"unit": "bit", "fate": 1024}
     )
 
 
 class EncryptedModeParam(Params):
     """How FATE reuses ciphertexts. Ours are fresh each time, whatever it says: every mode runs as 'strict'."""
 
-    mode: Literal["strict", "fast", "balance", "confusion_opt"] = Field(
-        default="strict", description="reuse of ciphertexts"
+    mode: Literal["strict", "fast", "balance", "confusion_opt", "confusion_opt_balance"] = Field(
+        default="strict", description="reuse of ciphertexts; every mode runs as strict"
     )
     re_encrypted_rate: float = Field(default=1.0, ge=0, le=1, description="share of ciphertexts made anew")
 
@@ -109,7 +116,9 @@ class EncryptedModeParam(Params):
 class PredictParam(Params):
     """Prediction."""
 
-    with_proba: Annotated[bool, Built((True,))] = Field(default=True, description="give probabilities")
+    with_proba: bool = Field(
+        default=True, description="no effect, as in FATE: a table of predictions always has the probabilities"
+    )
     threshold: float = Field(default=0.5, ge=0, le=1, description="probability above which the result is 1")
 
 
@@ -135,10 +144,16 @@ class LogisticTraining(Watched):
     init_param: InitParam = Field(default=InitParam(), description="first weights")
     max_iter: int = Field(default=100, ge=1, le=10_000, description="most epochs", json_schema_extra={"unit": "epochs"})
     decay: float = Field(
-        default=0.0, ge=0, le=1000, description="the rate of epoch t (from 0) is divided by 1 + decay t"
+        default=0.0,
+        ge=0,
+        le=1000,
+        description="the rate of epoch t (from 0) is divided by 1 + decay t",
+        json_schema_extra={"fate": "absent in 1.0, 1 in 1.11"},
     )
-    decay_sqrt: bool = Field(default=True, description="divide by the root of that")
-    converge_func: Literal["diff", "weight_diff", "abs"] = Field(
+    decay_sqrt: bool = Field(
+        default=True, description="divide by the root of that", json_schema_extra={"fate": "absent in 1.0"}
+    )
+    converge_func: Annotated[Literal["diff", "weight_diff", "abs"], BeforeValidator(lower_case)] = Field(
         default="diff", description="diff: change of the loss; abs: the loss itself; weight_diff: change of the weights"
     )
     class_weight: Literal["balanced"] | dict[str, float] | None = Field(
@@ -208,9 +223,35 @@ class LogisticParams(LogisticTraining):
     """FATE's LogisticParam for HeteroLR, and the choice of the protocol."""
 
     protocol: Literal["auto", "shared", "paillier"] = Field(
-        default="auto", description="auto: 'paillier' exactly if encrypt_param.method is set, else 'shared'"
+        default="auto",
+        description="auto: 'paillier' exactly if encrypt_param.method is set, else 'shared'",
+        json_schema_extra={"fate": "absent"},
     )
-    party_weight: Annotated[float, Built((1,))] = Field(default=1, description="weight of the party's model (HomoLR)")
+    penalty: Annotated[Literal["L2", "L1", "NONE"], BeforeValidator(_penalty)] = Field(
+        default="L2",
+        description="regularisation: a step also takes off learning_rate * alpha * weight (intercept free); L1 needs "
+        "weights in clear at their owner: protocol 'paillier', or optimizer rmsprop, adam, adagrad",
+    )
+    party_weight: float = Field(default=1, gt=0, le=1e6, description="no effect: of HomoLR")
+    shuffle: bool = Field(
+        default=False,
+        description="rows are mixed once, by their ids, and batches stay the same in all epochs; true only with "
+        "batch_size -1, where there is one batch",
+        json_schema_extra={"fate": "absent in 1.0, true in 1.11"},
+    )
+    batch_strategy: Annotated[str, Built(("full",), why="draws batches anew in each epoch, which is not offered")] = (
+        Field(default="full", description="each row is in one batch of an epoch")
+    )
+    masked_rate: float | None = Field(
+        default=None, ge=0, description="no effect: of batch_strategy 'random'", json_schema_extra={"fate": 5}
+    )
+    floating_point_precision: int | None = Field(
+        default=None,
+        ge=0,
+        le=63,
+        description="no effect: the protocol chooses how exact its numbers are, see feature_bits",
+        json_schema_extra={"fate": 23, "unit": "bit"},
+    )
     batch_rows_per_column: float = Field(
         default=10.0,
         ge=0,
@@ -218,14 +259,14 @@ class LogisticParams(LogisticTraining):
         description="protocol 'paillier' or optimizer rmsprop, adam, adagrad: rows that each batch has at least per "
         "column of a party, and rows of each batch that a column tells of; with fewer a party can solve its gradients "
         "for the others' rows",
-        json_schema_extra={"unit": "rows per column"},
+        json_schema_extra={"unit": "rows per column", "fate": "absent"},
     )
     feature_bits: int = Field(
         default=16,
         ge=8,
         le=24,
         description="protocol 'paillier': bits that gradients are computed with of each feature; fewer are faster",
-        json_schema_extra={"unit": "bit"},
+        json_schema_extra={"unit": "bit", "fate": "absent"},
     )
     encrypt_param: EncryptParam = Field(default=EncryptParam(), description="homomorphic encryption")
     encrypted_mode_calculator_param: EncryptedModeParam = Field(
@@ -241,6 +282,15 @@ class LogisticParams(LogisticTraining):
         encrypt = given.get("encrypt_param")
         chosen = isinstance(encrypt, Mapping) and "method" in encrypt
         return {**given, "protocol": for_linear(method_is_set=chosen).value}
+
+    @model_validator(mode="after")
+    def _same_batches(self) -> Self:
+        if self.shuffle and self.batch_size != -1:
+            raise ValueError(
+                "shuffle true makes other batches in each epoch, which is not offered; allowed: false (rows are mixed "
+                "once, by their ids), or batch_size -1"
+            )
+        return self
 
     @model_validator(mode="after")
     def _known_to_the_protocol(self) -> Self:

@@ -102,8 +102,11 @@ def told_by_gradients(sizes: Sequence[int], weights: int, epochs: int) -> dict[s
     return {"equations_revealed": weights * len(sizes) * epochs, "rows_per_equation": round(min(sizes) / weights, 2)}
 
 
+LOSS_META = {"name": "train", "unit_name": "iters"}  # FATE's
+
+
 def loss_curve(history: History, every: int = 1) -> Curve:
     """Loss over epochs; ``every``: epochs from one loss to the next."""
     epochs = [float(min(i * every, history.epochs)) for i in range(1, len(history.losses) + 1)]
     line = Series("loss", epochs, history.losses)
-    return Curve("loss", "Loss", "iters", "loss", [line], metric_type="LOSS", meta={"unit_name": "iters"})
+    return Curve("loss", "Loss", "iters", "loss", [line], metric_type="LOSS", meta=LOSS_META)

@@ -13,17 +13,22 @@ from federatedml.components.linear_model import initial_weights
 from federatedml.components.lr_params import LogisticParams
 from federatedml.components.lr_result import PARAM
 from federatedml.crypto.ring import Floats
+from federatedml.data.table import Table
 from federatedml.errors import DataError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Role
 
 
-def first_weights(
-    p: LogisticParams, box: Box, before: ModelBuffers | None, header: list[str], intercept: bool
-) -> Floats:
-    """(k,) own weights, the intercept last: those of ``before``, an ``isometric_model``, or as the parameters say."""
+def first_weights(p: LogisticParams, box: Box, before: ModelBuffers | None, table: Table, intercept: bool) -> Floats:
+    """(k,) own weights, the intercept last: those of ``before``, an ``isometric_model``, or as the parameters say.
+
+    A column of zeros, as FeatureScale makes of a constant one, starts at 0 where weights are drawn: its gradient is 0,
+    so it would keep what was drawn, and count in rows where the column is something else.
+    """
+    header = table.header
     if before is None or PARAM not in before:
-        return initial_weights(p.init_param, len(header) + intercept, _seed_name(box))
+        varies = [bool(np.any(table.columns[name])) for name in header] + [True] * intercept
+        return initial_weights(p.init_param, len(varies), _seed_name(box)) * varies
     return weights_of(cast(model_pb2.LRModelParam, before[PARAM]), header, intercept)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 
 from federatedml.components.common_rows import expect, same_rows
-from federatedml.components.linear_model import binary_labels, checked_columns
+from federatedml.components.linear_model import checked_columns
 from federatedml.components.lr_params import LogisticParams
 from federatedml.components.lr_release import count_rows
 from federatedml.components.lr_shared_moves import Exchange, Moves, total
@@ -21,16 +21,18 @@ from federatedml.components.lr_shared_topics import (
     HELD_OUT_SHAPE,
     HELD_OUT_WEIGHTS,
 )
+from federatedml.components.prediction_table import positive
 from federatedml.crypto.dealer import CLOSER
 from federatedml.crypto.ring import Floats, Words
 from federatedml.crypto.shared_linear import HeldOut, Side
 from federatedml.data.table import Table
-from federatedml.errors import ProtocolError
+from federatedml.errors import DataError, ProtocolError
 from federatedml.federation.box import Box
 from federatedml.federation.wire import Array
 from federatedml.metrics.binary import Counts
 
 LOSS = "loss"
+RANKS = ("auc", "ks")  # they need rows of both classes
 LESS_IS_BETTER = (LOSS, "root_mean_squared_error", "mean_absolute_error")
 
 
@@ -53,17 +55,18 @@ class Validation:
     """One party's part in the looks at held-out rows.
 
     Args:
-        table: with the label at the guest.
+        watch: with the labels of the rows at the guest.
         header: the columns that are trained on.
     """
 
     def __init__(
-        self, p: LogisticParams, exchange: Exchange, side: Side, moves: Moves, table: Table, header: Sequence[str]
+        self, p: LogisticParams, run: tuple[Exchange, Side, Moves], table: Table, watch: Watch, header: Sequence[str]
     ) -> None:
-        self.p, self.exchange, self.side, self.moves = p, exchange, side, moves
+        self.p, self.watch = p, watch
+        self.exchange, self.side, self.moves = run
+        exchange, side = self.exchange, self.side
         self.guest = exchange.party == 0
         features = checked_columns(table, header, self.guest and side.plan.intercept)
-        self.positive = binary_labels(table)[0] > 0 if self.guest and p.validates else np.zeros(0, bool)
         self.rows = HeldOut(side, features)
         self.opened = side.plan.motion.opened
         resume = exchange.box.resume
@@ -88,7 +91,7 @@ class Validation:
     def look(self, epoch: int) -> Mapping[str, float]:
         """At the guest the metrics; at a host nothing."""
         z = self.predictors(epoch, self.moves.shares)
-        return {} if z is None else measured(self.p.metrics, self.positive, z)
+        return {} if z is None else measured(self.watch.metrics, self.watch.positive, z)
 
     def predictors(self, round: int, shares: Words) -> Floats | None:
         """At the guest (rows,) z of the rows, by these shares of all weights; at a host nothing."""
@@ -129,6 +132,44 @@ class Watched(Protocol):
     def early_stopping_rounds(self) -> int | None: ...  # noqa: D102
     @property
     def use_first_metric_only(self) -> bool: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What is looked at on held-out rows, see ``Watched``.
+
+    Attributes:
+        positive: (rows,) which of them are of the positive class, where that is known and counts.
+    """
+
+    metrics: Sequence[str]
+    early_stopping_rounds: int | None
+    use_first_metric_only: bool
+    positive: Array = field(default_factory=lambda: np.zeros(0, bool), compare=False)
+
+    @classmethod
+    def of(cls, p: LogisticParams, table: Table | None, classes: Sequence[float]) -> Watch:
+        """What parameters say; at the guest, who alone knows the training's ``classes``, on these rows.
+
+        Raises:
+            DataError: ``FED-257``, a label has a value that the training does not have; as ``on``.
+        """
+        whole = cls(p.metrics, p.early_stopping_rounds, p.use_first_metric_only)
+        return whole if not p.validates or table is None or not classes else whole.on(positive(table, classes) > 0)
+
+    def on(self, positive: Array) -> Watch:
+        """Likewise on rows with these labels: if all are of one class, there is a loss only.
+
+        Raises:
+            DataError: ``FED-897``, nothing is left, or a metric that may stop the training cannot be measured.
+        """
+        missing = [name for name in self.metrics if name in RANKS] if len(np.unique(positive)) < 2 else []
+        left = [name for name in self.metrics if name not in missing]
+        stops = self.metrics[:1] if self.use_first_metric_only else self.metrics
+        if not left or (self.early_stopping_rounds is not None and set(stops) & set(missing)):
+            text = f"all held-out rows are of one class: there is no {' or '.join(missing)} to look at"
+            raise DataError("FED-897", text, 'eval_data with rows of both classes, or metrics ["loss"]')
+        return replace(self, metrics=left, positive=positive)
 
 
 @dataclass

@@ -12,6 +12,11 @@ from federatedml.crypto.ring import Floats
 from federatedml.data.table import Column, Kind, Table
 from federatedml.errors import DataError, ModelError
 
+TEXT_LABELS = (
+    "models compute with numbers; label_type int or float of DataIO reads those written as text, "
+    "other words need a number each in the stored table"
+)
+
 
 def binary(table: Table, scores: Floats, classes: Sequence[float], threshold: float, kind: str, origin: str) -> Table:
     """A row per sample: label (if the table has one) as 0 or 1, result, score, detail per class, type.
@@ -86,7 +91,7 @@ def numeric_labels(table: Table) -> Floats:
     try:
         labels = table.labels().astype(np.float64)
     except ValueError:
-        raise DataError("FED-257", "the label is not numeric", f"{table.label!r}: set label_type in DataIO") from None
+        raise DataError("FED-257", "the label is not numeric", f"{table.label!r}: {TEXT_LABELS}") from None
     if not np.isfinite(labels).all():
         raise DataError("FED-257", "the label holds values that are not finite", repr(table.label))
     return np.asarray(labels)

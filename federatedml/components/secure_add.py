@@ -40,9 +40,15 @@ SUM = "the sum of all members' numbers; with one other member that is the sum of
 class SecureAddParams(Params):
     """FATE's parameters; ``partition`` chooses nothing here."""
 
-    seed: int | None = Field(None, ge=0, lt=2**63, description="of the numbers; null: made from the job's id")
+    seed: int | None = Field(
+        None,
+        ge=0,
+        lt=2**63,
+        description="of the numbers; null: made from the job's id",
+        json_schema_extra={"fate": 123},
+    )
     data_num: int = Field(
-        1000, ge=1, le=1_000_000, description="numbers per member", json_schema_extra={"unit": "rows"}
+        1000, ge=1, le=1_000_000, description="numbers per member", json_schema_extra={"unit": "rows", "fate": 10_000}
     )
     partition: int = Field(1, ge=1, description="of FATE's engine; no effect")
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+
+import numpy as np
 
 from federatedml.components.common_rows import same_rows
 from federatedml.components.lr_release import count_rows
-from federatedml.components.lr_validation import Patience
+from federatedml.components.lr_validation import RANKS, Patience, Watch
 from federatedml.components.tree_columns import Gaps, Threshold, bits_of
 from federatedml.components.tree_nodes import Forest
 from federatedml.components.tree_params import SecureBoostParams
@@ -41,13 +43,14 @@ def last_look(p: SecureBoostParams) -> int:
     return p.num_trees + 1
 
 
-@dataclass(frozen=True)
-class Watch:
-    """See ``lr_validation.Watched``."""
-
-    metrics: Sequence[str]
-    early_stopping_rounds: int | None
-    use_first_metric_only: bool
+def _watch(p: SecureBoostParams, target: Target, labels: Floats | None) -> Watch:
+    """What is looked at; without a word of the conf, what rows with these labels have."""
+    watch = Watch(target.metrics(p), p.early_stopping_rounds, p.use_first_metric_only)
+    if labels is None or target.kind != "binary":
+        return watch
+    if p.metrics is None and len(np.unique(labels)) < 2:
+        watch = replace(watch, metrics=[name for name in watch.metrics if name not in RANKS])
+    return watch.on(labels > 0)
 
 
 class Looks:
@@ -62,11 +65,8 @@ class Looks:
         self, p: SecureBoostParams, box: Box, target: Target, members: Sequence[Member], table: Table | None
     ) -> None:
         self.p, self.box, self.target, self.members, self.table = p, box, target, members, table
-        metrics = target.metrics(p)
-        self.patience = Patience(Watch(metrics, p.early_stopping_rounds, p.use_first_metric_only))
-        self._labels: Floats | None = None
-        if p.validates and table is not None:
-            self._labels = target.labels(table)
+        self._labels = target.labels(table) if p.validates and table is not None else None
+        self.patience = Patience(_watch(p, target, self._labels))
 
     def after(self, state: GuestState, header: Sequence[str]) -> None:
         """After a round: measure, and end the training if that is due."""

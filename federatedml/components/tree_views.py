@@ -7,6 +7,7 @@ from typing import cast
 
 from airfed_proto.v1 import trees_pb2 as pb
 from federatedml.component import ModelBuffers
+from federatedml.components.lr_result import LOSS_META
 from federatedml.components.tree_model import GUEST_PARAM, LEFT
 from federatedml.views import Curve, Grid, Series, View
 
@@ -19,7 +20,8 @@ def views_of(model: ModelBuffers, losses: Sequence[float]) -> Sequence[View]:
     """Curve of the loss, trees line by line, importance of columns."""
     param = cast(pb.BoostingTreeModelParam, model[GUEST_PARAM])
     line = Series("loss", [float(i) for i in range(1, len(losses) + 1)], list(losses))
-    loss = Curve("loss", "Loss", "rounds", "loss", [line], metric_type="LOSS", meta={"unit_name": "iters"})
+    meta = LOSS_META | ({"Best": min(losses)} if losses else {})
+    loss = Curve("loss", "Loss", "rounds", "loss", [line], metric_type="LOSS", meta=meta)
     lines = [line for number, tree in enumerate(param.trees_) for line in _lines(param, number, tree)]
     trees = Grid(
         "trees", "Trees", ["tree", "node", "rule", "party", "leaf", "rows"], lines[:MOST_NODES], metric_type="TREES"

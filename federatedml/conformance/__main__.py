@@ -25,7 +25,7 @@ def _write(suite: type[Conformance]) -> None:
     paths = {suite.golden_file(step): step for step in suite().cases()}
     for path, step in paths.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(suite.chart(step))
+        path.write_text(suite.chart(step), encoding="utf-8")
     for folder in {path.parent for path in paths}:
         for stale in set(folder.glob("*.txt")) - set(paths):
             stale.unlink()

@@ -100,8 +100,8 @@ class Conformance:
         """``python -m federatedml.conformance FILE`` writes it anew."""
         path = self.golden_file(step)
         require(path.is_file(), f"{path} is not there: python -m federatedml.conformance {self._file()}")
-        found = self.chart(step)
-        require(path.read_text() == found, f"other messages than {path} has; python -m federatedml.conformance ...")
+        found, stored = self.chart(step), path.read_text(encoding="utf-8")
+        require(stored == found, f"other messages than {path} has; python -m federatedml.conformance ...")
 
     def test_it_is_reproducible(self, step: str, tmp_path: Path) -> None:
         """A second run gives the same, within what the component declares."""

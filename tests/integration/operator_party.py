@@ -62,12 +62,14 @@ def tasks(home: PartyHome, initiator: str, member: str, job_id: str, pair: str =
     from airflow.sdk import DAG
     from airflow.sdk.exceptions import TaskDeferred
 
+    import federated_operators.federate
     import federated_operators.step
     from federated_operators.operator import ConcludeOperator, FederatedOperator
 
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, force=True)  # Airflow has set its own
     os.environ["AIRFED_HOME"] = str(home.root)
-    federated_operators.step.PATIENCE_S = float(os.environ.get("PATIENCE_S", "10"))
+    patience = float(os.environ.get("PATIENCE_S", "10"))
+    federated_operators.step.PATIENCE_S = federated_operators.federate.PATIENCE_S = patience
     returned: dict[str, Any] = {}
 
     def execute(task: Any, params: dict[str, Any] | None = None) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dags_generator.store import plans_file
 from federated_operators.gateway.policy import default_policy
 from federatedml.errors import DslError
 from federatedml.federation.home import PartyHome
@@ -58,28 +59,68 @@ def dags(folder: Path) -> dict:
     return {dag_id: dag for stub in sorted(folder.glob("*.py")) for dag_id, dag in dags_of(str(stub)).items()}
 
 
+def stubs(folder: Path) -> set[str]:
+    """What Airflow finds there."""
+    from airflow.utils.file import list_py_file_paths
+
+    return {str(Path(path).relative_to(folder)) for path in list_py_file_paths(folder, safe_mode=False)}
+
+
+def test_airflow_looks_at_the_stubs_alone(home: PartyHome) -> None:
+    from airflow._shared.module_loading import find_path_from_directory
+
+    bundle = bundle_of(home)
+    drop(home)
+    bundle.refresh()
+    (bundle.path / "__pycache__").mkdir()
+    (bundle.path / "__pycache__" / "lr.cpython-311.pyc").write_bytes(b"code")
+    found = find_path_from_directory(bundle.path, ".airflowignore")
+    assert list(found) == [str(bundle.path / "lr.py")]
+    assert set(dags(bundle.path)) == {"lr.guest_9999"}
+
+
 def test_a_valid_pair_is_taken_up_at_once_and_a_broken_one_at_the_second_refresh(home: PartyHome) -> None:
     bundle = bundle_of(home)
-    assert list(bundle.path.iterdir()) == []
+    assert stubs(bundle.path) == set()
     drop(home)
     drop(home, "broken", lambda conf: conf.clear())
     bundle.refresh()
-    assert {path.name for path in bundle.path.iterdir()} == {"lr.py", "lr.json"}
+    assert stubs(bundle.path) == {"lr.py"}
     bundle.refresh()
-    assert {path.name for path in bundle.path.glob("*.py")} == {"lr.py", "broken.py"}
+    assert stubs(bundle.path) == {"lr.py", "broken.py"}
     with pytest.raises(DslError, match=r"FED-102.*broken_conf\.json: key 'role' is missing"):
         dags(bundle.path)
+
+
+def test_a_file_that_changes_between_two_looks_is_taken_up_when_it_no_longer_does(
+    home: PartyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dags_generator import bundle as module
+
+    bundle = bundle_of(home)
+    drop(home)
+    monkeypatch.setattr(module.time, "sleep", lambda _: drop(home, edit=lambda conf: conf.pop("initiator")))
+    bundle.refresh()
+    assert stubs(bundle.path) == set()
+    monkeypatch.setattr(module.time, "sleep", lambda _: (home.dropin / "lr.json").write_text("{}"))
+    drop(home)
+    bundle.refresh()
+    assert stubs(bundle.path) == set(), "there is a file more now"
+    (home.dropin / "lr.json").unlink()
+    monkeypatch.setattr(module.time, "sleep", lambda _: None)
+    bundle.refresh()
+    assert stubs(bundle.path) == {"lr.py"}
 
 
 def test_a_restart_changes_nothing(home: PartyHome) -> None:
     drop(home)
     first = bundle_of(home)
     first.refresh()
-    before = {path: path.stat().st_mtime_ns for path in first.path.iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in first.path.rglob("*.*")}
     again = bundle_of(home)
     for _ in range(3):
         again.refresh()
-    assert {path: path.stat().st_mtime_ns for path in again.path.iterdir()} == before
+    assert {path: path.stat().st_mtime_ns for path in again.path.rglob("*.*")} == before
     assert again.get_current_version() == first.get_current_version()
 
 
@@ -92,7 +133,7 @@ def test_what_is_removed_is_gone_at_the_second_refresh(home: PartyHome) -> None:
     bundle.refresh()
     assert set(dags(bundle.path)) == {"lr.guest_9999"}, "an editor may be writing it anew"
     bundle.refresh()
-    assert list(bundle.path.iterdir()) == []
+    assert stubs(bundle.path) == set()
     drop(home)
     bundle.refresh()
     assert set(dags(bundle.path)) == {"lr.guest_9999"}
@@ -114,6 +155,11 @@ def test_a_version_stays_what_it_was(home: PartyHome) -> None:
     assert iterations == [30, 7]
     with pytest.raises(RuntimeError):
         old.refresh()
+
+
+def test_a_run_whose_version_was_removed_says_so(home: PartyHome) -> None:
+    with pytest.raises(DslError, match=r"FED-164.*version 0{32} of the pipelines.*was removed.*submit the job again"):
+        bundle_of(home, "0" * 32)
 
 
 def _initialize(home: PartyHome, version: str, barrier) -> None:
@@ -226,7 +272,10 @@ def test_the_dag_of_a_peer_begins_with_enrol_and_has_no_form(home: PartyHome) ->
     dag = dags(bundle.path)["1.lr.arbiter_9999"]
     assert [task.task_id for task in dag.topological_sort()] == ["enrol", "hetero_lr_0", "conclude"]
     assert len(dag.params) == 0
-    assert dag.get_task("enrol").spec_digest == json.loads((bundle.path / "1.lr.json").read_text())[0]["spec_digest"]
+    assert (
+        dag.get_task("enrol").spec_digest
+        == json.loads(plans_file(bundle.path / "1.lr.py").read_bytes())[0]["spec_digest"]
+    )
 
 
 def test_runs_are_named_by_job_ids() -> None:

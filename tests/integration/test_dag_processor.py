@@ -21,6 +21,7 @@ import yaml
 
 from airfed.airflow_config import configure
 from airfed.databases import AIRFLOW, prepared
+from airfed.processes import programs
 from dags_generator.acceptor import DslAcceptor
 from dags_generator.dag import dags_of
 from dags_generator.store import MANY, BundleStore
@@ -57,11 +58,15 @@ class Party:
         self.home.dropin.mkdir(mode=0o700)
         self.environment = {**os.environ, "AIRFLOW_HOME": str(self.home.airflow), "AIRFED_HOME": str(root)}
 
-    def airflow(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start an Airflow command."""
-        with (self.home.airflow / f"{arguments[0]}.log").open("ab") as log:
+    def start(self, name: str) -> subprocess.Popen[bytes]:
+        """Start one of a party's programs."""
+        return self.python(*next(program for program in programs(self.home) if program.name == name).argv)
+
+    def python(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Run a module of Python."""
+        with (self.home.airflow / "tests.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "airflow", *arguments],
+                [sys.executable, *arguments],
                 env=self.environment,
                 stdout=log,
                 stderr=log,
@@ -95,7 +100,7 @@ class Party:
 def party(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Party]:
     party = Party(tmp_path_factory.mktemp("guest"))
     party.drop("first")
-    party.processor = party.airflow("dag-processor")
+    party.processor = party.start("dag-processor")
     try:
         eventually(lambda: party.dag("first.guest_9999"))
         yield party
@@ -110,7 +115,7 @@ def test_a_dropped_pair_becomes_a_dag_and_a_run_keeps_the_version_that_it_starte
     print(f"pair saved -> DAG visible {time.monotonic() - saved:.2f} s")
     assert party.errors() == {}
 
-    assert party.airflow("dags", "trigger", DAG).wait() == 0
+    assert party.python("-m", "airflow", "dags", "trigger", DAG).wait() == 0
     saved = party.drop(edit=lambda conf: conf["algorithm_parameters"]["hetero_lr_0"].update(max_iter=7))
     second = eventually(lambda: (version := party.dag(DAG)) != first and version)
     print(f"change saved -> new version visible {time.monotonic() - saved:.2f} s")

@@ -16,7 +16,8 @@ from airfed.job import Submitted, jobs
 from airfed.job_end import kill, person
 from airfed.job_text import verdict
 from airfed.job_watch import answered, follow
-from airfed_proto.v1 import job_pb2, local_pb2
+from airfed_proto.v1 import job_pb2, local_pb2, local_pb2_grpc
+from federated_operators.gateway.client import SOMEBODY_IS_HERE, open_channel
 from federated_operators.gateway.names import CONCLUDE, Job
 from federated_operators.gateway.worker import GatewayClient
 from federatedml.errors import FedError
@@ -190,6 +191,16 @@ def test_an_agreed_run_is_let_in(parties: Parties, job_id: str) -> None:
         (news,) = client.enrol(request)
     assert not news.HasField("failure")
     assert (Path(news.job_dir) / "host/plan.json").is_file()
+
+
+def test_a_gateway_says_that_it_is_there_before_it_looks_at_what_is_asked(parties: Parties, job_id: str) -> None:
+    """From then on, the patience of whoever asks begins anew when it is lost."""
+    with open_channel(parties.homes[GUEST.party].socket) as channel:
+        stub = local_pb2_grpc.LocalStub(channel)  # type: ignore[no-untyped-call]
+        for asked in (stub.Federate(federate_request(job_id)), stub.EnrolRun(local_pb2.EnrolRequest())):
+            first, *others = asked
+            assert first == SOMEBODY_IS_HERE
+            assert others[-1].done
 
 
 def test_the_same_id_with_another_content_is_refused(parties: Parties, job_id: str) -> None:

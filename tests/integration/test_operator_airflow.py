@@ -130,27 +130,91 @@ def test_a_component_of_a_job_that_was_not_admitted_is_skipped_and_its_conclude_
     assert failed.startswith("AirflowFailException [FED-390] job 202601010000000000001 of party 9999 was not admitted")
 
 
+STARTING = """
+    from airflow.sdk.exceptions import TaskDeferred
+    from federated_operators import federate
+    from federated_operators.starting import StartingFederateOperator
+
+    asked = []
+    def waits_and_refuses(home, pipeline, dag_id, job_id, params):
+        asked.append([pipeline.name, dag_id, job_id, dict(params)])
+        if len(asked) == 1:
+            raise federate.AdmissionWaits("for party 10000")
+        raise federate.DslError("FED-999", "refused after all")
+    federate.federate = waits_and_refuses
+
+    class Run:
+        run_type, run_id = "manual", "202601010000000000001"
+    with DAG("started.guest_9999"):
+        started = StartingFederateOperator(
+            task_id="federate", pipeline="started", dsl={}, parties=parties, conf={}, spec_digest="00"
+        )
+"""
+
+
+@pytest.mark.parametrize("task", ["first", "started"])
+def test_a_proposal_that_waits_gives_its_process_back_and_is_made_again_as_it_was(tmp_path: Path, task: str) -> None:
+    code = f"""
+    os.environ["AIRFED_HOME"] = {str(tmp_path)!r}
+    def context():
+        form = {{"job_parameters": {{"model_key": "m"}}}} | ({{"starter": {{}}}} if {task} is started else {{}})
+        return {{"run_id": "202601010000000000001", "params": form, "ti": Task(), "dag_run": Run()}}
+    try:
+        {task}.execute(context())
+    except TaskDeferred as deferred:
+        print(json.dumps([deferred.trigger.serialize(), deferred.method_name, deferred.kwargs]))
+    try:
+        {task}.resume_execution("resume", {{"event": "federate"}}, context())
+    except AirflowFailException as refused:
+        print(refused)
+    print(json.dumps(asked))
+    """
+    deferred, refused, asked = run(textwrap.dedent(STARTING) + textwrap.dedent(code), tmp_path).splitlines()[-3:]
+    job = "202601010000000000001"
+    trigger = ["federated_operators.trigger.AdmissionTrigger", {"initiator": "9999", "job_id": job}]
+    assert json.loads(deferred) == [trigger, "resume", None]
+    assert refused == "[FED-999] refused after all"
+    name = {"first": "credit", "started": "started"}[task]
+    assert json.loads(asked) == [[name, f"{name}.guest_9999", job, {"job_parameters": {"model_key": "m"}}]] * 2
+
+
 def test_what_nobody_expected_is_not_tried_again(tmp_path: Path) -> None:
     code = """
-        from airflow.sdk.exceptions import AirflowFailException
+        from airflow.sdk.exceptions import AirflowFailException, AirflowRuntimeError, ErrorType
+        from airflow.sdk.execution_time.comms import ErrorResponse
         from federated_operators.operator import EnrolOperator
         from federatedml.errors import PeerError
         task = EnrolOperator(task_id="enrol", initiator="9999", member="host_10000", spec_digest="")
-        for error in (KeyError("a value of the data"), PeerError("FED-401", "not there")):
+        away = AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR))
+        for error in (KeyError("a value of the data"), PeerError("FED-401", "not there"), away):
             try:
                 with task._task():
                     raise error
             except AirflowFailException as final:
                 print("final", final)
-            except PeerError as again:
+            except (PeerError, AirflowRuntimeError) as again:
                 print("again", again)
     """
     with python(code, AIRFLOW_HOME=str(tmp_path), AIRFED_HOME=str(tmp_path)) as process:
         out, _ = process.communicate(timeout=60)
-    assert out.splitlines()[-2:] == [
+    assert out.splitlines()[-3:] == [
         "final [FED-900] unexpected KeyError: see the trace above",
         "again [FED-401] not there",
+        "again API_SERVER_ERROR: None",
     ]
+
+
+def test_a_task_goes_on_without_its_link_where_the_api_server_is_away(tmp_path: Path) -> None:
+    code = """
+    from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+    from airflow.sdk.execution_time.comms import ErrorResponse
+    class Away:
+        def xcom_push(self, key, value):
+            raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR))
+    lr._show_run({"ti": Away()}, "http://guest.localhost/#/runs/1")
+    print(lr.mlflow_url)
+    """
+    assert run(code, tmp_path).splitlines()[-1] == "http://guest.localhost/#/runs/1"
 
 
 def test_a_step_that_waits_gives_its_process_back_and_joins_again_with_the_same_id(tmp_path: Path) -> None:
@@ -181,3 +245,30 @@ def test_a_step_that_waits_gives_its_process_back_and_joins_again_with_the_same_
     trigger = ["federated_operators.trigger.StepTrigger", {**seat, "task_instance_id": "ti"}]
     assert json.loads(deferred) == [trigger, "resume", None]
     assert skipped == "[FED-999] nothing to do"
+
+
+def test_what_cannot_be_done_now_is_given_time(tmp_path: Path) -> None:
+    """A step may lose five processes: a server that restarts must not use them up within seconds."""
+    code = f"""
+    os.environ["AIRFED_HOME"] = {str(tmp_path)!r}
+    from federatedml.errors import ComputeError, DataError
+    from airflow.sdk.exceptions import AirflowFailException
+    pauses = []
+    operator.time.sleep = pauses.append
+
+    class Step(operator.FederatedOperator):
+        def _work(self, seat, on_run):
+            raise error
+
+    step = Step(task_id="x", component="x", module="Sum", member="guest_9999", initiator="9999", dag=dag)
+    for number in (1, 3, 20):
+        for error in (ComputeError("FED-998", "the cluster restarts"), DataError("FED-997", "no")):
+            task = Task()
+            task.try_number = number
+            try:
+                step.execute({{"run_id": "202601010000000000001", "ti": task}})
+            except (ComputeError, AirflowFailException):
+                pass
+    print(pauses)
+    """
+    assert run(code, tmp_path).splitlines()[-1] == "[2.0, 8.0, 30.0]"

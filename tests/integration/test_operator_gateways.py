@@ -53,12 +53,32 @@ class Federation:
                     trust(home, peer.config.party_id, ca_of(peer), doors)
         self._put_tables()
         self.started: list[subprocess.Popen[str]] = []
+        self.gateways: dict[str, subprocess.Popen[bytes]] = {}
 
     def stop(self) -> None:
         """Nothing that was started outlives a failed test."""
         for process in self.started:
             process.kill()
             process.communicate()
+        for gateway in self.gateways.values():
+            gateway.terminate()
+        for gateway in self.gateways.values():
+            gateway.wait()
+
+    def open(self, *names: str) -> None:
+        """Start the gateways of these parties."""
+        for name in names:
+            with (self.root / f"{name}.gateway.log").open("a") as log:
+                command = [sys.executable, str(SCRIPT), "gateway", str(self.homes[name].root)]
+                self.gateways[name] = subprocess.Popen(command, stderr=log)
+        for name in names:
+            wait_for((self.homes[name].run / "gateway.ready").exists, (self.root / f"{name}.gateway.log").read_text)
+
+    def kill(self, name: str) -> None:
+        """End a party's gateway, which cannot say goodbye."""
+        self.gateways[name].kill()
+        self.gateways[name].wait()
+        (self.homes[name].run / "gateway.ready").unlink()
 
     def _home(self, name: str, at: int) -> PartyHome:
         config = party_config(PARTIES[name], name, BASE_PORT + 10 * at)
@@ -123,9 +143,11 @@ class Federation:
         pair: str,
         meanwhile: Callable[[dict[str, Any]], None] = lambda _: None,
         before_last: Callable[[], None] = lambda: None,
+        proposed: Callable[[], None] = lambda: None,
     ) -> dict[str, Any]:
         """All members' tasks; the peers' begin when their gateways have admitted the job. Return codes and results."""
         processes = {"guest": self.start("guest", job, pair)}
+        proposed()
         for name in ("host", "arbiter"):
             plan = self.homes[name].job_dir(PARTIES["guest"], job) / name / "plan.json"
             wait_for(plan.exists, lambda: self.log("guest", job))
@@ -154,15 +176,7 @@ def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]
         stack.enter_context(mlflow_server(tmp_path_factory.mktemp("mlflow"), MLFLOW_PORT))
         federation = Federation(root)
         stack.callback(federation.stop)
-        for name, home in federation.homes.items():
-            log = stack.enter_context((root / f"{name}.gateway.log").open("w"))
-            command = [sys.executable, str(SCRIPT), "gateway", str(home.root)]
-            process = subprocess.Popen(command, stderr=log)
-            stack.callback(process.wait)
-            stack.callback(process.terminate)
-        for name, home in federation.homes.items():
-            path = root / f"{name}.gateway.log"
-            wait_for((home.run / "gateway.ready").exists, path.read_text)
+        federation.open(*PARTIES)
         yield federation
 
 
@@ -336,6 +350,25 @@ def test_who_waits_for_a_late_member_gives_its_process_back(
         waited, _, joined = federation.log(name, job).partition("waits without a process")
         assert "hetero_lr" not in waited, "nothing had started"
         assert "attempt 1 of generation 1 starts" in joined
+
+
+def test_a_proposal_to_a_party_that_is_away_is_waited_for_without_a_process(
+    federation: Federation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, waits = JOB.format(6), "waits without a process: party 10001: [FED-401] party 10001 does not answer"
+    monkeypatch.setenv("PATIENCE_S", "0.5")
+    federation.kill("arbiter")
+
+    def own_gateway_restarts_then_the_arbiter_comes() -> None:
+        wait_for(lambda: federation.log("guest", job).count(waits) == 1, lambda: federation.logs(job))
+        federation.kill("guest")
+        federation.open("guest")
+        wait_for(lambda: federation.log("guest", job).count(waits) == 2, lambda: federation.logs(job))
+        federation.open("arbiter")
+
+    results = federation.run(job, federation.pair(), proposed=own_gateway_restarts_then_the_arbiter_comes)
+    assert all(isinstance(result, dict) for result in results.values()), federation.logs(job)
+    assert results["guest"]["federate"]["members"] == ["arbiter_10001", "guest_9999", "host_10000"]
 
 
 def history(rest: MlflowRest, run: Run) -> list[int]:

@@ -18,17 +18,20 @@ from mlflow_server import mlflow_server
 from airfed_proto.v1 import common_pb2, job_pb2
 from federated_operators.gateway.plan import JobPlan, StepPlan
 from federated_operators.outputs import StepOutputs
+from federated_operators.registry.models import ModelRegistry
 from federated_operators.registry.records import Run
 from federated_operators.registry.rest import MlflowRest
 from federated_operators.tracking.close import close_runs, drain
+from federated_operators.tracking.last_words import LastWords
 from federated_operators.tracking.publish import finish_job, publish_job, store_views
 from federated_operators.tracking.runs import JobRuns
 from federated_operators.tracking.tracker import StepTracker
-from federatedml.errors import PeerError
+from federatedml.errors import ModelError, PeerError
 from federatedml.federation.box import MetricPoint
 from federatedml.federation.home import PartyHome
 from federatedml.federation.party import Member, Role
 from federatedml.views import Curve, Grid, Series
+from tests.model_halves import bundle
 
 PORT, DEAD_PORT = 23010, 23011
 JOBS = count(1)
@@ -229,7 +232,7 @@ def test_a_component_does_not_wait_for_an_mlflow_that_is_away(party: Party, rest
     assert not tracker.finish(outputs, wait=0)
     tracker.stop()
     committed = {"lr_0": outputs}
-    with MlflowRest(away.home.mlflow_url, tries=1) as dead, pytest.raises(PeerError):
+    with MlflowRest(away.home.mlflow_url, tries=1) as dead, pytest.raises(ModelError, match="FED-482"):
         drain(away.runs(dead), committed, away.job_dir, patience=0)
     drain(party.runs(rest), committed, party.job_dir, patience=0)
     (child,) = party.found(rest, "task")
@@ -269,6 +272,45 @@ def test_a_job_that_ends_early_closes_its_runs_with_the_reason(
     assert (parent.status, states) == (status, {"lr_0": "FINISHED", "eval_0": status})
     assert parent.tags["fed.reason"] == "column x9 is missing"
     assert parent.tags["fed.failed_at"] == "host_10000"
+
+
+def unsaid(party: Party, rest: MlflowRest) -> dict[str, Any]:
+    """The job as ``conclude`` leaves it: published, its model registered without alias."""
+    publish_job(party.runs(rest))
+    made = ModelRegistry(rest).register(bundle(GUEST, party.plan.job_id), "unsaid")
+    return {"summary": {"lr_0": {"auc": 0.9}}, "registered": {"name": made.name, "version": made.version}}
+
+
+def test_the_gateway_tells_mlflow_what_a_task_has_left_unsaid(party: Party, rest: MlflowRest) -> None:
+    """MLflow was away, or the task was killed, after the verdict: a model is at all parties or at none."""
+    outputs = unsaid(party, rest)
+    with MlflowRest(f"http://127.0.0.1:{DEAD_PORT}", tries=1) as dead, LastWords(party.runs(dead)) as task:
+        task.keep(outputs)
+        with pytest.raises(PeerError, match="FED-481"):  # the task is there: it is its turn
+            close_runs(party.home, party.plan, job_pb2.SUCCEEDED)
+        with pytest.raises(PeerError, match="FED-480"):
+            task.say(outputs)
+    (parent,) = party.found(rest, "job")
+    assert parent.status == "RUNNING"
+    for _ in range(2):
+        close_runs(party.home, party.plan, job_pb2.SUCCEEDED)
+    (parent,) = party.found(rest, "job")
+    assert (parent.status, parent.metrics["auc"]) == ("FINISHED", 0.9)
+    registered = outputs["registered"]
+    assert rest.get_by_alias(registered["name"], "product").version == registered["version"]
+
+
+def test_what_the_task_said_the_gateway_does_not_repeat(party: Party, rest: MlflowRest) -> None:
+    """People may have given the alias to another version meanwhile, or ended the run."""
+    outputs = unsaid(party, rest)
+    with LastWords(party.runs(rest)) as task:
+        task.keep(outputs)
+        task.say(outputs)
+    (parent,) = party.found(rest, "job")
+    rest.update_run(parent.run_id, "KILLED")
+    close_runs(party.home, party.plan, job_pb2.SUCCEEDED)
+    (parent,) = party.found(rest, "job")
+    assert parent.status == "KILLED"
 
 
 def test_closing_what_was_never_tracked_makes_nothing(party: Party, rest: MlflowRest) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import grpc
 import pytest
 
-from airfed_proto.v1 import local_pb2, local_pb2_grpc
+from airfed_proto.v1 import common_pb2, local_pb2, local_pb2_grpc
 
 pytestmark = pytest.mark.timeout(60)
 SEAT = {
@@ -28,15 +28,25 @@ SEAT = {
 TRIGGER = "federated_operators.trigger"
 
 
+JOB = {"initiator": "9999", "job_id": "202601010000000000001"}
+TRIGGERS = [("StepTrigger", SEAT, "lr_0"), ("AdmissionTrigger", JOB, "federate")]
+
+
 class Door(local_pb2_grpc.LocalServicer):
-    """``Await`` of a gateway: answers when it is told to, or refuses."""
+    """What a gateway's triggers call: answers when it is told to, or refuses."""
 
     def __init__(self, refusal: grpc.StatusCode | None = None) -> None:
         self.refusal, self.called = refusal, asyncio.Event()
-        self.asked: list[local_pb2.AwaitRequest] = []
+        self.asked: list[Any] = []
         self.left = 0
 
     async def Await(self, request: local_pb2.AwaitRequest, context: Any) -> local_pb2.AwaitReply:
+        return await self._answer(request, context)
+
+    async def AwaitAdmission(self, request: common_pb2.JobKey, context: Any) -> local_pb2.AwaitReply:
+        return await self._answer(request, context)
+
+    async def _answer(self, request: Any, context: Any) -> local_pb2.AwaitReply:
         self.asked.append(request)
         if self.refusal:
             await context.abort(self.refusal, "no")
@@ -68,11 +78,12 @@ async def serving(home: Path, door: Door) -> AsyncIterator[None]:
         await server.stop(None)
 
 
-def waiting() -> tuple[Any, asyncio.Task[Any]]:
+def waiting(name: str = "StepTrigger", stored: dict[str, str] = SEAT) -> tuple[Any, asyncio.Task[Any]]:
     """A trigger as the triggerer makes it, from what was stored, and its task."""
     from airflow._shared.module_loading import import_string
 
-    classpath, kwargs = import_string(f"{TRIGGER}.StepTrigger")(**SEAT).serialize()
+    classpath, kwargs = import_string(f"{TRIGGER}.{name}")(**stored).serialize()
+    assert classpath == f"{TRIGGER}.{name}"
     trigger = import_string(classpath)(**json.loads(json.dumps(kwargs)))
 
     async def first() -> Any:
@@ -113,25 +124,45 @@ def test_fires_once_when_the_step_is_called(home: Path) -> None:
     run(work())
 
 
-def test_a_gateway_that_comes_and_goes_is_asked_again(home: Path) -> None:
+def test_fires_once_when_the_parties_have_answered(home: Path) -> None:
     async def work() -> None:
-        _, task = waiting()
+        door = Door()
+        async with serving(home, door):
+            _, task = waiting("AdmissionTrigger", JOB)
+            await until(lambda: door.asked)
+            assert not task.done()
+            door.called.set()
+            assert await task == ["federate"]
+        assert door.asked == [common_pb2.JobKey(**JOB)]
+
+    run(work())
+
+
+@pytest.mark.parametrize(("name", "stored", "event"), TRIGGERS)
+def test_a_gateway_that_comes_and_goes_is_asked_again(
+    home: Path, name: str, stored: dict[str, str], event: str
+) -> None:
+    async def work() -> None:
+        _, task = waiting(name, stored)
         first, second = Door(), Door()
         async with serving(home, first):
             await until(lambda: first.asked)
         assert not task.done()
         second.called.set()
         async with serving(home, second):
-            assert await task == ["lr_0"]
+            assert await task == [event]
 
     run(work())
 
 
-def test_a_refusal_wakes_the_task_which_then_hears_it_in_words(home: Path) -> None:
+@pytest.mark.parametrize(("name", "stored", "event"), TRIGGERS)
+def test_a_refusal_wakes_the_task_which_then_hears_it_in_words(
+    home: Path, name: str, stored: dict[str, str], event: str
+) -> None:
     async def work() -> None:
         async with serving(home, Door(grpc.StatusCode.PERMISSION_DENIED)):
-            _, task = waiting()
-            assert await task == ["lr_0"]
+            _, task = waiting(name, stored)
+            assert await task == [event]
 
     run(work())
 

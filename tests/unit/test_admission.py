@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from federated_operators.gateway.admission import Admission
 from federated_operators.gateway.names import Job
 from federated_operators.gateway.rows import JobRow, ProposalRow, VerdictRow
 from federated_operators.gateway.store import Store
+from federated_operators.gateway.unanswered import Unanswered
 from federatedml.errors import PeerError, PolicyError
 from tests.members import ARBITER, GUEST, HOST
 
@@ -52,8 +53,9 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     made.close()
 
 
-def asked(store: Store, party: Party, patience: float, seconds: float) -> Any:
-    own = Admission(store, None, None, party, GUEST.party, patience)  # type: ignore[arg-type]
+def asked(store: Store, party: Party, patience: float, seconds: float, unanswered: Unanswered | None = None) -> Any:
+    known = unanswered or Unanswered()
+    own = Admission(store, None, None, party, GUEST.party, patience, known)  # type: ignore[arg-type]
     return asyncio.run(own._ask(JOB, HOST.party, "Propose", job_pb2.Proposal(), seconds))
 
 
@@ -70,6 +72,15 @@ def test_who_is_silent_or_asks_its_people_is_asked_again(store: Store, silence: 
 
 def test_silence_is_given_the_patience(store: Store) -> None:
     assert asked(store, Party(store, SILENT, ACCEPTED), patience=60.0, seconds=0.0).state == job_pb2.ACCEPTED
+
+
+def test_the_patience_is_what_the_party_says(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(admission, "time", clock)
+    party = Party(store, *[SILENT] * 590, ACCEPTED)
+    assert asked(store, party, patience=600.0, seconds=20.0).state == job_pb2.ACCEPTED
+    assert clock.now < 600.0
+    assert asked(store, Party(store, SILENT), patience=600.0, seconds=20.0).state == job_pb2.REFUSED
 
 
 @pytest.mark.parametrize(("answer", "seconds"), [(BUSY, 0.0), (REFUSAL, 60.0)])
@@ -126,3 +137,62 @@ def test_a_job_that_ends_meanwhile_waits_for_nobody(store: Store) -> None:
     party = Party(store, SILENT, end, ACCEPTED)
     assert asked(store, party, patience=60.0, seconds=60.0).state == job_pb2.WITHDRAWN
     assert (party.asked, recorded(store)) == (2, job_pb2.PROPOSED)
+
+
+def test_who_does_not_answer_is_known_with_the_reason_for_as_long_as_it_is_so(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "time", Clock())
+    unanswered = Unanswered(lambda: 5000.0)
+    seen: list[tuple[int, str, dict[str, float], str]] = []
+
+    def look(answer: Any) -> Callable[[], Any]:
+        def answered() -> Any:
+            (row,) = store.select(ProposalRow, **JOB.where)
+            found = unanswered.standing(row)
+            seen.append((found.state, found.failure.code, dict(unanswered.since(JOB)), unanswered.before(JOB, 2.0)))
+            return answer
+
+        return answered
+
+    answers = [SILENT, SILENT, PENDING, PENDING, ACCEPTED]
+    party = Party(store, *[look(answer) for answer in answers])
+    assert asked(store, party, patience=60.0, seconds=60.0, unanswered=unanswered).state == job_pb2.ACCEPTED
+    at, silent = HOST.party, "party 10000: [FED-401] party 10000 does not answer"
+    assert seen == [
+        (job_pb2.PROPOSED, "", {}, ""),
+        (job_pb2.PROPOSED, "FED-401", {at: 4999.0}, silent),
+        (job_pb2.PROPOSED, "FED-401", {at: 4999.0}, silent),
+        (job_pb2.PENDING, "", {at: 4999.0}, ""),
+        (job_pb2.PENDING, "", {at: 4999.0}, ""),
+    ]
+    assert unanswered.since(JOB) == {}
+
+
+def test_who_has_refused_or_is_not_asked_any_more_is_not_shown_as_silent(store: Store) -> None:
+    unanswered = Unanswered()
+    asked(store, Party(store, SILENT), patience=0.0, seconds=60.0, unanswered=unanswered)
+    (row,) = store.select(ProposalRow, **JOB.where)
+    assert (unanswered.standing(row).state, dict(unanswered.since(JOB))) == (job_pb2.REFUSED, {})
+
+
+def test_an_admission_that_breaks_off_is_told_and_can_begin_anew(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work() -> None:
+        own = Admission(store, None, None, Party(store, KeyError("a bug")), GUEST.party, 60.0, Unanswered())  # type: ignore[arg-type]
+        first = own._decision(JOB, job_pb2.Proposal())
+        assert own._decision(JOB, job_pb2.Proposal()) is first
+        await own.settled(JOB)
+        with pytest.raises(KeyError):
+            await first
+        assert own._decision(JOB, job_pb2.Proposal()) is not first
+        await own.settled(JOB)
+
+    asyncio.run(work())
+    assert [record.message for record in caplog.records] == [f"the admission of job {JOB.job_id} broke off"] * 2
+
+
+def test_nobody_waits_for_an_admission_that_nobody_began(store: Store) -> None:
+    own = Admission(store, None, None, Party(store, SILENT), GUEST.party, 60.0, Unanswered())  # type: ignore[arg-type]
+    asyncio.run(asyncio.wait_for(own.settled(JOB), 30.0))

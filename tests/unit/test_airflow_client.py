@@ -25,6 +25,7 @@ class FakeAirflow:
 
     def __init__(self, runs: dict[Run, str], tasks: list[tuple[Run, str, str]] | None = None) -> None:
         self.runs, self.ended, self.asked = runs, tasks or [], list[str]()
+        self.versions: dict[Run, str] = {}
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         url = urlsplit(str(request.url))
@@ -36,7 +37,8 @@ class FakeAirflow:
         if url.path.endswith("/taskInstances"):
             return httpx.Response(200, json={"task_instances": [{"task_id": "lr_0", "end_date": None}]})
         run = Run(*url.path.removeprefix("/api/v2/dags/").split("/dagRuns/"))
-        return httpx.Response(200, json={"state": self.runs[run]}) if run in self.runs else httpx.Response(404)
+        body = {"state": self.runs.get(run), "bundle_version": self.versions.get(run)}
+        return httpx.Response(200, json=body) if run in self.runs else httpx.Response(404)
 
     def _listed(self, body: dict[str, Any]) -> list[dict[str, str]]:
         of_dags = {run: state for run, state in self.runs.items() if run.dag_id in body["dag_ids"]}
@@ -124,3 +126,15 @@ def test_all_ended_tasks_are_seen_at_the_first_look_and_then_now_and_then(
 
     assert done(client, looks()) == [360, PAGE + 60, 360]
     assert len(airflow.asked) == (4 + 1) + 2 + (4 + 1)
+
+
+def test_a_run_has_the_version_that_it_started_with_none_or_is_not_there(tmp_path: Path) -> None:
+    versioned, plain = runs(2, "failed")
+    airflow = FakeAirflow(runs(2, "failed"))
+    airflow.versions[versioned] = "ab" * 16
+    client = client_of(airflow, tmp_path)
+
+    async def all_of_them() -> list[str | None]:
+        return [await client.version_of(run) for run in (versioned, plain, Run("p.guest_9999", "9" * 20))]
+
+    assert done(client, all_of_them()) == ["ab" * 16, "", None]

@@ -1,11 +1,13 @@
 """A party's Airflow settings: private, inside its home, and read back by Airflow's own kind of parser."""
 
 import configparser
+import itertools
 import json
 import stat
 from pathlib import Path
 
 import pytest
+from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_random_exponential
 
 from airfed.airflow_config import configure, settings, write_private
 from airfed.party import init_party, party_config
@@ -92,3 +94,31 @@ def test_private_files_replace_what_was_there_and_are_private_at_once(tmp_path: 
     assert path.read_text() == "two"
     assert mode(path) == 0o600
     assert [p.name for p in path.parent.iterdir()] == ["key"]
+
+
+def waits_of(workers: dict[str, str]) -> list[float]:
+    """Seconds that Airflow's task client waits after each try but the last, if none is answered."""
+    least, most = (float(workers[f"execution_api_retry_wait_{end}"]) for end in ("min", "max"))
+    wait, stop = wait_random_exponential(min=least, max=most), stop_after_attempt(int(workers["execution_api_retries"]))
+    call, found = RetryCallState(Retrying(), None, (), {}), []
+    for call.attempt_number in itertools.count(1):
+        if stop(call):
+            return found
+        found.append(wait(call))
+    raise AssertionError
+
+
+def test_a_task_outlives_an_api_server_that_is_away_for_a_minute(home: PartyHome) -> None:
+    made = settings(home)
+    waits = waits_of(made["workers"])
+    assert sum(waits) == 90.0
+    assert max(waits) == 1.0  # it is found as soon as it is back
+    away, first_answer = 60.0, 5.0
+    silence = away + int(made["workers"]["min_heartbeat_interval"]) + max(waits) + first_answer
+    assert silence < int(made["scheduler"]["task_instance_heartbeat_timeout"])
+
+
+def test_a_task_whose_supervisor_was_killed_starts_again_in_80_seconds(home: PartyHome) -> None:
+    scheduler = settings(home)["scheduler"]
+    keys = ("task_instance_heartbeat_timeout", "task_instance_heartbeat_timeout_detection_interval")
+    assert sum(int(scheduler[key]) for key in keys) <= 75

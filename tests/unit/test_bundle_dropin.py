@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dags_generator.dropin import compiled, scan
+from dags_generator.dropin import compiled, glance, scan
 from dags_generator.roleplan import load_role_plans
 from federatedml.federation.home import PartyHome
 from tests.pipeline_example import conf, dsl
@@ -94,12 +94,13 @@ def test_a_pipeline_of_another_initiator_says_where_it_belongs(home: PartyHome) 
     ],
 )
 def test_a_name_that_is_not_safe_is_an_error_under_a_safe_name(home: PartyHome, name: str) -> None:
-    (home.dropin / name).write_text("{}")
+    found = os.fsdecode(name.encode())  # in a locale that has no such letter, too
+    (home.dropin / found).write_text("{}")
     ((key, source),) = scan(home).items()
     assert key.isidentifier()
     assert key.isascii()
     assert "is not the name of a pipeline's file" in error_of(home, key)
-    assert source.files[0].name == name
+    assert source.files[0].name == found
 
 
 def test_what_is_not_a_regular_file_is_refused(home: PartyHome) -> None:
@@ -138,3 +139,29 @@ def test_the_signature_changes_with_a_file(home: PartyHome) -> None:
     assert scan(home)["lr"] == before
     (home.dropin / "lr_conf.json").write_text("{}")
     assert scan(home)["lr"] != before
+
+
+def test_a_glance_at_a_pipeline_finds_what_a_scan_does(home: PartyHome) -> None:
+    for name in ("lr", "lr_dsl", "half"):
+        drop(home, name)
+    (home.dropin / "half_dsl.json").unlink()
+    (home.dropin / "native.json").write_text("{}")
+    (home.dropin / "lr.json").write_text("{}")
+    (home.dropin / "linked.json").symlink_to("nowhere")
+    found = scan(home)
+    assert found.keys() == {"lr", "lr_dsl", "half", "native", "linked"}
+    assert {key: glance(home, key) for key in found} == found
+    assert [path.name for path in glance(home, "lr_dsl").files] == ["lr_dsl_conf.json", "lr_dsl_dsl.json"]
+    assert glance(home, "gone").files == []
+
+
+def test_what_is_as_it_was_is_the_same_object(home: PartyHome) -> None:
+    home.installed.mkdir()
+    (home.installed / "1.lr.json").write_text("{}")
+    for name in ("lr", "other"):
+        drop(home, name)
+    before = scan(home)
+    (home.dropin / "other_conf.json").write_text("{}")
+    after = scan(home, before)
+    assert {key for key, source in after.items() if before[key] is source} == {"lr", "1.lr"}
+    assert after["other"] == scan(home)["other"] != before["other"]

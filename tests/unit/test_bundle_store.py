@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
 from dags_generator.dropin import Compiled
-from dags_generator.store import AHEAD, MANY, PARSING, STUB, TOGETHER, BundleStore
+from dags_generator.store import AHEAD, IGNORE, IGNORED, MANY, PARSING, PLANS, STUB, TOGETHER, BundleStore, plans_file
 
 A, B, CHANGED = Compiled(b"[1]", "aa"), Compiled(b"[2]", "bb"), Compiled(b"[3]", "cc")
 
@@ -19,8 +20,14 @@ def store(tmp_path: Path) -> BundleStore:
     return BundleStore(tmp_path / "bundle")
 
 
+def shown(folder: Path) -> dict[str, Path]:
+    """The stubs and their JSON."""
+    assert {path.name for path in folder.iterdir() if path.suffix != ".py"} <= {PLANS, IGNORE, "__pycache__"}
+    return {path.name: path for path in (*folder.glob("*.py"), *(folder / PLANS).iterdir())}
+
+
 def state(store: BundleStore) -> dict[str, tuple[int, int]]:
-    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in store.current.iterdir()}
+    return {name: (path.stat().st_ino, path.stat().st_mtime_ns) for name, path in shown(store.current).items()}
 
 
 def test_the_stub_is_what_airflow_s_discovery_looks_for() -> None:
@@ -32,7 +39,7 @@ def test_the_stub_is_what_airflow_s_discovery_looks_for() -> None:
 def test_a_pipeline_is_a_stub_and_its_json(store: BundleStore) -> None:
     version = store.publish({"a": A, "9.b": B})
     assert version == store.version()
-    assert {path.name: path.read_bytes() for path in store.current.iterdir()} == {
+    assert {name: path.read_bytes() for name, path in shown(store.current).items()} == {
         "a.py": STUB, "a.json": b"[1]", "9.b.py": STUB, "9.b.json": b"[2]"
     }  # fmt: skip
     assert store.manifest().specs == {"a": "aa", "9.b": "bb"}
@@ -59,15 +66,17 @@ def test_bytecode_of_stubs_is_left_alone(store: BundleStore) -> None:
     store.publish({"a": A})
     (store.current / "__pycache__").mkdir()
     (store.current / "__pycache__" / "a.cpython-311.pyc").write_bytes(b"code")
-    (store.current / "left.json").write_bytes(b"[]")
+    (store.current / PLANS / "left.json").write_bytes(b"[]")
+    store = BundleStore(store.root)
     store.publish({"a": CHANGED})
-    assert {path.name for path in store.current.iterdir()} == {"a.py", "a.json", "__pycache__"}
+    assert shown(store.current).keys() == {"a.py", "a.json"}
+    assert (store.current / "__pycache__" / "a.cpython-311.pyc").exists()
 
 
 def test_a_pipeline_that_is_gone_leaves_the_current_folder(store: BundleStore) -> None:
     store.publish({"a": A, "b": B})
     store.publish({"a": A})
-    assert {path.name for path in store.current.iterdir()} == {"a.py", "a.json"}
+    assert shown(store.current).keys() == {"a.py", "a.json"}
 
 
 def test_an_old_version_can_be_built_again(store: BundleStore, tmp_path: Path) -> None:
@@ -75,8 +84,8 @@ def test_an_old_version_can_be_built_again(store: BundleStore, tmp_path: Path) -
     store.publish({"a": CHANGED})
     for _ in range(2):
         store.materialise(first, tmp_path / "versions" / first)
-    assert (tmp_path / "versions" / first / "a.json").read_bytes() == b"[1]"
-    assert (store.current / "a.json").read_bytes() == b"[3]"
+    assert plans_file(tmp_path / "versions" / first / "a.py").read_bytes() == b"[1]"
+    assert plans_file(store.current / "a.py").read_bytes() == b"[3]"
 
 
 @pytest.mark.parametrize("version", ["0" * 32, "", "../version", "x"])
@@ -86,6 +95,40 @@ def test_a_version_that_never_was_is_an_error(store: BundleStore, tmp_path: Path
         with pytest.raises(KeyError):
             store.materialise(version, tmp_path / "versions" / "x")
         assert not (tmp_path / "versions" / "x").exists()
+
+
+def as_an_earlier_release_made_it(folder: Path) -> None:
+    """The JSON beside the stubs."""
+    for path in (folder / PLANS).iterdir():
+        path.rename(folder / path.name)
+    (folder / PLANS).rmdir()
+    (folder / IGNORE).unlink(missing_ok=True)
+
+
+def test_folders_that_an_earlier_release_made_are_read_and_the_current_one_is_made_anew(
+    store: BundleStore, tmp_path: Path
+) -> None:
+    version = store.publish({"a": A, "9.b": B})
+    old = tmp_path / "versions" / version
+    store.materialise(version, old)
+    for folder in (old, store.current):
+        as_an_earlier_release_made_it(folder)
+    store.materialise(version, old)
+    assert plans_file(old / "9.b.py") == old / "9.b.json"
+    assert plans_file(old / "9.b.py").read_bytes() == b"[2]"
+
+    upgraded = BundleStore(store.root)
+    assert upgraded.publish({"a": A, "9.b": B}) == version
+    assert shown(store.current).keys() == {"a.py", "a.json", "9.b.py", "9.b.json"}
+    assert plans_file(store.current / "9.b.py") == store.current / PLANS / "9.b.json"
+    upgraded.materialise(version, tmp_path / "again")
+    assert shown(tmp_path / "again").keys() == shown(store.current).keys()
+
+
+def test_the_json_is_where_airflow_does_not_walk(store: BundleStore) -> None:
+    store.publish({"a": A})
+    assert (store.current / IGNORE).read_bytes() == IGNORED == b"__*__/\n"
+    assert fnmatch(f"{PLANS}/", "__*__/")
 
 
 def test_equal_contents_are_equal_versions(store: BundleStore, tmp_path: Path) -> None:
@@ -98,11 +141,12 @@ def test_equal_contents_are_equal_versions(store: BundleStore, tmp_path: Path) -
 
 def test_what_a_crash_left_behind_is_made_good(store: BundleStore) -> None:
     store.publish({"a": A})
-    (store.current / ".a.json.tmp").write_bytes(b"half")
+    (store.current / PLANS / ".a.json.tmp").write_bytes(b"half")
+    (store.current / ".a.py.tmp").write_bytes(b"half")
     (store.current / "b.py").write_bytes(STUB)
-    (store.current / "a.json").write_bytes(b"")
+    (store.current / PLANS / "a.json").write_bytes(b"")
     BundleStore(store.root).publish({"a": A})
-    assert {path.name: path.read_bytes() for path in store.current.iterdir()} == {"a.py": STUB, "a.json": b"[1]"}
+    assert {name: path.read_bytes() for name, path in shown(store.current).items()} == {"a.py": STUB, "a.json": b"[1]"}
 
 
 def test_the_second_of_two_quick_changes_is_dated_ahead_of_the_parse_that_may_be_running(
@@ -157,7 +201,7 @@ def test_many_new_pipelines_share_stubs(store: BundleStore) -> None:
     assert [len(keys) for keys in shared.values()] == [TOGETHER, MANY - TOGETHER]
     assert stubs(store) == {"a", *shared}
     for name, keys in shared.items():
-        assert json.loads((store.current / f"{name}.json").read_bytes()) == {"pipelines": keys}
+        assert json.loads(plans_file(store.current / f"{name}.py").read_bytes()) == {"pipelines": keys}
     assert store.pipelines() == {"a": A, **many(MANY)}
 
 
@@ -181,8 +225,26 @@ def test_a_pipeline_that_changes_leaves_the_stub_that_it_shared(store: BundleSto
     assert stubs(store) == {"p001", first, second}
     assert "p001" not in store.manifest().shared[first]
     changed = {name for name, found in state(store).items() if found != before.get(name)}
-    assert changed == {"p001.py", "p001.json", f"{first}.py", f"{first}.json"}
+    assert changed == {"p001.py", "p001.json", f"{first}.json"}, "what it still has needs no parsing"
     assert BundleStore(store.root).publish(store.pipelines()) == version
+
+
+@pytest.mark.parametrize("now", [None, Compiled(b'{"error": {}}', "")])
+def test_a_shared_stub_is_parsed_again_when_it_has_a_dag_less(store: BundleStore, now: Compiled | None) -> None:
+    store.publish(many(MANY))
+    first = min(store.manifest().shared, key=store.manifest().shared.__getitem__)
+    before = state(store)[f"{first}.py"]
+    rest = {key: pipeline for key, pipeline in many(MANY).items() if key != "p001"}
+    store.publish(rest | ({"p001": now} if now else {}))
+    assert state(store)[f"{first}.py"] != before
+
+
+def test_a_shared_stub_that_another_process_left_is_parsed_again(store: BundleStore) -> None:
+    store.publish(many(MANY))
+    first = min(store.manifest().shared, key=store.manifest().shared.__getitem__)
+    before = state(store)[f"{first}.py"]
+    BundleStore(store.root).publish({**many(MANY), "p001": CHANGED})
+    assert state(store)[f"{first}.py"] != before
 
 
 def test_a_shared_stub_goes_with_its_last_pipeline(store: BundleStore) -> None:
@@ -190,15 +252,15 @@ def test_a_shared_stub_goes_with_its_last_pipeline(store: BundleStore) -> None:
     store.publish(many(MANY, first=TOGETHER))
     assert len(store.manifest().shared) == 1
     store.publish({"a": A})
-    assert {path.name for path in store.current.iterdir()} == {"a.py", "a.json"}
+    assert shown(store.current).keys() == {"a.py", "a.json"}
 
 
 def test_shared_stubs_are_built_again_with_their_version(store: BundleStore, tmp_path: Path) -> None:
     version = store.publish(many(MANY))
-    shown = {path.name for path in store.current.iterdir()}
+    before = shown(store.current).keys()
     store.publish({"a": A})
     store.materialise(version, tmp_path / "versions" / version)
-    assert {path.name for path in (tmp_path / "versions" / version).iterdir()} == shown
+    assert shown(tmp_path / "versions" / version).keys() == before
 
 
 def versions(store: BundleStore, count: int) -> list[str]:
@@ -218,7 +280,7 @@ def manifests(store: BundleStore) -> set[str]:
 
 def whole(store: BundleStore, version: str, folder: Path) -> bool:
     store.materialise(version, folder / version)
-    return (folder / version / "b.json").exists()
+    return shown(folder / version).keys() == {"a.py", "a.json", "b.py", "b.json"}
 
 
 def test_old_versions_that_nobody_needs_are_removed_with_what_only_they_had(store: BundleStore, tmp_path: Path) -> None:

@@ -25,15 +25,16 @@ FOLDER, CHARTS, EXAMPLES = ROOT / "docs" / "components", ROOT / "tests" / "golde
 
 def test_the_pages_are_those_of_the_declarations() -> None:
     expected = docs(CHARTS, EXAMPLES)
-    found = {str(path.relative_to(FOLDER)): path.read_text() for path in FOLDER.rglob("*") if path.is_file()}
+    files = [path for path in FOLDER.rglob("*") if path.is_file()]
+    found = {str(path.relative_to(FOLDER)): path.read_text(encoding="utf-8") for path in files}
     assert sorted(found) == sorted(expected), "make docs"
     assert [name for name, text in expected.items() if found[name] != text] == [], "make docs"
 
 
 def test_every_module_has_a_page_that_says_who_learns_what() -> None:
     for module, component in registry().items():
-        page = (FOLDER / f"{module}.md").read_text()
-        assert f"[{module}]({module}.md)" in (FOLDER / "README.md").read_text()
+        page = (FOLDER / f"{module}.md").read_text(encoding="utf-8")
+        assert f"[{module}]({module}.md)" in (FOLDER / "README.md").read_text(encoding="utf-8")
         for topic in component.topics:
             assert f"| `{topic.name}` |" in page
         for name in component.params.model_fields:
@@ -42,7 +43,7 @@ def test_every_module_has_a_page_that_says_who_learns_what() -> None:
 
 def test_links_and_pictures_of_pages_are_there() -> None:
     for page in FOLDER.glob("*.md"):
-        targets = [part.partition(")")[0] for part in page.read_text().split("](")[1:]]
+        targets = [part.partition(")")[0] for part in page.read_text(encoding="utf-8").split("](")[1:]]
         assert [target for target in targets if not (FOLDER / target).exists()] == [], page.name
 
 
@@ -51,7 +52,7 @@ def test_pictures_are_plain_and_name_every_message(path: Path) -> None:
     tree = ElementTree.parse(path)  # noqa: S314 - our own files
     assert {element.tag.rpartition("}")[2] for element in tree.iter()} <= {"svg", "title", "rect", "path", "text", "g"}
     module, _, chart = path.stem.partition("_")
-    lines = (CHARTS / module / f"{chart}.txt").read_text().splitlines()
+    lines = (CHARTS / module / f"{chart}.txt").read_text(encoding="utf-8").splitlines()
     topics = {line.split()[3] for line in lines if not line.startswith("#")}
     assert topics <= {element.text for element in tree.iter() if element.tag.endswith("text")}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -220,6 +221,21 @@ def test_a_job_that_takes_too_long_is_timed_out_and_a_rerun_has_its_own_time(
     assert world.job_state() == "running"
     world.later(1)
     assert [row.generation for row in world.stores[GUEST.party].select(VerdictRow)] == [1, 2]
+
+
+def test_the_time_of_a_job_counts_while_it_is_proposed(worlds: list[World], tmp_path: Path) -> None:
+    world = given(worlds, tmp_path, timeout=100.0)
+    for store in world.stores.values():
+        (row,) = store.select(JobRow)
+        store.put(replace(row, state="proposed"))
+    world.later(100)
+    assert verdict(world) == ""
+    world.later(1)
+    assert {world.job_state(party) for party in PARTIES} == {"timed_out"}
+    told = [pb.Failure.FromString(row.failure) for store in world.stores.values() for row in store.select(VerdictRow)]
+    assert {(failure.code, failure.message) for failure in told} == {
+        ("FED-451", "the job was not done within its timeout of 100 s")
+    }
 
 
 # Reruns
@@ -457,3 +473,46 @@ def test_a_scheduler_that_cannot_clear_ends_the_rerun(worlds: list[World], tmp_p
     assert row is not None
     assert row.generation == 2
     assert "FED-472" in pb.Failure.FromString(row.failure).code
+
+
+class Versions(NoRuns):
+    """A scheduler whose runs have a version of the DAG bundle, or are gone."""
+
+    def __init__(self) -> None:
+        self.version: str | None = "v1"
+        self.cleared: list[Run] = []
+
+    async def version_of(self, run: Run) -> str | None:
+        return self.version
+
+    async def clear(self, run: Run, tasks: object) -> None:
+        self.cleared.append(run)
+
+
+@pytest.mark.parametrize("party", PARTIES)
+def test_a_job_whose_dag_version_is_gone_at_a_party_runs_nowhere_again(
+    worlds: list[World], tmp_path: Path, party: str
+) -> None:
+    control = Versions()
+    world = given(worlds, tmp_path, control=control)
+    world.all_fail()
+    world.pruned[party] = ["v1"]
+    failure = world.rerun(LR).failure.message
+    assert f"party {party} no longer has the version of the DAG that job {JOB.job_id} ran from" in failure
+    assert "submit the job again" in failure
+    world.settle()
+    assert {world.job_state(each) for each in PARTIES} == {"failed"}
+    assert control.cleared == []
+    world.pruned[party] = ["v2"]
+    assert world.rerun(LR).generation == 2
+    world.settle()
+    assert len(control.cleared) == len(PARTIES)
+
+
+def test_a_job_whose_run_is_gone_does_not_run_again(worlds: list[World], tmp_path: Path) -> None:
+    control = Versions()
+    world = given(worlds, tmp_path, control=control)
+    world.all_fail()
+    control.version = None
+    assert world.rerun().failure.code == "FED-369"
+    assert {world.job_state(party) for party in PARTIES} == {"failed"}

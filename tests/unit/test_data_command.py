@@ -27,7 +27,7 @@ def run(home: PartyHome, *arguments: str) -> Result:
 
 def file(home: PartyHome, name: str, text: str) -> str:
     path = home.root.parent / name
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return str(path)
 
 

@@ -41,7 +41,8 @@ def read(folder: Path, descriptor: str, **files: str | bytes) -> Table:
 def test_csv_needs_no_descriptor_and_keeps_ids_as_written(tmp_path: Path) -> None:
     place = tmp_path / "bank"
     place.mkdir()
-    (place / "clients.csv").write_text('id,x,note\n007,1,"a, ""b""\nc"\n7,,\u00fc\n123456789012345678901234567890,3,\n')
+    text = 'id,x,note\n007,1,"a, ""b""\nc"\n7,,\u00fc\n123456789012345678901234567890,3,\n'
+    (place / "clients.csv").write_text(text, encoding="utf-8")
     found = Catalogue(tmp_path).read(NAME)
     assert found.ids.tolist() == ["007", "7", "123456789012345678901234567890"]
     assert found.columns["x"].tolist()[::2] == [1.0, 3.0]

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -165,3 +166,22 @@ def test_what_a_model_adds_to_a_conf_is_the_same_again_or_a_dsl_error(value: dic
     else:
         assert same(completed(found, model), found)
         assert found["job_parameters"]["model_version"] == model.version
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"components": {"a_0": {"module": "A", "module": "B"}}}', "x: components.a_0: key 'module' is given twice"),
+        (b'{"algorithm_parameters": {"lr_0": {"alpha": NaN}}}', "x: algorithm_parameters.lr_0.alpha: NaN is not"),
+        (
+            b'{"algorithm_parameters": {"lr_0": {"alpha": 1e400}}}',
+            "x: algorithm_parameters.lr_0.alpha: a number",
+        ),
+        (b'{"a": {"b": [1, {"c": 9007199254740992}]}}', "x: a.b.c: 9007199254740992 is beyond 2"),
+        (b'{"a": 1, "a": 2}', "x: key 'a' is given twice"),
+        (b'{"a": {"\\ud800": 1}}', r"x: a\..ud800: '.ud800' holds half"),
+    ],
+)
+def test_what_cannot_be_read_is_named_with_its_place(body: bytes, words: str) -> None:
+    with pytest.raises(DslError, match=f"FED-100.*({words})"):
+        read_object(body, "x")

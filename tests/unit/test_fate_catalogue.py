@@ -15,8 +15,7 @@ from dags_generator.reading import read_object
 from federatedml.component import registry
 from federatedml.errors import DslError
 from tests import pipeline_v2_example as v2
-from tests.pipeline_example import Edit, conf, dsl, spec, unchanged
-from tests.unit.test_dsl_errors import at, renamed, without
+from tests.pipeline_example import Edit, at, conf, dsl, renamed, spec, unchanged, without
 
 LR = "hetero_lr_0"
 DSL_FILE, CONF_FILE = "hetero_lr_dsl.json", "hetero_lr_conf.json"
@@ -151,7 +150,7 @@ TEXTS: dict[str, Callable[[], object]] = {
 }
 WORDS = {
     "ComponentFieldNotExistError": rf"FED-102.*{DSL_FILE}: key 'components' is missing",
-    "ComponentDuplicateError": rf"FED-100.*{DSL_FILE}: key 'a_0' is given twice",
+    "ComponentDuplicateError": rf"FED-100.*{DSL_FILE}: components: key 'a_0' is given twice.*each key once",
     "conf is empty": rf"FED-102.*{CONF_FILE}: key 'role' is missing",
     "conf is not JSON": rf"FED-100.*{CONF_FILE}: not JSON at line 1",
     "DSLNotExistError": r"FED-160.*gone_dsl\.json cannot be read",

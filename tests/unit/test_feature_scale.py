@@ -19,6 +19,7 @@ from federatedml.component import Inputs
 from federatedml.components.feature_scale import FEATURE_SCALE, ScaleParams, fit, transform
 from federatedml.data.table import Kind, Table
 from federatedml.errors import DataError
+from federatedml.views import parsed
 from tests.conformance import Case, conforms
 from tests.members import GUEST, HOST, table
 
@@ -144,9 +145,32 @@ def test_only_the_chosen_columns_are_scaled(given: dict) -> None:
     assert list(model["ScaleMeta"].scale_column) == ["x1"]
 
 
-@pytest.mark.parametrize("given", [{"scale_column_idx": -1}, {"area": "all"}, {"scale_col_indexes": -1}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"scale_column_idx": -1},
+        {"area": "all"},
+        {"scale_col_indexes": -1},
+        {"area": "all", "scale_column_idx": []},
+        {"scale_column_idx": []},
+    ],
+)
 def test_all_columns_are_scaled(given: dict) -> None:
     assert scaled(params(**given), [[1.0, 1.0], [2.0, 2.0]]).tolist() == [[0.0, 0.0], [1.0, 1.0]]
+    assert not FEATURE_SCALE.notes(params(**given))
+
+
+@pytest.mark.parametrize("given", [{"scale_names": ["x0"]}, {"scale_column_idx": [0]}])
+def test_area_all_counts_more_than_columns_that_are_named_and_a_note_says_so(given: dict) -> None:
+    p = params(area="all", **given)
+    assert scaled(p, [[1.0, 1.0], [2.0, 2.0]]).tolist() == [[0.0, 0.0], [1.0, 1.0]]
+    (note,) = FEATURE_SCALE.notes(p)
+    assert "area is all" in note
+
+
+def test_area_col_without_any_column_scales_none() -> None:
+    rows = [[1.0], [2.0]]
+    assert scaled(params(area="col", scale_column_idx=[]), rows).tolist() == rows
 
 
 @pytest.mark.parametrize("given", [{"method": None}, {"need_run": False}])
@@ -161,7 +185,6 @@ def test_nothing_is_scaled_and_the_model_says_so(given: dict) -> None:
 @pytest.mark.parametrize(
     ("given", "what"),
     [
-        ({"area": "all", "scale_names": ["x0"]}, "area is all"),
         ({"area": "col"}, "area is col"),
         ({"scale_column_idx": -1, "scale_names": ["x0"]}, "-1"),
         ({"scale_column_idx": [0, 0]}, "twice"),
@@ -261,3 +284,12 @@ def test_a_model_leaves_the_table_where_nothing_need_run() -> None:
     model = fit(ScaleParams(method="standard_scale"), data)
     found = FEATURE_SCALE.roles[GUEST.role](ScaleParams(need_run=False), None, Inputs({"data": [data]}, model))
     assert found.data is data
+
+
+@pytest.mark.parametrize("method", ["min_max_scale", "standard_scale", None])
+def test_the_grid_has_fates_name_type_and_method(method: str | None, tmp_path: Path) -> None:
+    p = params(method=method)
+    result = Case(FEATURE_SCALE, {GUEST: p}, {GUEST: Inputs({"data": [of([[1.0], [2.0]])]})}).run(tmp_path)
+    (view,) = result.outputs[GUEST].views
+    assert (view.namespace, view.name, view.metric_type, view.meta) == ("train", "scale", "SCALE", {"method": method})
+    assert parsed(view.json()) == view

@@ -280,7 +280,8 @@ def test_loss_is_reported_once_an_epoch_and_drawn(tmp_path: Path) -> None:
     assert np.allclose([p.value for p in result.metrics[HOST]], [p.value for p in points], atol=5.1e-5)
     assert result.metrics[ARBITER] == []
     (view,) = result.outputs[GUEST].views
-    assert (view.metric_type, view.meta["unit_name"], view.series[0].x) == ("LOSS", "iters", [1, 2, 3, 4])
+    assert (view.namespace, view.name, view.metric_type, view.series[0].x) == ("train", "loss", "LOSS", [1, 2, 3, 4])
+    assert view.meta == {"name": "train", "unit_name": "iters"}
     assert {member for member, *_ in told} == {GUEST, HOST, ARBITER}
     assert max(done for _, done, _ in told) == 1.0
 
@@ -310,7 +311,7 @@ RAMP = np.linspace(-1, 1, 50)
         (spoiled(1, h1=standardised(np.arange(50) < 9)), r"singles out fewer than 10 rows.*'h1'"),
         (spoiled(0, g1=standardised(np.arange(50) >= 9)), r"singles out fewer than 10 rows.*'g1'"),
         (spoiled(1, h1=np.where(np.arange(50) == 3, 1.0, 1e-9)), r"singles out fewer than 10 rows.*'h1'"),
-        (spoiled(1, h1=np.zeros(50)), r"singles out fewer than 10 rows.*'h1'"),
+        (spoiled(1, h1=np.where(np.arange(50) == 3, 1.0, 0.0)), r"singles out fewer than 10 rows.*'h1'.*Selection"),
         (
             tuple(replace(data, copies=2) for data in spoiled(1, h1=(np.arange(50) < 15).astype(float))),
             r"singles out fewer than 20 rows.*'h1'",
@@ -319,7 +320,10 @@ RAMP = np.linspace(-1, 1, 50)
         (spoiled(0, g0=np.array(["a"] * 50, dtype=object)), r"is not numeric.*'g0'"),
         (spoiled(0, y=np.arange(50) % 3), r"the label has 3 classes.*'y'"),
         (spoiled(0, y=np.ones(50)), r"the label has 1 classes.*'y'"),
-        (spoiled(0, y=np.array(["yes", "no"] * 25, dtype=object)), r"the label is not numeric.*'y'"),
+        (
+            spoiled(0, y=np.array(["yes", "no"] * 25, dtype=object)),
+            r"the label is not numeric.*'y'.*label_type int or float of DataIO",
+        ),
         ((small()[0], small(seed=1)[1].take(np.arange(50)[::-1])), "the same samples in the same order"),
         ((small()[1], small()[1]), "no label"),
         ((small()[0], replace(small()[1], columns={})), "0 columns of host_10000"),
@@ -329,6 +333,33 @@ def test_data_that_cannot_be_used_is_refused_by_name(tables: tuple[Table, Table]
     with pytest.raises(DataError, match=error) as caught:
         case(params(), tables).run(tmp_path)
     assert not re.search(r"'[gh]\d'", caught.value.message), "names of columns cross the border"
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "nesterov_momentum_sgd", "adam", "rmsprop", "adagrad"])
+@pytest.mark.parametrize("protocol", ["shared", "paillier"])
+def test_a_column_of_zeros_has_no_gradient_and_no_weight(protocol: str, optimizer: str, tmp_path: Path) -> None:
+    guest, host = small(120, 2, 3)
+    more = tuple(replace(t, columns={**t.columns, "zero": np.zeros(120)}) for t in (guest, host))
+    given = {"protocol": protocol, "optimizer": optimizer, "batch_size": 40, "penalty": "L2", "learning_rate": 0.05}
+    drawn = {"init_param": {"init_method": "random_normal"}, "encrypt_param": {"key_length": 1024}}
+    outputs = case(params(**given, **drawn), more).run(tmp_path).outputs
+    assert [param(outputs[member]).weight["zero"] for member in (GUEST, HOST)] == [0.0, 0.0]
+    assert all(weights(outputs)[[0, 1, 3, 4, 5, 6]])
+
+
+def test_a_column_of_zeros_leaves_the_other_weights_as_they_are(tmp_path: Path) -> None:
+    guest, host = small(120, 2, 3)
+    more = replace(host, columns={**host.columns, "zero": np.zeros(120)})
+    found = [weights(case(params(), (guest, t)).run(tmp_path / str(len(t.header))).outputs) for t in (host, more)]
+    assert np.allclose(found[0], found[1][:-1], atol=1e-3)
+
+
+def test_a_model_to_start_from_keeps_its_weight_of_a_column_that_is_zero_now(tmp_path: Path) -> None:
+    before = case(params(), small()).run(tmp_path / "before").outputs
+    one = case(params(max_iter=1), spoiled(1, h1=np.zeros(50)))
+    one = replace(one, inputs={m: replace(i, isometric_model=before[m].model) for m, i in one.inputs.items()})
+    again = one.run(tmp_path / "again").outputs
+    assert param(again[HOST]).weight["h1"] == pytest.approx(param(before[HOST]).weight["h1"], abs=1e-5)
 
 
 @pytest.mark.parametrize("column", [np.ones(50), standardised(np.arange(50) < 10)], ids=["constant", "ten rows"])

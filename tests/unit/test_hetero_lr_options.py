@@ -16,6 +16,7 @@ from federatedml.components.lr_validation import Patience
 from federatedml.crypto.series import series
 from federatedml.data.table import Table
 from federatedml.errors import DataError
+from federatedml.federation.local import LocalNetwork
 from tests.lr_cases import HOSTS, Clear, bodies, breast, case, in_clear, param, params, small, spread, weights
 from tests.members import ARBITER, GUEST
 
@@ -170,6 +171,58 @@ def test_validation_without_rows_is_refused(tmp_path: Path) -> None:
     for name, evaluated in (("none", None), ("empty", (nothing[0], nothing[1]))):
         with pytest.raises(DataError, match="FED-722"):
             case(params(validation_freqs=1), small(), evaluated).run(tmp_path / name)
+
+
+def one_class(rows: tuple[Table, Table]) -> tuple[Table, Table]:
+    return replace(rows[0], columns={**rows[0].columns, "y": np.ones(len(rows[0]), int)}), rows[1]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"metrics": ["auc", "loss"], "validation_freqs": 1},
+        {"metrics": ["loss"], "early_stopping_rounds": 9},
+        {"metrics": ["loss", "auc"], "early_stopping_rounds": 9, "use_first_metric_only": True},
+    ],
+)
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_rows_of_one_class_count_for_the_loss_only(given: dict[str, Any], optimizer: str, tmp_path: Path) -> None:
+    train, rest = held_out()
+    p = params(max_iter=2, optimizer=optimizer, batch_size=-1, **given)
+    result = case(p, train, one_class(rest)).run(tmp_path)
+    looks = [point for point in result.metrics[GUEST] if point.namespace == "validate"]
+    assert [(point.name, point.key) for point in looks] == [("loss", 1), ("loss", 2)]
+    x = np.column_stack([rest[0].features(), np.ones(60), rest[1].features()])
+    for point in looks:
+        z = x @ in_clear(replaced(p, max_iter=int(point.key)), *train).weights
+        assert point.value == pytest.approx(np.logaddexp(0, -z).mean(), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"validation_freqs": 1},
+        {"early_stopping_rounds": 1},
+        {"early_stopping_rounds": 1, "metrics": ["loss", "ks"]},
+        {"early_stopping_rounds": 1, "metrics": ["auc", "loss"], "use_first_metric_only": True},
+    ],
+)
+def test_rows_of_one_class_that_lack_what_is_asked_for_are_refused_before_training(
+    given: dict[str, Any], tmp_path: Path
+) -> None:
+    train, rest = held_out()
+    network = LocalNetwork(tmp_path)
+    one = case(params(**given), train, one_class(rest))
+    with pytest.raises(DataError, match=r'FED-897.*all held-out rows are of one class.*metrics \["loss"\]'):
+        network.run(one.component, one.params, one.inputs, "lr")
+
+
+def test_labels_of_validation_rows_mean_what_they_mean_in_training(tmp_path: Path) -> None:
+    train, rest = held_out()
+    p = params(max_iter=1, validation_freqs=1, metrics=["loss"])
+    other = replace(rest[0], columns={**rest[0].columns, "y": rest[0].columns["y"] * 2})
+    with pytest.raises(DataError, match=r"FED-257.*a value that the training did not have"):
+        case(p, train, (other, rest[1])).run(tmp_path)
 
 
 def test_patience_counts_looks_of_each_metric() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
@@ -132,6 +133,29 @@ def test_rows_that_cannot_be_looked_at_are_refused(tmp_path: Path, given: Any, h
     one = case(encrypted(**given), held_out=held_out)
     with pytest.raises(DataError, match=code):
         one.run(tmp_path)
+
+
+def _one_class() -> Data:
+    late = dict(tables(PAIR, 40, seed=9))
+    late[GUEST] = replace(late[GUEST], columns={**late[GUEST].columns, "y": np.zeros(40, int)})
+    return late
+
+
+def test_rows_of_one_class_count_for_the_loss_only(tmp_path: Path) -> None:
+    found = case(encrypted(max_iter=2, **LOOKS), held_out=_one_class()).run(tmp_path)
+    looks = [(m.name, m.key) for m in found.metrics[GUEST] if m.namespace == "validate"]
+    assert looks == [("loss", 1), ("loss", 2)]
+    data = found.outputs[GUEST].data
+    assert data is not None
+    scores = data.columns["predict_score"][data.columns["type"] == "validate"]
+    last = next(m.value for m in found.metrics[GUEST] if m.namespace == "validate" and m.key == 2)
+    assert last == pytest.approx(-np.log(1 - scores).mean(), abs=1e-3)
+
+
+@pytest.mark.parametrize("given", [{"validation_freqs": 1}, {"early_stopping_rounds": 1, "metrics": ["loss", "auc"]}])
+def test_rows_of_one_class_that_lack_what_is_asked_for_are_refused(given: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"FED-897.*all held-out rows are of one class"):
+        case(encrypted(**given), held_out=_one_class()).run(tmp_path)
 
 
 def test_looks_survive_deaths(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from federatedml.components import tree_plan
 from federatedml.components.tree_params import SecureBoostParams
+from federatedml.views import Curve
 from tests.boost_cases import breast, case, cut, guest_param, host_param, made, params, reference
 from tests.members import ARBITER, GUEST, HOST, OTHER_HOST
 
@@ -173,3 +174,12 @@ def test_who_has_a_column_changes_nothing(
         whole = case(p, cut(x, y, [sum(columns), 0])).run(Path(folder) / "whole").outputs[GUEST].data
     found, expected = (table.columns["predict_score"] for table in (apart, whole))
     np.testing.assert_allclose(found, expected, atol=TOLERANCE * max(1.0, float(np.abs(y).max())))
+
+
+def test_the_loss_of_each_round_is_drawn_with_the_least_one(tmp_path: Path) -> None:
+    result = case(params(num_trees=3), cut(*made(60, 4), [2, 2])).run(tmp_path)
+    (view,) = [view for view in result.outputs[GUEST].views if view.name == "loss"]
+    assert isinstance(view, Curve)
+    losses = list(guest_param(result.outputs).losses)
+    assert (view.namespace, view.metric_type, list(view.series[0].y)) == ("train", "LOSS", losses)
+    assert view.meta == {"name": "train", "unit_name": "iters", "Best": min(losses)}

@@ -13,7 +13,9 @@ from sklearn.metrics import roc_auc_score
 from federatedml.component import Inputs
 from federatedml.components import tree_agreement, tree_plan
 from federatedml.components.hetero_secureboost import HETERO_SECUREBOOST
+from federatedml.components.tree_hosts import Start
 from federatedml.components.tree_params import SecureBoostParams
+from federatedml.components.tree_plan import Plan
 from federatedml.errors import DataError, DslError, FedError
 from federatedml.federation.local import Point
 from federatedml.federation.memory import Faults
@@ -109,6 +111,36 @@ def test_scores_of_large_tables_are_not_stored_after_every_round(
     assert [p.key for p in again.metrics[GUEST] if p.name == "loss"] == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ({"early_stopping_rounds": 9}, ["loss"]),
+        ({"validation_freqs": 1, "metrics": ["auc", "loss"]}, ["loss"]),
+        ({"early_stopping_rounds": 9, "metrics": ["loss"]}, ["loss"]),
+    ],
+)
+def test_validation_rows_of_one_class_count_for_the_loss_only(
+    given: dict[str, Any], names: list[str], tmp_path: Path
+) -> None:
+    tables, late = split(200)
+    late = changed(late, GUEST, y=np.ones(len(late[GUEST]), int))
+    result = case(params(num_trees=2, **given), tables, late).run(tmp_path)
+    found = [(m.name, m.key) for m in result.metrics[GUEST] if m.namespace == "validate"]
+    assert found == [(name, key) for key in (1, 2) for name in names]
+
+
+@pytest.mark.parametrize(
+    "given", [{"validation_freqs": 1, "metrics": ["auc"]}, {"early_stopping_rounds": 1, "metrics": ["loss", "ks"]}]
+)
+def test_validation_rows_of_one_class_that_lack_what_is_asked_for_are_refused_before_training(
+    given: dict[str, Any], tmp_path: Path
+) -> None:
+    tables, late = split(200)
+    late = changed(late, GUEST, y=np.zeros(len(late[GUEST]), int))
+    with pytest.raises(DataError, match=r"FED-897.*all held-out rows are of one class"):
+        case(params(**given), tables, late).run(tmp_path)
+
+
 def test_need_run_false_passes_the_data_on(tmp_path: Path) -> None:
     tables, _ = split(100)
     result = case(params(need_run=False), tables).run(tmp_path)
@@ -190,6 +222,14 @@ def test_sizes_that_do_not_fit_and_numbers_that_are_too_large(tmp_path: Path, mo
     monkeypatch.setattr(tree_plan, "MOST_CUTS", 10)
     with pytest.raises(DataError, match="FED-811"):
         case(params(task_type="regression"), tables).run(tmp_path / "cuts")
+
+
+@pytest.mark.parametrize(("rows", "cuts"), [(2**32, 10), (2**31, 1), (10**6, 2**16)])
+def test_nobody_deals_for_hours_whatever_rows_and_candidates_are_named(rows: int, cuts: int) -> None:
+    """T23: of rows that a guest names and bins that a host names, before anything is drawn."""
+    Plan.of(params(), Start(10**5, 1, 0)).check(330 * 32)
+    with pytest.raises(DataError, match=r"FED-811.*rows times candidates"):
+        Plan.of(params(), Start(rows, 1, 0)).check(cuts)
 
 
 def test_one_row_of_each_class(tmp_path: Path) -> None:

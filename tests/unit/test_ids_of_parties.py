@@ -28,7 +28,7 @@ def csv(folder: Path, name: TableName, ids: Sequence[object], columns: dict[str,
     place = folder / name.namespace
     place.mkdir(parents=True)
     lines = [",".join(["id", *columns]), *(",".join(map(str, row)) for row in zip(ids, *columns.values(), strict=True))]
-    (place / f"{name.name}.csv").write_text("\n".join(lines))
+    (place / f"{name.name}.csv").write_text("\n".join(lines), encoding="utf-8")
 
 
 def run(folder: Path, guest_ids: Sequence[object], host_ids: Sequence[object]) -> Simulation:

@@ -1,18 +1,22 @@
 """What ``airfed job`` says and writes, without a party that runs."""
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
+from airfed import job_watch
 from airfed.cli import app
+from airfed.demo_screen import Board
 from airfed.job import Submitted
 from airfed.job_answer import answer
 from airfed.job_rerun import decided, has_verdict
-from airfed.job_text import brief, log_lines, moment, row, span, steps, verdict, waits
-from airfed.job_watch import cells, has_ended, is_answered
+from airfed.job_text import brief, log_lines, moment, party_lines, row, span, steps, verdict, waits
+from airfed.job_watch import cells, has_ended, is_answered, show_until
 from airfed.party import init_party, party_config
 from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2, local_pb2
@@ -169,6 +173,65 @@ def test_a_job_that_is_proposed_says_who_has_not_answered() -> None:
     assert waits(seen("proposed", p9999=accepted)) == "no answer yet of party 10000, 10001"
     assert waits(seen("proposed", p9999=accepted, p10000=pending)) == "a person is asked at party 10000"
     assert waits(seen("proposed", p9999=enrolled, p10000=accepted, p10001=accepted)) == ""
+
+
+AWAY = "[FED-401] party 10001 does not answer at 127.0.0.1:9000"
+
+
+def silent(since: float = CREATED + 5) -> local_pb2.JobView:
+    """A job that is proposed while the arbiter is away."""
+    view = seen("proposed", p9999=job_pb2.ACCEPTED, p10000=job_pb2.ACCEPTED, p10001=job_pb2.PROPOSED)
+    view.generation = 1
+    view.unanswered["10001"] = since
+    view.parties["10001"].failure.CopyFrom(pb.Failure(code="FED-401", message=AWAY.removeprefix("[FED-401] ")))
+    return view
+
+
+def test_a_job_that_is_proposed_shows_who_is_silent_since_when_and_the_code() -> None:
+    line = f"party 10001: proposed, silent since 2026-07-28T12:00:05Z: {AWAY}"
+    assert party_lines(silent()) == ["party 10000: accepted", line, "party 9999: accepted"]
+    assert waits(silent()) == brief(silent(), 0.0)["waits"] == row(silent(), 0.0)[-1] == line
+    view = silent()
+    view.parties["10000"].state = job_pb2.ENROLLED
+    view.parties["9999"].failure.CopyFrom(pb.Failure(code="FED-532", message="no"))
+    view.parties["9999"].state = job_pb2.REFUSED
+    assert party_lines(view)[::2] == ["party 10000: http://of.10000/", "party 9999: refused: [FED-532] no"]
+
+
+def test_a_party_whose_scheduler_is_away_is_pending_and_asks_nobody() -> None:
+    view = silent()
+    view.parties["10001"].state = job_pb2.PENDING
+    assert party_lines(view)[1] == f"party 10001: pending since 2026-07-28T12:00:05Z: {AWAY}"
+    assert "a person" not in waits(view)
+    view.parties["10001"].ClearField("failure")
+    assert waits(view) == "a person is asked at party 10001"
+
+
+def test_a_submission_to_a_party_that_is_silent_is_answered(home: PartyHome, submitted: Submitted) -> None:
+    assert is_answered(silent(since=time.time() - 3600.0))
+    assert not is_answered(silent(since=time.time() + 3600.0))
+    found = answer(home, submitted, silent())
+    assert found.facts()[1:] == [f"party 10001: proposed, silent since 2026-07-28T12:00:05Z: {AWAY}"]
+    assert found.json()["answers"] == {
+        "10000": {"state": "accepted", "unanswered_since": None, "failure": None},
+        "10001": {"state": "proposed", "unanswered_since": "2026-07-28T12:00:05Z", "failure": AWAY},
+        "9999": {"state": "accepted", "unanswered_since": None, "failure": None},
+    }
+
+
+def test_who_follows_a_job_sees_who_was_silent_until_it_runs(home: PartyHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no line about answers of a job that nobody was late for."""
+    prompt, enrolled = seen("running"), seen("succeeded", p9999=4, p10000=4, p10001=job_pb2.ENROLLED)
+    for views, told in (([silent(), enrolled], True), ([prompt, enrolled], False)):
+        coming = iter(views)
+        monkeypatch.setattr(job_watch, "view", lambda home, job, coming=coming: next(coming))
+        monkeypatch.setattr(job_watch, "POLL", 0.0)
+        console = Console(record=True, width=200)
+        show_until(home, JOB, Board(console, "", ["arbiter 10001"], None), has_ended, 60.0)
+        lines = [" ".join(line.split()) for line in console.export_text().splitlines()]
+        text = f"arbiter 10001 (proposal) proposed, silent since 2026-07-28T12:00:05Z: {AWAY}"
+        assert (text in lines) is told
+        assert ("arbiter 10001 (proposal) enrolled" in lines) is told
 
 
 def test_a_job_that_is_worked_on_does_not_wait() -> None:

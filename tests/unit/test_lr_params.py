@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from federatedml.component import component
+from federatedml.components.lr_agreement import params_digest
 from federatedml.components.lr_params import LogisticParams
 
 
@@ -23,8 +25,11 @@ def test_defaults_are_those_that_take_effect_in_fate() -> None:
     [
         ({"penalty": "l1"}, "", ["'L1'", "rmsprop"]),
         ({"protocol": "plain"}, "protocol", ["'paillier'", "'shared'"]),
-        ({"predict_param": {"with_proba": False}}, "predict_param.with_proba", ["False", "True"]),
-        ({"party_weight": 0.5}, "party_weight", ["0.5", "1"]),
+        ({"penalty": "L1", "optimizer": "nesterov_momentum_sgd"}, "", ["'L1'", "rmsprop"]),
+        ({"shuffle": True}, "", ["shuffle", "false", "batch_size -1"]),
+        ({"batch_strategy": "random"}, "batch_strategy", ["'random'", "'full'"]),
+        ({"masked_rate": -1}, "masked_rate", ["0"]),
+        ({"floating_point_precision": 64}, "floating_point_precision", ["63"]),
         ({"batch_size": 9}, "batch_size", ["9", "-1", "10"]),
     ],
 )
@@ -34,6 +39,44 @@ def test_what_cannot_run_is_refused_by_name_with_what_can(given: dict[str, Any],
     (error,) = caught.value.errors()
     assert ".".join(map(str, error["loc"])) == path
     assert all(name in error["msg"] for name in names)
+
+
+@pytest.mark.parametrize("module", ["HeteroLR", "HomoLR", "HeteroSecureBoost"])
+@pytest.mark.parametrize("mode", ["strict", "fast", "balance", "confusion_opt", "confusion_opt_balance"])
+def test_every_mode_of_fate_is_known_and_runs_as_strict(module: str, mode: str) -> None:
+    declared = component(module)
+    given = {"protocol": "paillier"} if module != "HomoLR" else {}
+    p = declared.params.model_validate({**given, "encrypted_mode_calculator_param": {"mode": mode}})
+    assert bool(declared.notes(p)) == (mode != "strict")
+
+
+@pytest.mark.parametrize("module", ["HeteroLR", "HomoLR", "HeteroSecureBoost"])
+def test_probabilities_are_always_there_and_a_note_says_so(module: str) -> None:
+    declared = component(module)
+    assert not declared.notes(declared.params.model_validate({"predict_param": {"with_proba": True}}))
+    (note,) = declared.notes(declared.params.model_validate({"predict_param": {"with_proba": False}}))
+    assert "with_proba has no effect" in note
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"party_weight": 2},
+        {"masked_rate": 5},
+        {"floating_point_precision": 23},
+        {"shuffle": True, "batch_size": -1},
+    ],
+)
+def test_what_has_no_effect_is_accepted_with_a_note(given: dict[str, Any]) -> None:
+    (note,) = component("HeteroLR").notes(LogisticParams.model_validate(given))
+    assert f"{next(iter(given))} has no effect" in note
+    assert not component("HeteroLR").notes(LogisticParams(shuffle=False, batch_strategy="full"))
+
+
+def test_parties_may_weigh_their_models_differently_where_that_has_no_effect() -> None:
+    one, other = LogisticParams(party_weight=1), LogisticParams(party_weight=3)
+    assert params_digest(one).tobytes() == params_digest(other).tobytes()
+    assert params_digest(one).tobytes() != params_digest(LogisticParams(masked_rate=5)).tobytes()
 
 
 @pytest.mark.parametrize(
@@ -61,6 +104,11 @@ def test_what_is_not_valid_is_refused(given: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("given", "means"), [("l2", "L2"), ("None", "NONE"), (None, "NONE"), ("NONE", "NONE")])
 def test_penalties_are_read_in_any_case(given: str | None, means: str) -> None:
     assert LogisticParams.model_validate({"penalty": given}).penalty == means
+
+
+def test_optimisers_and_tests_of_convergence_are_read_in_any_case() -> None:
+    p = LogisticParams.model_validate({"optimizer": "RMSProp", "converge_func": "Weight_Diff"})
+    assert (p.optimizer, p.converge_func) == ("rmsprop", "weight_diff")
 
 
 def test_numbers_may_be_integers() -> None:
@@ -108,6 +156,7 @@ def test_the_form_offers_what_can_run() -> None:
         "default": "auto",
         "description": "",
         "enum": ["auto", "shared", "paillier"],
+        "fate": "absent",
         "title": "Protocol",
         "type": "string",
     }

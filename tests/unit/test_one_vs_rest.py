@@ -105,6 +105,22 @@ def test_validation_rows_are_predicted_too(tmp_path: Path) -> None:
     assert names == {f"{metric}_class_{k}" for metric in ("auc", "ks") for k in range(3)}
 
 
+@pytest.mark.parametrize(
+    "more", [{}, {"encrypt_param": {"method": "Paillier", "key_length": 1024}}], ids=["shared", "paillier"]
+)
+def test_validation_rows_may_lack_a_class(more: dict[str, Any], tmp_path: Path) -> None:
+    guest, host = iris()
+    rows = np.flatnonzero(guest.labels() != CLASS_VALUES[1])[::9]
+    late = guest.take(rows), host.take(rows)
+    given = {"max_iter": 1, "batch_size": -1, "validation_freqs": 1, "metrics": ["auc", "loss"]}
+    found = ovr(iris(), late, **given, **more).run(tmp_path)
+    data = found.outputs[GUEST].data
+    assert data is not None
+    assert data.columns["label"][150:].tolist() == late[0].labels().tolist()
+    names = {m.name for m in found.metrics[GUEST] if m.namespace == "validate"}
+    assert names == {"auc_class_0", "auc_class_2", *(f"loss_class_{k}" for k in range(3))}
+
+
 def test_a_fitted_model_predicts_what_the_training_said(tmp_path: Path) -> None:
     one = ovr(iris())
     trained = one.run(tmp_path / "train").outputs

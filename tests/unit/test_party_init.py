@@ -1,6 +1,7 @@
 """A new home: private, with an identity of its own, and peers only by their pinned CA."""
 
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -93,7 +94,8 @@ def test_a_path_that_databases_read_otherwise_is_no_home(tmp_path: Path, name: s
 
 @pytest.mark.parametrize("name", ["my home", "Z\u00fcrich", "a#b:c@d"])
 def test_a_home_may_have_spaces_and_letters_of_any_language(tmp_path: Path, name: str) -> None:
-    home = init_party(tmp_path / name, party_config("9999", "guest", 25900))
+    as_given = os.fsdecode(name.encode())  # in a locale that has no such letter, too
+    home = init_party(tmp_path / as_given, party_config("9999", "guest", 25900))
     assert make_url(f"sqlite:///{home.airflow / 'airflow.db'}").database == str(home.airflow / "airflow.db")
 
 

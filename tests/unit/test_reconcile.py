@@ -159,6 +159,34 @@ def test_a_failed_first_task_ends_the_job(
     assert (failure.code, failure.component) == ("FED-453", task)
 
 
+def proposed(world: World) -> None:
+    """The job waits for a party that does not answer."""
+    for store in world.stores.values():
+        (row,) = store.select(JobRow)
+        store.put(replace(row, state="proposed"))
+
+
+def test_a_first_task_that_is_marked_failed_while_the_job_is_proposed_ends_it(
+    world: World, scheduler: Scheduler, reconciler: Reconciler
+) -> None:
+    """Its process is gone, and the gateway asks the parties without it."""
+    proposed(world)
+    scheduler.over, scheduler.person = over("federate", "failed"), "ada"
+    failure = look(world, reconciler)
+    assert failure is not None
+    assert (failure.code, failure.message) == ("FED-450", "its task was failed by ada")
+    assert {world.job_state(member.party) for member in MEMBERS} == {"cancelled"}
+
+
+@pytest.mark.parametrize(("task", "state"), [("federate", "success"), (LR, "failed"), (LR, "skipped")])
+def test_other_tasks_of_a_proposed_job_are_not_looked_at(
+    world: World, scheduler: Scheduler, reconciler: Reconciler, task: str, state: str
+) -> None:
+    proposed(world)
+    scheduler.over = over(task, state)
+    assert look(world, reconciler) is None
+
+
 @pytest.mark.parametrize(("person", "verdict"), [("", job_pb2.JOB_FAILED), ("ada", job_pb2.CANCELLED)])
 @pytest.mark.parametrize("state", ["failed", "success"])
 def test_a_run_that_ended_ends_the_job(
@@ -251,6 +279,32 @@ def test_a_cleared_task_is_a_wish_for_a_rerun_that_is_asked_once(ended: World, s
     scheduler.touches = [Touched("ada", 8, [LR])]
     judge(ended, coordinator)
     assert len(coordinator.orders) == 2, "cleared again, asked again"
+
+
+@pytest.mark.parametrize(
+    ("cleared", "components", "downstream"),
+    [
+        (["enrol", LR, CONCLUDE], [LR, "evaluation_0"], False),  # the whole run is the whole job
+        ([LR, CONCLUDE], [LR], True),  # and what follows, here and elsewhere
+        ([LR], [LR], False),
+    ],
+)
+def test_what_a_person_clears_says_what_runs_again_elsewhere(
+    tmp_path: Path, scheduler: Scheduler, cleared: list[str], components: list[str], downstream: bool
+) -> None:
+    steps, follows = {LR: StepPlan(LR, "HeteroLR", "1", MEMBERS, {}, {})}, {LR: MEMBERS, "evaluation_0": (GUEST,)}
+    world = World(tmp_path, control=scheduler, steps=steps, all_steps=follows, upstream={"evaluation_0": [LR]})
+    world.all_do(LR)
+    world.join(GUEST, "t1", "evaluation_0")
+    world.settle()
+    world.prepared(GUEST, "evaluation_0")
+    world.all_do(CONCLUDE)
+    coordinator = Coordinator(world, refusal="not today")
+    scheduler.touches = [Touched("ada", 7, cleared)]
+    judge(world, coordinator)
+    (order,) = coordinator.orders
+    assert (sorted(order.components), order.downstream) == (sorted(components), downstream)
+    world.close()
 
 
 def test_a_process_that_nobody_sent_asks_for_nothing(ended: World, scheduler: Scheduler) -> None:

@@ -16,7 +16,7 @@ from federated_operators.gateway.plan import JobPlan, dump_plan
 from federated_operators.gateway.policy import default_policy, load_policy
 from federated_operators.gateway.retention import DAY_S, Retention, outputs_gone
 from federated_operators.gateway.roster import Roster
-from federated_operators.gateway.rows import JobRow, OutputRow, PlanRow, RemovedRow
+from federated_operators.gateway.rows import UNKNOWN, JobRow, OutputRow, PlanRow, RemovedRow
 from federated_operators.gateway.seats import Seats
 from federated_operators.gateway.store import Store
 from federated_operators.gateway.verdicts import TRACKING
@@ -106,11 +106,20 @@ def test_a_rule_that_is_none_is_refused(gateway: Gateway, days: object) -> None:
         load_policy(gateway.home.policy)
 
 
-@pytest.mark.parametrize("state", ["proposed", "running", "reopening", "unknown"])
+@pytest.mark.parametrize("state", ["proposed", "running", "reopening"])
 def test_a_job_without_a_verdict_keeps_everything(gateway: Gateway, state: str) -> None:
     folder = gateway.job(FIRST, state)
     assert gateway.once() == []
     assert left(folder) == {*KEPT, *GONE}
+
+
+def test_a_job_that_was_given_up_does_not_keep_its_outputs_until_its_initiator_is_back(gateway: Gateway) -> None:
+    """It may never be."""
+    folder = gateway.job(FIRST, UNKNOWN)
+    assert gateway.once(END + 29 * DAY_S) == []
+    assert left(folder) == {*KEPT, *GONE}
+    assert gateway.once() == [FIRST]
+    assert not {*GONE} & left(folder)
 
 
 def test_outputs_that_a_running_job_builds_on_stay_until_it_ends(gateway: Gateway) -> None:

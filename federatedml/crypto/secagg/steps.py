@@ -57,7 +57,7 @@ MinContributors = Annotated[
     Field(
         ge=2,
         description="contributors of a secure sum, at least: of two, each learns the other's values from the sum",
-        json_schema_extra={"unit": "parties"},
+        json_schema_extra={"unit": "parties", "fate": "absent"},
     ),
 ]
 

@@ -9,20 +9,22 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class FederateRequest(_message.Message):
-    __slots__ = ("job_id", "pipeline", "dsl", "conf", "dag_id", "spec_digest")
+    __slots__ = ("job_id", "pipeline", "dsl", "conf", "dag_id", "spec_digest", "patience")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
     DSL_FIELD_NUMBER: _ClassVar[int]
     CONF_FIELD_NUMBER: _ClassVar[int]
     DAG_ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    PATIENCE_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     pipeline: str
     dsl: bytes
     conf: bytes
     dag_id: str
     spec_digest: str
-    def __init__(self, job_id: _Optional[str] = ..., pipeline: _Optional[str] = ..., dsl: _Optional[bytes] = ..., conf: _Optional[bytes] = ..., dag_id: _Optional[str] = ..., spec_digest: _Optional[str] = ...) -> None: ...
+    patience: float
+    def __init__(self, job_id: _Optional[str] = ..., pipeline: _Optional[str] = ..., dsl: _Optional[bytes] = ..., conf: _Optional[bytes] = ..., dag_id: _Optional[str] = ..., spec_digest: _Optional[str] = ..., patience: _Optional[float] = ...) -> None: ...
 
 class EnrolRequest(_message.Message):
     __slots__ = ("initiator", "job_id", "dag_id", "spec_digest")
@@ -37,7 +39,7 @@ class EnrolRequest(_message.Message):
     def __init__(self, initiator: _Optional[str] = ..., job_id: _Optional[str] = ..., dag_id: _Optional[str] = ..., spec_digest: _Optional[str] = ...) -> None: ...
 
 class AdmissionNews(_message.Message):
-    __slots__ = ("done", "answers", "failure", "job_dir")
+    __slots__ = ("done", "answers", "failure", "job_dir", "waits")
     class AnswersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -49,11 +51,13 @@ class AdmissionNews(_message.Message):
     ANSWERS_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     JOB_DIR_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FIELD_NUMBER: _ClassVar[int]
     done: bool
     answers: _containers.MessageMap[str, _job_pb2.ProposalAnswer]
     failure: _common_pb2.Failure
     job_dir: str
-    def __init__(self, done: _Optional[bool] = ..., answers: _Optional[_Mapping[str, _job_pb2.ProposalAnswer]] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., job_dir: _Optional[str] = ...) -> None: ...
+    waits: str
+    def __init__(self, done: _Optional[bool] = ..., answers: _Optional[_Mapping[str, _job_pb2.ProposalAnswer]] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., job_dir: _Optional[str] = ..., waits: _Optional[str] = ...) -> None: ...
 
 class Join(_message.Message):
     __slots__ = ("job", "component", "member", "task_instance_id", "try_number", "pid", "conf_digest", "component_version", "generation", "attempt")
@@ -255,7 +259,7 @@ class StepView(_message.Message):
     def __init__(self, component: _Optional[str] = ..., module: _Optional[str] = ..., state: _Optional[_Union[_job_pb2.StepState, str]] = ..., generation: _Optional[int] = ..., attempt: _Optional[int] = ..., members: _Optional[_Iterable[_Union[MemberStep, _Mapping]]] = ..., started_at: _Optional[float] = ..., ended_at: _Optional[float] = ..., waits: _Optional[str] = ...) -> None: ...
 
 class JobView(_message.Message):
-    __slots__ = ("job", "pipeline", "state", "failure", "by", "parties", "steps", "created_at", "ended_at", "members", "model_key", "generation")
+    __slots__ = ("job", "pipeline", "state", "failure", "by", "parties", "steps", "created_at", "ended_at", "members", "model_key", "generation", "unanswered")
     class PartiesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -263,6 +267,13 @@ class JobView(_message.Message):
         key: str
         value: _job_pb2.ProposalAnswer
         def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[_job_pb2.ProposalAnswer, _Mapping]] = ...) -> None: ...
+    class UnansweredEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
     JOB_FIELD_NUMBER: _ClassVar[int]
     PIPELINE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -275,6 +286,7 @@ class JobView(_message.Message):
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
     MODEL_KEY_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
+    UNANSWERED_FIELD_NUMBER: _ClassVar[int]
     job: _common_pb2.JobKey
     pipeline: str
     state: str
@@ -287,7 +299,8 @@ class JobView(_message.Message):
     members: _containers.RepeatedCompositeFieldContainer[_common_pb2.Member]
     model_key: str
     generation: int
-    def __init__(self, job: _Optional[_Union[_common_pb2.JobKey, _Mapping]] = ..., pipeline: _Optional[str] = ..., state: _Optional[str] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., by: _Optional[str] = ..., parties: _Optional[_Mapping[str, _job_pb2.ProposalAnswer]] = ..., steps: _Optional[_Iterable[_Union[StepView, _Mapping]]] = ..., created_at: _Optional[float] = ..., ended_at: _Optional[float] = ..., members: _Optional[_Iterable[_Union[_common_pb2.Member, _Mapping]]] = ..., model_key: _Optional[str] = ..., generation: _Optional[int] = ...) -> None: ...
+    unanswered: _containers.ScalarMap[str, float]
+    def __init__(self, job: _Optional[_Union[_common_pb2.JobKey, _Mapping]] = ..., pipeline: _Optional[str] = ..., state: _Optional[str] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., by: _Optional[str] = ..., parties: _Optional[_Mapping[str, _job_pb2.ProposalAnswer]] = ..., steps: _Optional[_Iterable[_Union[StepView, _Mapping]]] = ..., created_at: _Optional[float] = ..., ended_at: _Optional[float] = ..., members: _Optional[_Iterable[_Union[_common_pb2.Member, _Mapping]]] = ..., model_key: _Optional[str] = ..., generation: _Optional[int] = ..., unanswered: _Optional[_Mapping[str, float]] = ...) -> None: ...
 
 class JobViews(_message.Message):
     __slots__ = ("jobs",)

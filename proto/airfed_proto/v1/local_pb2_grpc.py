@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from airfed_proto.v1 import common_pb2 as airfed__proto_dot_v1_dot_common__pb2
 from airfed_proto.v1 import job_pb2 as airfed__proto_dot_v1_dot_job__pb2
 from airfed_proto.v1 import local_pb2 as airfed__proto_dot_v1_dot_local__pb2
 
@@ -67,6 +68,11 @@ class LocalStub:
                 request_serializer=airfed__proto_dot_v1_dot_local__pb2.AwaitRequest.SerializeToString,
                 response_deserializer=airfed__proto_dot_v1_dot_local__pb2.AwaitReply.FromString,
                 _registered_method=True)
+        self.AwaitAdmission = channel.unary_unary(
+                '/airfed.v1.Local/AwaitAdmission',
+                request_serializer=airfed__proto_dot_v1_dot_common__pb2.JobKey.SerializeToString,
+                response_deserializer=airfed__proto_dot_v1_dot_local__pb2.AwaitReply.FromString,
+                _registered_method=True)
         self.Rerun = channel.unary_unary(
                 '/airfed.v1.Local/Rerun',
                 request_serializer=airfed__proto_dot_v1_dot_job__pb2.RerunOrder.SerializeToString,
@@ -115,6 +121,12 @@ class LocalServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AwaitAdmission(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Rerun(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -152,6 +164,11 @@ def add_LocalServicer_to_server(servicer, server):
             'Await': grpc.unary_unary_rpc_method_handler(
                     servicer.Await,
                     request_deserializer=airfed__proto_dot_v1_dot_local__pb2.AwaitRequest.FromString,
+                    response_serializer=airfed__proto_dot_v1_dot_local__pb2.AwaitReply.SerializeToString,
+            ),
+            'AwaitAdmission': grpc.unary_unary_rpc_method_handler(
+                    servicer.AwaitAdmission,
+                    request_deserializer=airfed__proto_dot_v1_dot_common__pb2.JobKey.FromString,
                     response_serializer=airfed__proto_dot_v1_dot_local__pb2.AwaitReply.SerializeToString,
             ),
             'Rerun': grpc.unary_unary_rpc_method_handler(
@@ -323,6 +340,33 @@ class Local:
             target,
             '/airfed.v1.Local/Await',
             airfed__proto_dot_v1_dot_local__pb2.AwaitRequest.SerializeToString,
+            airfed__proto_dot_v1_dot_local__pb2.AwaitReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AwaitAdmission(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/airfed.v1.Local/AwaitAdmission',
+            airfed__proto_dot_v1_dot_common__pb2.JobKey.SerializeToString,
             airfed__proto_dot_v1_dot_local__pb2.AwaitReply.FromString,
             options,
             channel_credentials,
