@@ -255,7 +255,8 @@ def _notes(p: SampleParams) -> Sequence[str]:
             if p.task_type == "hetero"
             else "rows are repeated"
         ]
-    return [f"rows are not repeated but weighed, by column {WEIGHT!r}; HeteroLR takes it as sample_weight_name"]
+    told = f"rows are not repeated but weighed, by column {WEIGHT!r}; HeteroLR takes it as sample_weight_name"
+    return [f"{told}, HeteroFeatureBinning does not take it"]
 
 
 FEDERATED_SAMPLE = Component(

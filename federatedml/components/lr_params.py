@@ -19,6 +19,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from federatedml.component import Params
 from federatedml.components.callback_params import Watched
+from federatedml.components.column_choice import lower_case
 from federatedml.components.cross_validation import CvParam
 from federatedml.components.one_vs_rest import OneVsRestParam
 from federatedml.crypto.choice import for_linear
@@ -56,7 +57,8 @@ def _penalty(value: Any) -> Any:
 
 
 def _optimizer(value: Any) -> Any:
-    if value in ("sqn", "StochasticQuansiNewton", "StochasticQuasiNewton"):
+    value = lower_case(value)
+    if value in ("sqn", "stochasticquansinewton", "stochasticquasinewton"):
         raise ValueError(
             f"{value!r}: stochastic quasi-Newton needs gradients of all parties in one place, which nobody has here; "
             "allowed: sgd, rmsprop, adam, adagrad, nesterov_momentum_sgd"
@@ -151,7 +153,7 @@ class LogisticTraining(Watched):
     decay_sqrt: bool = Field(
         default=True, description="divide by the root of that", json_schema_extra={"fate": "absent in 1.0"}
     )
-    converge_func: Literal["diff", "weight_diff", "abs"] = Field(
+    converge_func: Annotated[Literal["diff", "weight_diff", "abs"], BeforeValidator(lower_case)] = Field(
         default="diff", description="diff: change of the loss; abs: the loss itself; weight_diff: change of the weights"
     )
     class_weight: Literal["balanced"] | dict[str, float] | None = Field(

@@ -138,8 +138,8 @@ HELD_OUT_SCORES = Topic(
 )
 
 MODELS_ADD_UP = (
-    "at least two rows per weight are demanded; the weights of all models on exactly these rows are counted over jobs, "
-    "up to one for two rows; models on other rows, a few more or fewer, are counted apart"
+    "at least two rows per weight are demanded; the weights of all models on rows of the same stored table are counted "
+    "over jobs, up to one for two rows; where it is not known which table rows are of, those on exactly the same rows"
 )
 LEARNS = {
     Role.GUEST: (

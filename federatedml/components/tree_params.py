@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from federatedml.component import Params
 from federatedml.components.callback_params import Watched
+from federatedml.components.column_choice import lower_case
 from federatedml.components.cross_validation import CvParam
 from federatedml.components.lr_params import Built, EncryptedModeParam, EncryptParam, PredictParam
 
@@ -20,10 +21,6 @@ METRICS: Mapping[str, tuple[Metric, ...]] = {
     "multi": ("accuracy", "loss"),
     "regression": ("root_mean_squared_error", "mean_absolute_error", "loss"),
 }
-
-
-def _lower(value: Any) -> Any:
-    return value.lower() if isinstance(value, str) else value
 
 
 def _regularisation(value: Any) -> Any:
@@ -50,7 +47,7 @@ class TreeParam(Params):
 
     aliases: ClassVar[Mapping[str, str]] = {"min_imputiry_split": "min_impurity_split"}
 
-    criterion_method: Annotated[Literal["xgboost"], BeforeValidator(_lower)] = Field(
+    criterion_method: Annotated[Literal["xgboost"], BeforeValidator(lower_case)] = Field(
         default="xgboost", description="gain of a split: GL^2/(HL+l2) + GR^2/(HR+l2) - G^2/(H+l2), G reduced by l1"
     )
     criterion_params: Annotated[list[float], BeforeValidator(_regularisation), AfterValidator(_not_negative)] = Field(
@@ -76,7 +73,7 @@ class TreeParam(Params):
     max_split_nodes: int = Field(
         default=1024, ge=1, le=65536, description="nodes of a level in one message; here all of them, whatever it says"
     )
-    feature_importance_type: Annotated[Literal["split", "gain"], BeforeValidator(_lower)] = Field(
+    feature_importance_type: Annotated[Literal["split", "gain"], BeforeValidator(lower_case)] = Field(
         default="split", description="importance of a feature: number of its splits, or the sum of their gains"
     )
 
@@ -95,7 +92,8 @@ class ObjectiveParam(Params):
     """What the trees minimise."""
 
     objective: Annotated[
-        Literal["cross_entropy", "lse", "lae", "huber", "fair", "tweedie", "log_cosh"] | None, BeforeValidator(_lower)
+        Literal["cross_entropy", "lse", "lae", "huber", "fair", "tweedie", "log_cosh"] | None,
+        BeforeValidator(lower_case),
     ] = Field(
         default=None,
         description="loss; null: cross_entropy for classification, lse for regression. Only the guest needs it",
@@ -116,7 +114,7 @@ class SecureBoostParams(Watched):
         description="auto: 'paillier' if encrypt_param.method is set or the job has no arbiter, else 'shared'",
         json_schema_extra={"fate": "absent"},
     )
-    task_type: Annotated[Literal["classification", "regression"], BeforeValidator(_lower)] = Field(
+    task_type: Annotated[Literal["classification", "regression"], BeforeValidator(lower_case)] = Field(
         default="classification", description="what the label is"
     )
     tree_param: TreeParam = Field(default=TreeParam(), description="how one tree grows")

@@ -216,7 +216,7 @@ def _ids(values: pa.ChunkedArray, where: str, sid: str) -> Ids:
     repeated = len(text) - text.null_count - pc.count_distinct(text).as_py()
     if text.null_count or repeated:
         found = f"{where}: {text.null_count} ids are null, {repeated} are repeated"
-        raise DataError("FED-204", found, f"column {sid!r}; docs/data.md says how repeated ids are matched")
+        raise DataError("FED-204", found, f"column {sid!r}; each row needs its own id, see docs/data.md")
     ids = np.empty(len(text), np.dtypes.StringDType())
     for at in range(0, len(text), IDS_AT_ONCE):
         ids[at : at + IDS_AT_ONCE] = text[at : at + IDS_AT_ONCE].to_pylist()

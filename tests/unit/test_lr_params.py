@@ -106,6 +106,11 @@ def test_penalties_are_read_in_any_case(given: str | None, means: str) -> None:
     assert LogisticParams.model_validate({"penalty": given}).penalty == means
 
 
+def test_optimisers_and_tests_of_convergence_are_read_in_any_case() -> None:
+    p = LogisticParams.model_validate({"optimizer": "RMSProp", "converge_func": "Weight_Diff"})
+    assert (p.optimizer, p.converge_func) == ("rmsprop", "weight_diff")
+
+
 def test_numbers_may_be_integers() -> None:
     assert LogisticParams.model_validate({"learning_rate": 1, "eps": 1, "alpha": 0}).shrinkage == 0
 
