@@ -191,7 +191,11 @@ def _members(
     refs: Sequence[DataRef],
     before: Mapping[str, ComponentSpec],
 ) -> tuple[Member, ...]:
-    """Who runs a component: all of its roles, or of those that work alone whoever has some of its data."""
+    """Who runs a component: all of its roles, or of those that work alone whoever has some of its data.
+
+    A DAG follows from DSL and parties, not from parameters: so a component that works alone after a HeteroLR does not
+    run at hosts even where ``need_run`` is false and the HeteroLR passes on what they have.
+    """
     members = tuple(member for member in parties.members if member.role in module.roles)
     absent = [role for role in module.roles if not parties.role.get(role) and role not in module.optional_roles]
     if absent and (module.topics or not members):

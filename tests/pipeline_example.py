@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,39 @@ def unchanged(_: Any) -> None:
     """Edit nothing."""
 
 
+def at(*path: str, **values: Any) -> Edit:
+    """Set ``values`` in the object at ``path``."""
+
+    def edit(value: Any) -> None:
+        for key in path:
+            value = value.setdefault(key, {})
+        value.update(values)
+
+    return edit
+
+
+def without(*path: str) -> Edit:
+    """Delete the key at ``path``."""
+
+    def edit(value: Any) -> None:
+        for key in path[:-1]:
+            value = value[key]
+        del value[path[-1]]
+
+    return edit
+
+
+def renamed(old: str, new: str) -> Edit:
+    """Call components whose names begin with ``old`` by others, wherever they are named."""
+
+    def edit(components: Any) -> None:
+        text = json.dumps(components).replace(f'"{old}', f'"{new}')
+        components.clear()
+        components.update(json.loads(text))
+
+    return edit
+
+
 def dsl(edit: Edit = unchanged) -> dict[str, Any]:
     """The example's DSL; ``edit`` works on its components."""
     value: dict[str, Any] = json.loads((FOLDER / "hetero_lr_dsl.json").read_text())
@@ -33,6 +66,14 @@ def conf(edit: Edit = unchanged) -> dict[str, Any]:
     value: dict[str, Any] = json.loads((FOLDER / "hetero_lr_conf.json").read_text())
     edit(value)
     return value
+
+
+def written(folder: Path, name: str, dsl: Mapping[str, Any], conf: Mapping[str, Any]) -> tuple[Path, Path]:
+    """A DSL and a conf as a pair of files."""
+    pair = folder / f"{name}_dsl.json", folder / f"{name}_conf.json"
+    for path, body in zip(pair, (dsl, conf), strict=True):
+        path.write_text(json.dumps(body))
+    return pair
 
 
 def spec(dsl_edit: Edit = unchanged, conf_edit: Edit = unchanged) -> PipelineSpec:

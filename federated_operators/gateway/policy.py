@@ -36,7 +36,7 @@ floors:
   bin_rows: 20                # rows of a bin of a host whose events the guest learns
   contributors: {contributors}             # parties of a secure sum; of two, each learns the other's numbers from it
 budgets:                      # what one peer may learn over all jobs; more is refused
-  psi_ids: {{most: 10000000, days: 30}}         # ids that it tests against a table by Intersection
+  psi_ids: {{most: 10000000, days: 30}}         # ids that it can test of a table by Intersection (kkrt: 1.3 per id)
   equations: {{most: null{lifted}}}                     # weights that it learns of models on the same table
   bin_sums: {{most: null{lifted}}}                      # bits per bin that it learns of binned columns of a table
   predicted_rows: {{most: 10000000, days: 1}}   # rows whose part of the score it is told

@@ -101,7 +101,11 @@ class Gateway:
             self._ask_rerun,
         )
         self._unanswered = Unanswered()
-        self._show = Show(self._store, self._roster, self._coordinator, self._own, traffic, self._unanswered)
+        timeout = self._home.config.peer_timeout
+        self._silence = Silence(self._store, self._roster, self._coordinator, self._own, self._peers, timeout)
+        self._show = Show(
+            self._store, self._roster, self._coordinator, self._own, traffic, self._unanswered, self._silence.since
+        )
         self._courier = Courier(self._store, self._deliver)
 
     async def serve(self, ready: Callable[[], None]) -> None:
@@ -142,12 +146,10 @@ class Gateway:
         lanes = [self._courier.run(lane) for lane in (*others, self._party, EFFECTS, TRACKING)]
         relays = [self._relay.run(party) for party in others]
         reconciler = Reconciler(self._store, self._roster, self._own, self._control)
-        timeout = self._home.config.peer_timeout
-        silence = Silence(self._store, self._roster, self._coordinator, self._own, self._peers, timeout)
         notes = WaitNotes(self._store, self._roster, self._show, self._control)
         retention = Retention(self._store, self._roster, self._home, self._seats)
         overdue = Overdue(self._store, self._roster, self._peers, self._verdicts)
-        watching = [overdue.run(), notes.run(), reconciler.run(), silence.run(), retention.run()]
+        watching = [overdue.run(), notes.run(), reconciler.run(), self._silence.run(), retention.run()]
         return [*lanes, *relays, *watching, self._progress.run(), self._call_missing(), self._tick()]
 
     async def _tick(self) -> None:

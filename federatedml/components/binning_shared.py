@@ -2,13 +2,15 @@
 
 For each host, M (rows, bins) has a one where a row is in a bin, and y are the labels (``crypto.dealt``):
 
-    1. arbiter:  a seed -> host, another -> guest
+    1. arbiter:  a seed -> host, another -> guest; guest: number of rows -> arbiter
     2. host:     shape of M -> guest, arbiter, who sends a correction -> guest
     3. host:     M - A in blocks of rows -> guest       A of its seed
     4. guest:    y - b -> host                          b of its seed
     5. host:     its share of M^T y -> guest, who adds its own
 
-The arbiter hears of shapes only. Cost: 4 bytes per row and bin from host to guest, 4 bytes per row the other way.
+The arbiter hears of shapes only, and deals for as many rows as the guest says, and no more than ``MOST_WORDS``: so a
+host cannot keep it busy with a map of its choice. Cost: 4 bytes per row and bin from host to guest, 4 bytes per row the
+other way.
 """
 
 from __future__ import annotations
@@ -17,11 +19,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from federatedml.components.binning_told import MOST_CELLS, ToldBins, count_sums
+from federatedml.components.binning_told import MOST_CELLS, ToldBins, check_work, count_sums
 from federatedml.components.binning_topics import (
     CORRECTION,
     MASKED_BINS,
     MASKED_LABELS,
+    ROWS,
     SEED,
     SETUP,
     SHARED_SUMS,
@@ -45,6 +48,7 @@ def ask(box: Box, labels: Floats, told: Mapping[Member, ToldBins]) -> dict[Membe
     Args:
         labels: (rows,) zeros and ones.
     """
+    box.send(ROWS, np.array([len(labels)], "<i8"))
     found = {host: _asked(box, labels, host, bins.cells) for host, bins in told.items()}
     return {host: sums for host, sums in found.items() if len(sums)}
 
@@ -55,6 +59,7 @@ def _asked(box: Box, labels: Floats, host: Member, cells: int) -> Floats:
     setup = box.recv(SETUP, source=host)["setup"].tobytes()
     if not cells:
         return np.zeros(0)
+    check_work(len(labels), cells)
     asker = DealtOwner(stream, box.compute).attach(len(labels), cells, 1, setup)
     for block in range(asker.deal.blocks):
         asker.pads.absorb(box.recv(MASKED_BINS, block, host))
@@ -68,6 +73,7 @@ def answer(box: Box, table: BinTable, copies: int) -> None:
     stream = Stream(box.recv(SEED).tobytes(), box.attempt.context())
     if not table.cells:
         return _announce(box, b"", 0, 0)
+    check_work(table.rows, table.cells)
     plan = DealtHolder(stream, 1, compute=box.compute).plan_histogram(table.bins, table.counts)
     _announce(box, plan.setup_message(), plan.inputs, plan.outputs)
     for number, block in enumerate(plan.blocks()):
@@ -91,16 +97,25 @@ def serve(box: Box) -> None:
         box.send(SEED, np.frombuffer(seeds[0], "|u1"), to=host)
         box.send(SEED, np.frombuffer(seeds[1], "|u1"), place, guest)
         streams[host] = [Stream(seed, context) for seed in seeds]
+    rows = int(expect(box.recv(ROWS), 1)[0])
     for place, host in enumerate(hosts):
-        told = box.recv(SETUP, source=host)
-        inputs, outputs = expect(told["shape"], 2).tolist()
-        if outputs > MOST_CELLS:
-            raise ProtocolError("FED-833", f"{host} names {outputs} bins, at most {MOST_CELLS}")
-        if outputs:
+        deal = _told(box, host, rows)
+        if deal is not None:
             ours, theirs = streams[host]
-            dealer = MapDealer(Deal.from_bytes(told["setup"].tobytes(), inputs, outputs), ours, theirs, box.compute)
-            (correction,) = dealer.corrections(range(1))
+            (correction,) = MapDealer(deal, ours, theirs, box.compute).corrections(range(1))
             box.send(CORRECTION, correction, place)
+
+
+def _told(box: Box, host: Member, rows: int) -> Deal | None:
+    """At the arbiter: a host's map, if it has bins, of as many rows as the guest has."""
+    told = box.recv(SETUP, source=host)
+    cells = int(expect(told["shape"], 2)[1])
+    if not 0 <= cells <= MOST_CELLS:
+        raise ProtocolError("FED-833", f"{host} names {cells} bins, at most {MOST_CELLS}")
+    if not cells:
+        return None
+    check_work(rows, cells)
+    return Deal.from_bytes(told["setup"].tobytes(), rows, cells)
 
 
 def _hosts(box: Box) -> list[Member]:

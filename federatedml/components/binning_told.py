@@ -18,6 +18,9 @@ from federatedml.federation.wire import Array
 
 BIN_SUMS = "bin_sums"
 MOST_CELLS = 2**22  # bins of all columns of a host: what others hold in memory, and deal for
+MOST_WORDS = (
+    2**35
+)  # rows times these: words that host, guest and dealer draw one by one (17 minutes), and 128 GiB to send
 UNKNOWN = ""  # table of all data of which it is not known
 
 
@@ -64,6 +67,17 @@ def message(header: Sequence[str], bins: Mapping[str, ColumnBins]) -> dict[str, 
         "missing": np.array([found.has_missing for found in bins.values()], "|u1"),
         "counts": np.concatenate([np.zeros(0, "<i8"), *counts]).astype("<i8"),
     }
+
+
+def check_work(rows: int, cells: int) -> None:
+    """Before words for all rows and bins are dealt.
+
+    Raises:
+        DataError: FED-835, too many.
+    """
+    if rows * cells > MOST_WORDS:
+        found = f"{rows} rows by {cells} bins of all columns, at most {MOST_WORDS} in all"
+        raise DataError("FED-835", found, "fewer columns, or bin_num")
 
 
 def told_bins(told: Mapping[str, Array], rows: int, host: Member) -> ToldBins:

@@ -61,6 +61,15 @@ SETUP = Topic(
     "the number of rows, and of bins of all binned columns of the host together",
     4096,
 )
+ROWS = Topic(
+    "rows",
+    (Role.GUEST,),
+    (Role.ARBITER,),
+    Vector("<i8"),  # (1,)
+    Carries.CONTROL,
+    "the number of rows",
+    4096,
+)
 SEED = Topic(
     "seed",
     (Role.ARBITER,),
@@ -94,7 +103,7 @@ SHARED_SUMS = Topic(
 
 TOPICS: Mapping[str, Sequence[Topic[Any]]] = {
     "paillier": (SAME_ROWS, BINS, KEY, LABELS, SUMS),
-    "shared": (SAME_ROWS, BINS, SETUP, SEED, CORRECTION, MASKED_BINS, MASKED_LABELS, SHARED_SUMS),
+    "shared": (SAME_ROWS, BINS, ROWS, SETUP, SEED, CORRECTION, MASKED_BINS, MASKED_LABELS, SHARED_SUMS),
 }
 _GUEST = (
     "of each host's binned columns, by position: rows, events, WOE and IV of each bin of at least min_bin_rows rows; "

@@ -5,7 +5,10 @@ all hosts have and tells each host which of its own these are. Every party then 
 id: the same order everywhere.
 
 Parties: guest, hosts. Leaks: what the topics say; in any method a party may add ids of its choice to its list, which
-budgets, not mathematics, bound, and results of two runs on changed tables tell which ids came or went.
+budgets, not mathematics, bound, and results of two runs on changed tables tell which ids came or went. Budgets count
+what a peer can test for the numbers that both sides have named (``Method.tests``), not what it says it tests: one that
+puts in more gets no more than it is charged for. What they do not bound is said where it is so: ``raw``, a guest of
+``kkrt`` that departs from the protocol, and attempts that are broken off.
 """
 
 from __future__ import annotations
@@ -37,10 +40,14 @@ from federatedml.federation.topic import Carries, Topic
 from federatedml.federation.wire import Array, Vector
 from federatedml.views import Grid
 
-AGAIN = "from several runs on changed tables: which ids came or went; each party's budget psi_ids bounds the ids of all"
+AGAIN = (
+    "from several runs on changed tables: which ids came or went; each party's budget psi_ids bounds the ids that can "
+    "be tested in all runs, but for attempts: up to ten of a run count once, and each could test other ids"
+)
 SPENT = "psi_ids"
 UNKNOWN = ""  # table of all data of which it is not known: were it the ids, every sample would be a new account
 LARGE = 10_000  # ids of both parties from which the fixed cost of kkrt is worth while
+SPARE = 2  # times the ids that a party names may be the ids that it can test, for ``auto`` to take kkrt
 
 GUEST_SIZE = Topic(
     "guest_size",
@@ -76,9 +83,11 @@ def guest(p: IntersectParams, box: Box, inputs: Inputs) -> Outputs:
     own = _Own.of(inputs.one("data", "train_data", "eval_data"), p, box)
     hosts = box.peers(HOST_SIZE)
     pairs = {host: own.pair(host, _told(box, (GUEST_SIZE, HOST_SIZE), len(own.ids), host)) for host in hosts}
+    method = chosen(p, [(len(own.ids), pair.theirs) for pair in pairs.values()])
+    for pair in pairs.values():
+        _admit(pair, method)
     if p.cardinality_only:
         return _counts(own, {host: count_as_guest(pair) for host, pair in pairs.items()})
-    method = chosen(p, [(len(own.ids), pair.theirs) for pair in pairs.values()])
     found = {host: method.guest(pair) for host, pair in pairs.items()}
     if len(hosts) == 1:
         return _result(own, found[hosts[0]])
@@ -94,10 +103,12 @@ def host(p: IntersectParams, box: Box, inputs: Inputs) -> Outputs:
     own = _Own.of(inputs.one("data", "train_data", "eval_data"), p, box)
     (guest,) = box.peers(GUEST_SIZE)
     pair = own.pair(guest, _told(box, (HOST_SIZE, GUEST_SIZE), len(own.ids), guest))
+    hosts = sum(member.role == Role.HOST for member in box.members)
+    method = chosen(p, [(pair.theirs, len(own.ids))] * hosts)
+    _admit(pair, method)
     if p.cardinality_only:
         return _counts(own, {guest: count_as_host(pair)})
-    hosts = sum(member.role == Role.HOST for member in box.members)
-    found = chosen(p, [(pair.theirs, len(own.ids))] * hosts).host(pair)
+    found = method.host(pair)
     if hosts == 1:
         return _result(own, found)
     common = found[distinct_positions(box.recv(COMMON), len(found))]
@@ -106,13 +117,26 @@ def host(p: IntersectParams, box: Box, inputs: Inputs) -> Outputs:
 
 
 def chosen(p: IntersectParams, sizes: Sequence[tuple[int, int]]) -> Method:
-    """The method for these numbers of ids (guest, host), one pair for each host: what all members compute alike."""
+    """The method for these numbers of ids (guest, host), one pair for each host: what all members compute alike.
+
+    Where one list is much shorter than the other, its owner could test by kkrt many times the ids that it names, and
+    would be charged for them: then ``auto`` takes the method that answers no more than was named.
+    """
     candidates = _candidates(p)
-    return candidates[-1] if len(sizes) == 1 and sum(sizes[0]) >= LARGE else candidates[0]
+    few, many = candidates[0], candidates[-1]
+    return many if len(sizes) == 1 and sum(sizes[0]) >= LARGE and _proportionate(many, *sizes[0]) else few
+
+
+def _proportionate(method: Method, guest: int, host: int) -> bool:
+    """Whether neither party can test many more ids than it names."""
+    tests = method.tests(guest, host)
+    return tests[Role.GUEST] <= SPARE * guest and tests[Role.HOST] <= SPARE * host
 
 
 def _candidates(p: IntersectParams) -> Sequence[Method]:
-    """The methods that ``p`` leaves open: for few ids, for many ids."""
+    """The methods that ``p`` leaves open: for few ids, for many ids. To count, there is one."""
+    if p.cardinality_only:
+        return [ECDH]
     if p.run_cache:
         return [CACHED]
     if p.intersect_method == "raw":
@@ -163,20 +187,39 @@ class _Own:
 
     @classmethod
     def of(cls, table: Table, p: IntersectParams, box: Box) -> _Own:
-        if len(table) > MAX_IDS:
-            raise DataError("FED-242", f"{box.me}: {len(table)} ids, at most {MAX_IDS} can be intersected at once")
+        _check_size(p, box.me, len(table), max(_candidates(p), key=lambda method: method.most_ids))
         ids = IdColumn(table.ids)
         if repeated := ids.repeated():
             raise DataError("FED-240", f"{box.me}: {repeated} ids are equal in Unicode's form NFC")
         return cls(p, box, table, ids)
 
     def pair(self, peer: Member, theirs: int) -> Pair:
-        """The step with one peer, if both lists are long enough, and the peer may still test so many ids."""
+        """The step with one peer, if both lists are long enough."""
         pair = Pair(self.box, peer, self.p, self.ids, theirs)
         pair.enough(min(theirs, len(self.ids)))
-        for subject in accounts(self.box.tables or [UNKNOWN]):
-            self.box.budget.spend(SPENT, peer.party, subject, theirs)
         return pair
+
+
+def _admit(pair: Pair, method: Method) -> None:
+    """Before anything of the ids is told: both lists fit the method, and the peer may test as many more ids as it can
+    by this method, whatever it does."""
+    counts = {pair.box.me: len(pair.ids), pair.peer: pair.theirs}
+    for member, count in counts.items():
+        _check_size(pair.params, member, count, method)
+    of_role = {member.role: count for member, count in counts.items()}
+    tests = method.tests(of_role[Role.GUEST], of_role[Role.HOST])[pair.peer.role]
+    for subject in accounts(pair.box.tables or [UNKNOWN]):
+        pair.box.budget.spend(SPENT, pair.peer.party, subject, tests)
+
+
+def _check_size(p: IntersectParams, member: Member, count: int, method: Method) -> None:
+    """``FED-242`` for a list that would take more memory than a party should need (``Method.most_ids``)."""
+    if count <= method.most_ids:
+        return
+    name = "cardinality_only" if p.cardinality_only else "run_cache" if p.run_cache else f"method {method.name!r}"
+    other = f"intersect_method 'kkrt', without run_cache and cardinality_only, takes up to {KKRT.most_ids}"
+    hint = other if count <= KKRT.most_ids else "intersect parts of the tables"
+    raise DataError("FED-242", f"{member}: {count} ids, {name} takes at most {method.most_ids}", hint)
 
 
 def _told(box: Box, topics: tuple[Topic[Array], Topic[Array]], count: int, peer: Member) -> int:

@@ -24,8 +24,14 @@ parties that follow the protocol:
 
 - The guest knows which of its ids match as soon as it has the host's values. The host's minimum comes too late for
   that: it only guards the host's own result, and is checked against the lengths of both lists before anything is sent.
-- The rows of message 6 are the guest's word.
-- A guest may always add ids of its choice to its list, which budgets, not mathematics, bound.
+- The rows of message 6 are the guest's word, but there are no more of them than ids of either list.
+- Either party may always add ids of its choice to its list, which budgets, not mathematics, bound; and it may name
+  fewer than it puts in: the rows of message 4 and the entries of message 5 are for the capacity of all buckets, and
+  nobody sees which are used. So budgets count all of them (``tests``): the guest's rows, each of which holds one id,
+  and the host's entries, each of which gets one answer. An entry has values of one id; one with values of three, one
+  of each hash function, gets the same one answer, and finds each only if the guest placed it by that function.
+- A guest whose matrices are not made of code words learns the host's secret (``federatedml.crypto.psi.oprf``) and can
+  then test any id: no budget bounds that. ``ecdh`` has no such gap.
 - Seeds, keys and orders are new in every attempt and for every host, so messages of two runs cannot be linked.
 
 Cost per id of equal lists: some 0.5 us of either party, 75 bytes to the host, 33 to 37 back, 4 per match; memory: 20
@@ -42,7 +48,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from federatedml.components.intersection_method import Method, Pair, Positions
+from federatedml.components.intersection_method import MAX_IDS, Method, Pair, Positions
 from federatedml.crypto.id_column import Digests
 from federatedml.crypto.psi import base_ot
 from federatedml.crypto.psi.buckets import Buckets
@@ -57,6 +63,8 @@ from federatedml.federation.party import Member, Role
 from federatedml.federation.topic import MIB, Carries, Topic
 from federatedml.federation.wire import Tensors, Vector
 
+# Measured with ten million ids at either side: 65 bytes per id at both together besides the tables (the benchmark psi).
+MOST_IDS = MAX_IDS  # 650 MiB a party
 LEAD = 2  # buckets that the guest sends ahead of the host's answers, so that both work at once
 COMMIT_BYTES = 32
 U32 = NDArray[np.uint32]
@@ -137,10 +145,10 @@ def _compared(pair: Pair, sizes: Sizes) -> tuple[Buckets, list[tuple[U32, U32]]]
         if bucket < sizes.buckets:
             query = oprf.query(bucket, digests[buckets[bucket]])
             box.send(QUERY, {"turn": np.array([query.turn], "<u4"), "matrix": query.matrix}, bucket, to=pair.peer)
-            waiting.append(query.values)
+            waiting.append((query.values, query.functions))
         if bucket >= LEAD:
             theirs = _shaped(pair, VALUES, (sizes.host_ids, HASHES, sizes.value_bytes), bucket - LEAD)
-            rows, items = matches(waiting.pop(0), theirs)
+            rows, items = matches(*waiting.pop(0), theirs)
             if len(np.unique(items)) != len(items):
                 raise ProtocolError("FED-733", f"{pair.peer} sent a value twice")
             found.append((rows.astype("<u4"), items.astype(np.uint32)))
@@ -245,10 +253,32 @@ def _joint(pair: Pair, guest: bytes, host: bytes) -> bytes:
     return hashlib.sha256(b"airfed-V01-psi seed" + _context(pair) + guest + host).digest()
 
 
+def tests(guest: int, host: int) -> Mapping[Role, int]:
+    """Ids that each role can test: more than it says it has, as the peer sees rows of fixed number, not what is in
+    them."""
+    sizes = Sizes.of(guest, host)
+    return {Role.GUEST: sizes.guest_tests, Role.HOST: sizes.host_tests}
+
+
 KKRT = Method(
     "kkrt",
     (START, CHOICES, SEED, QUERY, VALUES, MATCHES),
     guest,
     host,
-    {Role.GUEST: ["which of its ids match, before the host agrees to their number"], Role.HOST: []},
+    {
+        Role.GUEST: [
+            "which of its ids match, before the host agrees to their number",
+            "if it puts in more ids than it names: which of them match, one id for each row of its matrices; the host "
+            "counts all rows against psi_ids: 1.3 times the ids of lists of one length, more of a shorter one",
+            "if it does not make its matrices as the protocol says, and knows some ids of the host: the host's secret, "
+            "and by that any id of the host that it can think of; no budget bounds this, method ecdh prevents it",
+        ],
+        Role.HOST: [
+            "if it puts in more ids than it names: one answer, yes or no, for each entry of its buckets, which up to "
+            "three ids can share; the guest counts all entries against psi_ids, 1.05 times the ids or, of a short "
+            "list, more; and it says nothing if more ids match than the host named",
+        ],
+    },
+    MOST_IDS,
+    tests,
 )

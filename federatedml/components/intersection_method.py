@@ -20,7 +20,7 @@ from federatedml.federation.box import Box
 from federatedml.federation.party import Member, Role
 from federatedml.federation.topic import Topic
 
-MAX_IDS = 20_000_000
+MAX_IDS = 20_000_000  # of a list, by the method that takes most
 Positions = NDArray[np.int64]
 
 
@@ -42,11 +42,18 @@ class Pair:
     theirs: int
 
     def enough(self, count: int) -> None:
-        """Refuse fewer common ids than this party allows, *before* a message that tells of them.
+        """Refuse fewer common ids than this party allows, *before* a message that tells of them; and more than there
+        can be: of a peer that has compared, or had compared, more ids than it said it has.
 
         Args:
             count: of the common ids, or anything that bounds it.
+
+        Raises:
+            DataError: ``FED-241``, too few.
+            ProtocolError: ``FED-742``, too many.
         """
+        if count > min(self.theirs, len(self.ids)):
+            raise ProtocolError("FED-742", f"{self.peer} has more ids in common than the {self.theirs} that it named")
         if count < self.params.min_intersection:
             raise DataError(
                 "FED-241",
@@ -62,6 +69,11 @@ class Pair:
             raise ProtocolError("FED-740", f"{self.peer} sent a list of shape {shape}, expected {wanted}")
 
 
+def as_said(guest: int, host: int) -> Mapping[Role, int]:
+    """Of methods that answer an entry of a peer's list once, and no list of another length than it said."""
+    return {Role.GUEST: guest, Role.HOST: host}
+
+
 @dataclass(frozen=True)
 class Method:
     """One way to find common ids.
@@ -72,6 +84,9 @@ class Method:
         guest, host: run the method with one peer. Both return (m,) positions in ``Pair.ids`` of the common ids; the
             k-th of the guest and the k-th of the host are the same id, and their order tells nothing.
         learns: what each role learns besides what the topics say.
+        most_ids: of one list; what a party then holds in memory besides its table stays below 2 GiB.
+        tests: how many ids each role can test against the other's list, for the numbers of ids that guest and host
+            say they have, whatever else they do: what budgets count.
     """
 
     name: str
@@ -79,6 +94,8 @@ class Method:
     guest: Callable[[Pair], Positions]
     host: Callable[[Pair], Positions]
     learns: Mapping[Role, Sequence[str]]
+    most_ids: int
+    tests: Callable[[int, int], Mapping[Role, int]] = as_said
 
 
 def distinct_positions(values: NDArray[Any], limit: int, count: int | None = None) -> Positions:

@@ -71,7 +71,8 @@ class IntersectParams(Params):
 
     intersect_method: Literal["auto", "ecdh", "kkrt", "dh", "rsa", "raw"] = Field(
         "auto",
-        description="auto: ecdh for few ids or several hosts, kkrt for one host and many ids. dh runs as ecdh. "
+        description="auto: ecdh for few ids, lists of very different lengths, or several hosts; kkrt for one host and "
+        "many ids. dh runs as ecdh. "
         "rsa: a host's key signs blinded ids. "
         "raw: hashes of ids, which the joining side can try; a party's policy must allow it",
         json_schema_extra={"fate": "rsa"},

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from federatedml.components.intersection_method import MAX_IDS, Method, Pair, Positions, distinct_positions
+from federatedml.components.intersection_method import Method, Pair, Positions, distinct_positions
 from federatedml.compute.slices import chunks
 from federatedml.crypto.byte_rows import all_different, equal_pairs, shuffled
 from federatedml.crypto.rsa_blind import TAG_BYTES, PublicKey, Signer, blind, unblind
@@ -29,6 +29,9 @@ from federatedml.federation.party import Role
 from federatedml.federation.topic import Carries, Topic
 from federatedml.federation.wire import Vector
 
+# Per id at the guest, with a key of 4096 bit: two Python integers of 575 bytes (hash, blinding), 512 of the number that
+# the host gets, as many while it waits there, 40 of lists, 16 of the tag: 2.2 kB. 2 GiB would be 970,000 ids.
+MOST_IDS = 900_000
 CHUNK_IDS = 2**12  # 1 MiB of numbers of 2048 bit
 CHUNK_BYTES = CHUNK_IDS * 512 + 4096
 
@@ -66,7 +69,7 @@ TAGS = Topic(
     Vector("|u1", 2),  # (ids of the host, 16)
     Carries.BLINDED_IDS,
     "which of its own ids this host has too",
-    MAX_IDS * TAG_BYTES + 4096,
+    MOST_IDS * TAG_BYTES + 4096,
 )
 MATCHES = Topic(
     "rsa_matches",
@@ -75,7 +78,7 @@ MATCHES = Topic(
     Vector("<u4"),  # positions in TAGS
     Carries.SHARED_IDS,
     "which of its own ids the guest has too",
-    4 * MAX_IDS + 4096,
+    4 * MOST_IDS + 4096,
 )
 
 
@@ -132,4 +135,5 @@ RSA = Method(
         Role.GUEST: ["which of its ids a host has, before that host has agreed to their number"],
         Role.HOST: ["which of its ids the guest has too"],
     },
+    MOST_IDS,
 )

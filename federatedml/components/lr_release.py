@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import logging
 
-import numpy as np
-
 from federatedml.components.lr_plan import GOOD_ROWS, LEAST_ROWS
 from federatedml.crypto.shared_linear import ids_digest
 from federatedml.data.table import Table
@@ -33,7 +31,7 @@ def count_weights(box: Box, table: Table, columns: dict[Member, int]) -> int:
     Raises:
         PolicyError: a sum would pass half the rows, or the policy's own limit.
     """
-    subjects = accounts(box.tables) or [ids_digest(np.sort(table.ids)).hex()]
+    subjects = accounts(box.tables) or [ids_digest(sorted(table.ids.tolist())).hex()]
     most, sums = len(table) // (LEAST_ROWS * table.copies), [0]
     for member, count in sorted(columns.items()):
         if member != box.me:

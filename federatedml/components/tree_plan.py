@@ -12,6 +12,8 @@ from federatedml.errors import DataError
 PASS_BYTES = 2**28  # of the words that the guest and the dealer keep for one pass over a host's masked table
 WORD = 4
 MOST_CUTS = 2**22
+MOST_WORDS = 2**35  # of a masked table: host, guest and dealer draw each, at every pass
+MOST_TRIPLE_BYTES = 2**30  # bits of the rows of all nodes of a round, which are one message
 MOST_BYTES = 2**33  # of the same words, if a single round has more than a pass should
 MESSAGE_CELLS = 2**22  # rows times nodes in one message
 
@@ -85,6 +87,12 @@ class Plan:
                 "FED-811",
                 f"a host has {cuts} split candidates, for {self.vectors} vectors a round",
                 f"at most {MOST_CUTS}, and {MOST_BYTES // WORD} of their products: fewer columns, bin_num or max_depth",
+            )
+        if self.rows * cuts > MOST_WORDS or (cuts and self.triples * self.rows > 8 * MOST_TRIPLE_BYTES):
+            raise DataError(
+                "FED-811",
+                f"{self.rows} rows, {cuts} split candidates of a host, {self.triples} nodes a round",
+                f"at most {MOST_WORDS} rows times candidates, and {8 * MOST_TRIPLE_BYTES} rows times nodes",
             )
 
     def pass_of(self, round: int, cuts: int) -> range | None:

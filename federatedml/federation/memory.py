@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import threading
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -92,7 +91,7 @@ class MemoryExchange:
     def __init__(self, weather: Weather, timeout: float) -> None:
         self._weather, self._timeout = weather, timeout
         self._lock = threading.Lock()
-        self._changed: dict[Member, threading.Condition] = defaultdict(self._condition)  # of each receiver
+        self._awaited: dict[MessageKey, threading.Condition] = {}  # what comes for others wakes nobody
         self._mail: dict[MessageKey, bytes] = {}  # until it is received
         self._came: dict[MessageKey, int] = {}  # digest of everything that came; nobody here forges one
         self._ended: str | None = None
@@ -112,28 +111,34 @@ class MemoryExchange:
                 self._mail[key] = arrived[0]
             if self._came.setdefault(key, digest) != digest:
                 raise ProtocolError("FED-305", f"{key.topic!r} of round {key.round} came twice with different bodies")
-            self._changed[key.destination].notify_all()
+            if key in self._awaited:
+                self._awaited[key].notify_all()
 
     def recv(self, key: MessageKey) -> bytes:
         """Wait for the message of that key."""
         with self._lock:
+            if key not in self._mail:
+                self._wait(key)
+            return self._mail.pop(key)
+
+    def _wait(self, key: MessageKey) -> None:
+        came = self._awaited[key] = threading.Condition(self._lock)
+        try:
             while key not in self._mail:
                 if self._ended is not None:
                     raise AttemptEnded(self._ended)
-                if not self._changed[key.destination].wait(self._timeout):
+                if not came.wait(self._timeout):
                     raise PeerError("FED-410", f"{key.topic!r} of round {key.round} from {key.source} did not come")
-            return self._mail.pop(key)
+        finally:
+            del self._awaited[key]
 
     def end(self, reason: str) -> None:
         """Waiting members wake up."""
         with self._lock:
             self._ended = self._ended or reason
-            for changed in self._changed.values():
-                changed.notify_all()
+            for came in self._awaited.values():
+                came.notify_all()
 
     def unread(self) -> list[MessageKey]:
         """Messages that nobody received."""
         return list(self._mail)
-
-    def _condition(self) -> threading.Condition:
-        return threading.Condition(self._lock)

@@ -66,6 +66,19 @@ def stubs(folder: Path) -> set[str]:
     return {str(Path(path).relative_to(folder)) for path in list_py_file_paths(folder, safe_mode=False)}
 
 
+def test_airflow_looks_at_the_stubs_alone(home: PartyHome) -> None:
+    from airflow._shared.module_loading import find_path_from_directory
+
+    bundle = bundle_of(home)
+    drop(home)
+    bundle.refresh()
+    (bundle.path / "__pycache__").mkdir()
+    (bundle.path / "__pycache__" / "lr.cpython-311.pyc").write_bytes(b"code")
+    found = find_path_from_directory(bundle.path, ".airflowignore")
+    assert list(found) == [str(bundle.path / "lr.py")]
+    assert set(dags(bundle.path)) == {"lr.guest_9999"}
+
+
 def test_a_valid_pair_is_taken_up_at_once_and_a_broken_one_at_the_second_refresh(home: PartyHome) -> None:
     bundle = bundle_of(home)
     assert stubs(bundle.path) == set()

@@ -15,8 +15,7 @@ import pytest
 from airfed.databases import AIRFLOW, prepared
 from airfed.proc import environment
 from dags_generator.roleplan import dump_role_plans, role_plans
-from tests.pipeline_example import spec
-from tests.unit.test_dsl_errors import at
+from tests.pipeline_example import at, spec
 
 SCHEDULER = '''
 import json, sys

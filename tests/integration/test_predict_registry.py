@@ -27,7 +27,7 @@ from federatedml.federation.party import Member
 from federatedml.model_bundle import ModelBundle
 from tests import pipeline_example
 from tests.members import ARBITER, GUEST, HOST
-from tests.pipeline_example import Edit, unchanged
+from tests.pipeline_example import Edit, at, unchanged, without
 from tests.predict_example import JOB_ID, MODEL_ID, TRAINING, conf, dsl, half, proposal
 
 pytestmark = pytest.mark.timeout(240)
@@ -75,27 +75,9 @@ def test_every_party_agrees_with_its_own_half(registry: ModelRegistry, tmp_path:
         assert TrainedModels(place).buffers(plan, ref) == expected
 
 
-def at(*path: str, **values: Any) -> Edit:
-    def edit(value: Any) -> None:
-        for key in path:
-            value = value[key]
-        value.update(values)
-
-    return edit
-
-
-def drop(*path: str) -> Edit:
-    def edit(value: Any) -> None:
-        for key in path[:-1]:
-            value = value[key]
-        del value[path[-1]]
-
-    return edit
-
-
 REFUSED: dict[str, tuple[Edit, Edit, str]] = {
     "other outputs": (at("intersection_0", output={"data": ["other"]}), unchanged, "FED-122"),
-    "without a component": (drop("dataio_0"), unchanged, "FED-120"),
+    "without a component": (without("dataio_0"), unchanged, "FED-120"),
     "another table": (at("dataio_0", "input", data={"data": ["args.other"]}), unchanged, "FED-134"),
     "intersected twice": (
         at(intersection_1={"module": "Intersection", "input": {"data": {"data": ["dataio_0.train"]}}}),
@@ -118,9 +100,9 @@ REFUSED: dict[str, tuple[Edit, Edit, str]] = {
         at("algorithm_parameters", intersection_0={"min_intersection": 1}),
         "FED-198",
     ),
-    "a parameter left out": (unchanged, drop("algorithm_parameters", "hetero_lr_0", "max_iter"), "FED-198"),
-    "a party's parameters left out": (unchanged, drop("role_parameters", "host", "dataio_0"), "FED-198"),
-    "no version": (unchanged, drop("job_parameters", "model_version"), "FED-198"),
+    "a parameter left out": (unchanged, without("algorithm_parameters", "hetero_lr_0", "max_iter"), "FED-198"),
+    "a party's parameters left out": (unchanged, without("role_parameters", "host", "dataio_0"), "FED-198"),
+    "no version": (unchanged, without("job_parameters", "model_version"), "FED-198"),
     "a version that nobody trained": (unchanged, at("job_parameters", model_version=JOB_ID), "FED-610"),
     "a key that nobody trained": (unchanged, at("job_parameters", model_id=MODEL_ID.replace("breast", "x")), "FED-610"),
 }
@@ -201,13 +183,13 @@ def test_the_whole_pipeline_comes_from_the_registry(registry: ModelRegistry, tmp
     [
         (at("job_parameters", job_type="train"), "FED-194"),
         (at(dsl_version=2), "FED-102"),
-        (drop("job_parameters", "model_id"), "FED-102"),
+        (without("job_parameters", "model_id"), "FED-102"),
         (at("job_parameters", model_id=["x"]), "FED-103"),
         (at("job_parameters", model_id="no#such#model"), "FED-610"),
         (at("job_parameters", model_version="it's"), "FED-615"),
         (at("role", host=[10002]), "FED-197"),
-        (drop("role"), "FED-102"),
-        (drop("role_parameters", "host"), "FED-134"),
+        (without("role"), "FED-102"),
+        (without("role_parameters", "host"), "FED-134"),
         (at(algorithm_parameters={"hetero_lr_0": {"max_iter": 1}}), "FED-198"),
         (at(algorithm_parameters={"evaluation_0": {}}), "FED-132"),
         (at(algorithm_parameters=[]), "FED-103"),

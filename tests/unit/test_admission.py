@@ -174,3 +174,25 @@ def test_who_has_refused_or_is_not_asked_any_more_is_not_shown_as_silent(store: 
     asked(store, Party(store, SILENT), patience=0.0, seconds=60.0, unanswered=unanswered)
     (row,) = store.select(ProposalRow, **JOB.where)
     assert (unanswered.standing(row).state, dict(unanswered.since(JOB))) == (job_pb2.REFUSED, {})
+
+
+def test_an_admission_that_breaks_off_is_told_and_can_begin_anew(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work() -> None:
+        own = Admission(store, None, None, Party(store, KeyError("a bug")), GUEST.party, 60.0, Unanswered())  # type: ignore[arg-type]
+        first = own._decision(JOB, job_pb2.Proposal())
+        assert own._decision(JOB, job_pb2.Proposal()) is first
+        await own.settled(JOB)
+        with pytest.raises(KeyError):
+            await first
+        assert own._decision(JOB, job_pb2.Proposal()) is not first
+        await own.settled(JOB)
+
+    asyncio.run(work())
+    assert [record.message for record in caplog.records] == [f"the admission of job {JOB.job_id} broke off"] * 2
+
+
+def test_nobody_waits_for_an_admission_that_nobody_began(store: Store) -> None:
+    own = Admission(store, None, None, Party(store, SILENT), GUEST.party, 60.0, Unanswered())  # type: ignore[arg-type]
+    asyncio.run(asyncio.wait_for(own.settled(JOB), 30.0))

@@ -11,14 +11,16 @@ import pytest
 
 from airfed.demo_data import breast, joined
 from dags_generator.describe import plan_text
-from dags_generator.parse import parse_pair, parse_paths
+from dags_generator.parse import parse_paths
 from dags_generator.plan import job_plan
 from dags_generator.simulate import Simulation, simulate
 from federated_operators.gateway.plan import DataRef
 from federatedml.components.quantile_bins import bins_of, quantile_points
 from federatedml.data.catalogue import Catalogue, TableName
 from tests.binning_cases import binning_param, pooled_iv
+from tests.example_runs import predicting
 from tests.members import ARBITER, GUEST, HOST
+from tests.pipeline_example import written
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -88,27 +90,6 @@ def test_plans_name_the_protocol_and_what_it_tells() -> None:
     assert "how many rows of each bin have label 1" in dealt
 
 
-def predicting(folder: Path, training: dict[str, Any], conf: dict[str, Any]) -> tuple[Path, Path]:
-    """The predict job of a training, on the same tables."""
-    spec = parse_pair("training", json.dumps(training).encode(), json.dumps(conf).encode(), "dsl.json", "conf.json")
-    parties = "#".join(f"{role}-{conf['role'][role][0]}" for role in sorted(conf["role"]))
-    model_id = f"{parties}#{conf['job_parameters']['model_key']}"
-    tables = {role: given["args"]["data"]["train_data"] for role, given in conf["role_parameters"].items()}
-    predict = {
-        **{key: conf[key] for key in ("initiator", "role")},
-        "job_parameters": {"job_type": "predict", "model_id": model_id},
-        "role_parameters": {role: {"args": {"data": {"eval_data": table}}} for role, table in tables.items()},
-    }
-    return written(folder, "predict", dict(spec.graph.inference_dsl), predict)
-
-
-def written(folder: Path, name: str, *bodies: dict[str, Any]) -> tuple[Path, Path]:
-    dsl, conf = folder / f"{name}_dsl.json", folder / f"{name}_conf.json"
-    for path, body in zip((dsl, conf), bodies, strict=True):
-        path.write_text(json.dumps(body))
-    return dsl, conf
-
-
 @pytest.mark.parametrize("deployed", [False, True])
 def test_a_predict_job_bins_and_selects_as_the_training_did(deployed: bool, data: Path, tmp_path: Path) -> None:
     dsl, conf = (json.loads(path.read_text()) for path in pair("hetero_feature_selection"))
@@ -117,7 +98,7 @@ def test_a_predict_job_bins_and_selects_as_the_training_did(deployed: bool, data
         conf["algorithm_parameters"]["hetero_feature_binning_0"]["transform_param"]["transform_type"] = "bin_num"
         conf["algorithm_parameters"]["hetero_lr_0"]["learning_rate"] = 0.01
     training = simulate(*written(tmp_path, "training", dsl, conf), data)
-    again = simulate(*predicting(tmp_path, dsl, conf), data, models=training.models())
+    again = predicting(training, tmp_path, data)
     assert ("hetero_feature_binning_0" in again.outputs) == deployed
     scores = [found.predictions()["hetero_lr_0"][GUEST].columns["predict_score"] for found in (training, again)]
     np.testing.assert_array_equal(scores[0], scores[1])

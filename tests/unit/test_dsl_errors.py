@@ -9,40 +9,9 @@ import pytest
 from dags_generator.parse import parse_native, parse_pair
 from dags_generator.reading import read_object
 from federatedml.errors import DslError
-from tests.pipeline_example import JOB_ID, Edit, conf, dsl, spec, unchanged
+from tests.pipeline_example import JOB_ID, Edit, at, conf, dsl, renamed, spec, unchanged, without
 
 LR = "hetero_lr_0"
-
-
-def at(*path: str, **values: object) -> Edit:
-    """Set ``values`` in the object at ``path``."""
-
-    def edit(value: dict) -> None:
-        for key in path:
-            value = value.setdefault(key, {})
-        value.update(values)
-
-    return edit
-
-
-def without(*path: str) -> Edit:
-    """Delete the key at ``path``."""
-
-    def edit(value: dict) -> None:
-        for key in path[:-1]:
-            value = value[key]
-        del value[path[-1]]
-
-    return edit
-
-
-def renamed(old: str, new: str) -> Edit:
-    def edit(components: dict) -> None:
-        text = json.dumps(components).replace(f'"{old}', f'"{new}')
-        components.clear()
-        components.update(json.loads(text))
-
-    return edit
 
 
 def lr(**values: object) -> Edit:

@@ -10,8 +10,7 @@ from dags_generator.parse import parse_native
 from federatedml.errors import DslError
 from tests import pipeline_example as v1
 from tests import pipeline_v2_example as v2
-from tests.pipeline_example import Edit, unchanged
-from tests.unit.test_dsl_errors import at, renamed, without
+from tests.pipeline_example import Edit, at, renamed, unchanged, without
 
 LR = "hetero_lr_0"
 COMMON = ("component_parameters", "common")

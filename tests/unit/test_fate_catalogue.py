@@ -15,8 +15,7 @@ from dags_generator.reading import read_object
 from federatedml.component import registry
 from federatedml.errors import DslError
 from tests import pipeline_v2_example as v2
-from tests.pipeline_example import Edit, conf, dsl, spec, unchanged
-from tests.unit.test_dsl_errors import at, renamed, without
+from tests.pipeline_example import Edit, at, conf, dsl, renamed, spec, unchanged, without
 
 LR = "hetero_lr_0"
 DSL_FILE, CONF_FILE = "hetero_lr_dsl.json", "hetero_lr_conf.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,17 @@ from federatedml.components import binning_shared, binning_told
 from federatedml.components.binning_model import transform
 from federatedml.components.binning_params import FeatureBinningParams
 from federatedml.components.binning_told import ToldBins, checked_events, told_bins
+from federatedml.components.binning_topics import ROWS
 from federatedml.components.hetero_feature_binning import HETERO_FEATURE_BINNING
 from federatedml.components.quantile_bins import bins_of, quantile_points
+from federatedml.crypto.dealt.deal import Deal
+from federatedml.crypto.dealt.dealer import MapDealer
+from federatedml.crypto.dealt.messages import Correction
+from federatedml.crypto.dealt.words import WordRing
 from federatedml.data.table import Table
 from federatedml.errors import DataError, DslError, ProtocolError
+from federatedml.federation.box import Box
+from federatedml.federation.local import LocalNetwork
 from federatedml.federation.party import Member, Role
 from tests.binning_cases import bin_tables, binning_case, binning_param, pooled_iv
 from tests.members import ARBITER, GUEST, HOST, OTHER_HOST, table
@@ -476,3 +484,61 @@ def test_the_arbiter_does_not_deal_for_more_bins_than_there_may_be(
     monkeypatch.setattr(binning_shared, "MOST_CELLS", 3)
     with pytest.raises(ProtocolError, match=r"FED-833.*at most 3"):
         binning_case(bin_tables(100), arbiter=True).run(tmp_path)
+
+
+def test_the_arbiter_deals_for_no_other_rows_than_the_guests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """T23: one message of a host could keep it busy with 2^32 rows, long after the guest has refused."""
+    dealt: list[int] = []
+
+    class Dealing(MapDealer):
+        def corrections(self, columns: range) -> Iterator[Correction]:
+            dealt.append(self.deal.inputs)
+            return super().corrections(columns)
+
+    real = binning_shared._announce
+    monkeypatch.setattr(binning_shared, "MapDealer", Dealing)
+
+    def more(box: Box, setup: bytes, inputs: int, outputs: int) -> None:
+        if box.me == HOST:
+            inputs = 2**14
+            setup = Deal.new(inputs, outputs, WordRing(32), 1).to_bytes()
+        real(box, setup, inputs, outputs)
+
+    binning_case(bin_tables(100), arbiter=True).run(tmp_path / "honest")
+    assert dealt == [100]
+    monkeypatch.setattr(binning_shared, "_announce", more)
+    with pytest.raises(ProtocolError, match="FED-711"):
+        binning_case(bin_tables(100), arbiter=True).run(tmp_path / "hostile")
+    assert dealt == [100]
+
+
+@pytest.mark.parametrize("most", [100, 1])
+def test_too_many_rows_and_bins_are_refused_before_words_are_dealt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """At every party: a guest and a host together cannot keep the arbiter busy either."""
+    monkeypatch.setattr(binning_told, "MOST_WORDS", most)
+    network = LocalNetwork(tmp_path)
+    with pytest.raises(DataError, match=rf"FED-835.*100 rows by \d+ bins of all columns, at most {most} in all"):
+        binning_case(bin_tables(100), arbiter=True).over(network)
+    assert not {"correction", "masked_bins"} & {message.key.topic for message in network.sent}
+
+
+@pytest.mark.parametrize("rows", [[2**40], [-1], [0], [100, 100]])
+def test_numbers_of_rows_of_a_hostile_guest_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: list[int]
+) -> None:
+    real = binning_shared.ask
+
+    def other(box: Box, labels: Any, told: Any) -> Any:
+        send = box.send
+        box.send = lambda t, v, *rest, **named: send(  # type: ignore[method-assign]
+            t, np.array(rows, "<i8") if t is ROWS else v, *rest, **named
+        )
+        return real(box, labels, told)
+
+    monkeypatch.setattr(binning_shared, "ask", other)
+    network = LocalNetwork(tmp_path)
+    with pytest.raises((ProtocolError, DataError), match=r"FED-(381|711|835)"):
+        binning_case(bin_tables(100), arbiter=True).over(network)
+    assert "correction" not in {message.key.topic for message in network.sent}

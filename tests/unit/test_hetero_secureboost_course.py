@@ -13,7 +13,9 @@ from sklearn.metrics import roc_auc_score
 from federatedml.component import Inputs
 from federatedml.components import tree_agreement, tree_plan
 from federatedml.components.hetero_secureboost import HETERO_SECUREBOOST
+from federatedml.components.tree_hosts import Start
 from federatedml.components.tree_params import SecureBoostParams
+from federatedml.components.tree_plan import Plan
 from federatedml.errors import DataError, DslError, FedError
 from federatedml.federation.local import Point
 from federatedml.federation.memory import Faults
@@ -220,6 +222,14 @@ def test_sizes_that_do_not_fit_and_numbers_that_are_too_large(tmp_path: Path, mo
     monkeypatch.setattr(tree_plan, "MOST_CUTS", 10)
     with pytest.raises(DataError, match="FED-811"):
         case(params(task_type="regression"), tables).run(tmp_path / "cuts")
+
+
+@pytest.mark.parametrize(("rows", "cuts"), [(2**32, 10), (2**31, 1), (10**6, 2**16)])
+def test_nobody_deals_for_hours_whatever_rows_and_candidates_are_named(rows: int, cuts: int) -> None:
+    """T23: of rows that a guest names and bins that a host names, before anything is drawn."""
+    Plan.of(params(), Start(10**5, 1, 0)).check(330 * 32)
+    with pytest.raises(DataError, match=r"FED-811.*rows times candidates"):
+        Plan.of(params(), Start(rows, 1, 0)).check(cuts)
 
 
 def test_one_row_of_each_class(tmp_path: Path) -> None:

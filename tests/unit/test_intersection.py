@@ -289,15 +289,6 @@ def test_a_host_that_returns_another_number_of_points_is_refused(
         case({GUEST: ["a", "b"], HOST: ["a", "b"]}).run(tmp_path)
 
 
-def test_more_ids_than_fit_are_refused_before_anything_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intersection, "MAX_IDS", 3)
-    network = LocalNetwork(tmp_path)
-    large = case({GUEST: list("abcd"), HOST: list("abcd")})
-    with pytest.raises(FedError, match=r"FED-242.*4 ids, at most 3"):
-        network.run(large.component, large.params, large.inputs)
-    assert not network.sent
-
-
 def test_counting_tells_no_id(tmp_path: Path) -> None:
     ids = {GUEST: list("abcdefg"), HOST: list("gfedx"), OTHER_HOST: list("cdy")}
     counting = case(ids, IntersectParams(min_intersection=2, cardinality_only=True))

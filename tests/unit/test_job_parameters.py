@@ -11,8 +11,7 @@ from dags_generator.spec import PipelineSpec
 from federated_operators.gateway.plan import JOB_TIMEOUT_S, JobPlan, dump_plan, load_plan
 from tests import pipeline_v2_example as v2
 from tests.members import ARBITER, GUEST, HOST
-from tests.pipeline_example import JOB_ID, spec
-from tests.unit.test_dsl_errors import at
+from tests.pipeline_example import JOB_ID, at, spec
 
 NAMES = ("dataio_0", "evaluation_0", "hetero_lr_0", "intersection_0")
 

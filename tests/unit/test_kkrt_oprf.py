@@ -12,7 +12,7 @@ from federatedml.crypto.psi import base_ot
 from federatedml.crypto.psi.buckets import Buckets
 from federatedml.crypto.psi.cuckoo import placed
 from federatedml.crypto.psi.keyed import Keyed
-from federatedml.crypto.psi.oprf import Guest, Host, Query
+from federatedml.crypto.psi.oprf import Columns, Guest, Host, Query, _Hash
 from federatedml.crypto.psi.sizes import Sizes, capacity
 from federatedml.errors import DataError
 from tests.kkrt_pair import column
@@ -138,3 +138,49 @@ def test_rows_of_a_host_are_in_random_order_and_hide_how_many_hold_ids(keys: tup
     assert values.shape == (60, 3, sizes.value_bytes)
     assert sorted(rows) != list(rows) != list(range(40))
     assert len({v.tobytes() for row in values for v in row}) == 180
+
+
+def spoiled(sizes: Sizes, keyed: Keyed, known: np.ndarray) -> tuple[np.ndarray, dict[int, int]]:
+    """What no guest should put into its matrix: in rows of known ids their code words, wrong in one byte each.
+
+    Returns:
+        (rows, words), and the wrong byte of each row that has one.
+    """
+    added, wrong = np.zeros((sizes.rows, sizes.words), np.uint64), dict[int, int]()
+    for index in range(3):
+        bins, first = np.unique(keyed.bins(known, 0, 0, sizes.bins)[:, index], return_index=True)
+        codes = keyed.codes(known, 4 * first + index)[:, : sizes.words].copy().view(np.uint8)
+        for row, code in zip((bins + sizes.bins * index).tolist(), codes, strict=True):
+            wrong[row] = len(wrong) % (8 * sizes.words)
+            code[wrong[row]] ^= 255
+            added[row] = code.view(np.uint64)
+    return added, wrong
+
+
+def test_a_guest_that_makes_other_matrices_learns_the_hosts_secret_and_tests_any_id(keys: tuple) -> None:
+    """Why the disclosure says what such a guest learns, and that no budget bounds it: of an id that the host has each
+    of three rows tells a byte of the host's choices, by 256 trials; with all of them the function is open."""
+    both, choices, chosen = keys
+    sizes, keyed, held = Sizes.of(200, 300), Keyed(secrets.token_bytes(32)), digests(range(300))
+    rows, matrix = Columns(both[:, 0]).rows(sizes.rows), Columns(both[:, 1]).rows(sizes.rows)
+    added, wrong = spoiled(sizes, keyed, held[:60])
+    values, _ = Host(sizes, keyed, choices, chosen).values(0, held, 0, rows ^ matrix ^ added)
+    told = {value.tobytes() for row in values for value in row}
+    hashing, nothing = _Hash(sizes.words), np.zeros((1, sizes.words), np.uint64)
+
+    def is_told(row: int, share: np.ndarray) -> bool:
+        shown = (rows[row] ^ share.view(np.uint64))[None]
+        value = hashing.of(shown, np.zeros(1, np.int64), nothing[0], nothing, row)
+        return value[0, : sizes.value_bytes].tobytes() in told
+
+    secret = np.zeros(8 * sizes.words, np.uint8)
+    for row, byte in wrong.items():
+        guess = np.zeros_like(secret)
+        for guess[byte] in range(256):
+            if is_told(row, guess):
+                secret[byte] = guess[byte]
+    assert (np.unpackbits(secret, bitorder="little") == choices).all()
+    candidates = digests(range(250, 350))  # none of them was put in
+    at, codes = keyed.bins(candidates, 0, 0, sizes.bins)[:, 0], keyed.codes(candidates, 4 * np.arange(100))
+    shares = (added[at] ^ codes[:, : sizes.words]).view(np.uint8) & secret
+    assert [is_told(row, share) for row, share in zip(at, shares, strict=True)] == [True] * 50 + [False] * 50

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,9 @@ from dags_generator.simulate import Simulation, simulate
 from federatedml.component import component
 from federatedml.data.catalogue import Catalogue, TableName
 from federatedml.data.table import Table
+from tests.example_runs import predicting
 from tests.members import GUEST, HOST
-from tests.pipeline_example import conf, dsl
+from tests.pipeline_example import conf, dsl, written
 
 LR = "hetero_lr_0"
 CHAIN = ["dataio_0", "feature_scale_0", "one_hot_0", LR]  # what is deployed, intersection_0 aside
@@ -50,13 +50,6 @@ def parameters(value: dict[str, Any]) -> None:
     value["algorithm_parameters"][LR]["sample_weight_name"] = "sample_weight"
 
 
-def written(folder: Path, name: str, **values: Any) -> tuple[Path, Path]:
-    paths = folder / f"{name}_dsl.json", folder / f"{name}_conf.json"
-    for path, key in zip(paths, ("dsl", "conf"), strict=True):
-        path.write_text(json.dumps(values[key]))
-    return paths
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, tables = tmp_path_factory.mktemp("data"), breast()
@@ -67,28 +60,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(folder: Path) -> Simulation:
-    return simulate(*written(folder, "p", dsl=dsl(chain), conf=conf(parameters)), folder)
+    return simulate(*written(folder, "p", dsl(chain), conf(parameters)), folder)
 
 
 @pytest.fixture(scope="module")
 def predicted(folder: Path, trained: Simulation) -> Simulation:
-    def predict(value: dict[str, Any]) -> None:
-        value["job_parameters"] = {
-            "job_type": "predict",
-            "model_id": "arbiter-10001#guest-9999#host-10000#breast",
-            "model_version": "1" * 21,
-        }
-        value["algorithm_parameters"] = {}
-        for role in ("guest", "host"):
-            data = value["role_parameters"][role]["args"]["data"]
-            data["eval_data"] = data.pop("train_data")
-
-    def whole(value: dict[str, Any]) -> None:
-        parameters(value)
-        predict(value)
-
-    deployed = trained.spec.graph.inference_dsl
-    return simulate(*written(folder, "q", dsl=deployed, conf=conf(whole)), folder, models=trained.models())
+    return predicting(trained, folder, folder)
 
 
 def test_it_trains_on_weighed_rows_and_validates_on_others(trained: Simulation) -> None:

@@ -29,7 +29,7 @@ from federatedml.federation.home import PartyHome
 from federatedml.federation.party import Member
 from tests import pipeline_example, pipeline_v2_example
 from tests.members import ARBITER, GUEST, HOST
-from tests.pipeline_example import Edit, unchanged
+from tests.pipeline_example import Edit, at, unchanged
 from tests.predict_example import FOLDER, JOB_ID, MODEL_ID, TRAINING, conf, dsl, half, spec, trained
 
 
@@ -65,15 +65,6 @@ def test_a_peer_that_has_dsl_and_parties_only_builds_the_same_graph() -> None:
     assert parse_installed("hetero_lr_predict", body, "9999.x.json").digest == spec().graph.digest
 
 
-def changed(*path: str, **values: Any) -> Edit:
-    def edit(value: Any) -> None:
-        for key in path:
-            value = value.setdefault(key, {})
-        value.update(values)
-
-    return edit
-
-
 def without_a_model(components: Any) -> None:
     del components["dataio_0"]["input"]["model"]
 
@@ -82,25 +73,25 @@ REFUSED: dict[str, tuple[Edit, Edit, str, str]] = {
     "no model id": (unchanged, lambda c: c["job_parameters"].pop("model_id"), "FED-102", "key 'model_id' is missing"),
     "another model": (
         unchanged,
-        changed("job_parameters", model_id="guest-9999#host-10000#breast"),
+        at("job_parameters", model_id="guest-9999#host-10000#breast"),
         "FED-195",
         "theirs is called arbiter-10001#guest-9999#host-10000#breast",
     ),
     "other parties": (
         unchanged,
-        changed("role", host=[10002]),
+        at("role", host=[10002]),
         "FED-195",
         "arbiter-10001#guest-9999#host-10002#breast",
     ),
-    "a model id that is no text": (unchanged, changed("job_parameters", model_id=5), "FED-103", "a string is expected"),
-    "a hostile model id": (unchanged, changed("job_parameters", model_id="a#'b"), "FED-110", "is not a model key"),
-    "a hostile version": (unchanged, changed("job_parameters", model_version="'x"), "FED-110", "is no version"),
-    "a version that is no text": (unchanged, changed("job_parameters", model_version=[]), "FED-110", "is no version"),
-    "a model key": (unchanged, changed("job_parameters", model_key="a"), "FED-102", "key 'model_key'"),
-    "a training": (unchanged, changed("job_parameters", job_type="train"), "FED-194", "takes models of a training"),
+    "a model id that is no text": (unchanged, at("job_parameters", model_id=5), "FED-103", "a string is expected"),
+    "a hostile model id": (unchanged, at("job_parameters", model_id="a#'b"), "FED-110", "is not a model key"),
+    "a hostile version": (unchanged, at("job_parameters", model_version="'x"), "FED-110", "is no version"),
+    "a version that is no text": (unchanged, at("job_parameters", model_version=[]), "FED-110", "is no version"),
+    "a model key": (unchanged, at("job_parameters", model_key="a"), "FED-102", "key 'model_key'"),
+    "a training": (unchanged, at("job_parameters", job_type="train"), "FED-194", "takes models of a training"),
     "another kind of job": (
         unchanged,
-        changed("job_parameters", job_type="serve"),
+        at("job_parameters", job_type="serve"),
         "FED-103",
         "allowed: train, predict",
     ),
@@ -111,25 +102,25 @@ REFUSED: dict[str, tuple[Edit, Edit, str, str]] = {
         "components.dataio_0: it takes no model",
     ),
     "another component's model": (
-        changed("hetero_lr_0", "input", model=["pipeline.dataio_0.dataio"]),
+        at("hetero_lr_0", "input", model=["pipeline.dataio_0.dataio"]),
         unchanged,
         "FED-124",
         "is no model of hetero_lr_0 (pipeline.hetero_lr_0.MODEL",
     ),
     "no alias": (
-        changed("dataio_0", "input", model=["pipeline.dataio_0."]),
+        at("dataio_0", "input", model=["pipeline.dataio_0."]),
         unchanged,
         "FED-124",
         "dataio_0.input.model",
     ),
     "a table of a training": (
-        changed("dataio_0", "input", "data", data=["pipeline.dataio_0.train"]),
+        at("dataio_0", "input", "data", data=["pipeline.dataio_0.train"]),
         unchanged,
         "FED-150",
         "module Pipeline",
     ),
     "a model of a module that has none": (
-        changed("intersection_0", "input", model=["pipeline.intersection_0.x"]),
+        at("intersection_0", "input", model=["pipeline.intersection_0.x"]),
         unchanged,
         "FED-193",
         "module Intersection cannot run with a fitted model",
@@ -160,7 +151,7 @@ def test_a_model_of_a_training_is_refused_in_a_training() -> None:
     with pytest.raises(DslError, match="FED-194"):
         pipeline_example.spec(all_of_them)
     with pytest.raises(DslError, match=r"FED-192.*hetero_lr_0: it takes no model, as others do"):
-        pipeline_example.spec(changed("dataio_0", "input", model=["pipeline.dataio_0.dataio"]))
+        pipeline_example.spec(at("dataio_0", "input", model=["pipeline.dataio_0.dataio"]))
 
 
 def test_only_the_messages_of_a_prediction_are_declared() -> None:
@@ -211,30 +202,30 @@ def test_the_trigger_form_is_completed_like_a_file() -> None:
 
 
 def test_the_same_parameters_may_be_given() -> None:
-    same = changed("algorithm_parameters", hetero_lr_0={"max_iter": 30})
+    same = at("algorithm_parameters", hetero_lr_0={"max_iter": 30})
     assert completed(spec(conf_edit=same).conf, trained()) == completed(spec().conf, trained())
 
 
 CONTRADICTIONS: dict[str, tuple[Edit, str, str]] = {
     "another value": (
-        changed("algorithm_parameters", hetero_lr_0={"max_iter": 7}),
+        at("algorithm_parameters", hetero_lr_0={"max_iter": 7}),
         "FED-198",
         "algorithm_parameters.hetero_lr_0.max_iter: found 7, the training was trained with 30",
     ),
     "a default of the training": (
-        changed("algorithm_parameters", hetero_lr_0={"eps": 1e-5}),
+        at("algorithm_parameters", hetero_lr_0={"eps": 1e-5}),
         "FED-198",
         "hetero_lr_0.eps: found 1e-05, the training leaves it out",
     ),
     "another party's value": (
-        changed("role_parameters", "guest", dataio_0={"with_label": [False]}),
+        at("role_parameters", "guest", dataio_0={"with_label": [False]}),
         "FED-198",
         "role_parameters.guest.dataio_0.with_label: found [False]",
     ),
-    "parties in another role": (changed(role={"guest": ["10000"], "host": ["9999"]}), "FED-197", "was trained by"),
-    "no object": (changed(algorithm_parameters=[]), "FED-103", "algorithm_parameters: found []"),
-    "a component that is no object": (changed("algorithm_parameters", dataio_0=1), "FED-103", "dataio_0: found 1"),
-    "roles that are no object": (changed(role_parameters="x"), "FED-103", "role_parameters: found 'x'"),
+    "parties in another role": (at(role={"guest": ["10000"], "host": ["9999"]}), "FED-197", "was trained by"),
+    "no object": (at(algorithm_parameters=[]), "FED-103", "algorithm_parameters: found []"),
+    "a component that is no object": (at("algorithm_parameters", dataio_0=1), "FED-103", "dataio_0: found 1"),
+    "roles that are no object": (at(role_parameters="x"), "FED-103", "role_parameters: found 'x'"),
 }
 
 
@@ -261,7 +252,7 @@ def home(tmp_path: Path) -> PartyHome:
 
 
 def plan_of(member: Member, digest: str) -> JobPlan:
-    versioned = spec(conf_edit=changed("job_parameters", model_version=TRAINING))
+    versioned = spec(conf_edit=at("job_parameters", model_version=TRAINING))
     return replace(job_plan(versioned, member, JOB_ID, ""), model_digest=digest)
 
 

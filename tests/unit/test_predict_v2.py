@@ -21,7 +21,7 @@ from federatedml.errors import DslError
 from federatedml.federation.home import PartyHome
 from tests import pipeline_example, pipeline_v2_example, predict_example
 from tests.members import ARBITER, GUEST, HOST
-from tests.pipeline_example import Edit, unchanged
+from tests.pipeline_example import Edit, at, unchanged
 from tests.predict_example import JOB_ID, MODEL_ID, TRAINING
 
 TABLE = {"table": {"name": "new", "namespace": "breast"}}
@@ -93,15 +93,6 @@ def test_the_job_is_that_of_the_same_conf_in_v1(pipeline_of: Any, training: Trai
     for member in (GUEST, HOST, ARBITER):
         plans = [json.loads(dump_plan(job_plan(found.spec, member, JOB_ID, "ab" * 32))) for found in (v1, v2)]
         assert plans[0] == plans[1]
-
-
-def at(*path: str, **values: Any) -> Edit:
-    def edit(value: Any) -> None:
-        for key in path:
-            value = value.setdefault(key, {})
-        value.update(values)
-
-    return edit
 
 
 def test_what_is_common_and_what_the_job_says_is_taken_over(pipeline_of: Any) -> None:

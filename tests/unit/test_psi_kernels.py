@@ -20,7 +20,7 @@ from federatedml.crypto.psi.matching import matches
 from federatedml.crypto.psi.oprf import Columns
 from federatedml.crypto.psi.sizes import BUCKET_IDS, HASHES, Sizes, capacity, code_words, value_bytes
 from federatedml.crypto.psi.transposition import rows_of
-from federatedml.errors import DataError
+from federatedml.errors import DataError, ProtocolError
 from tests.kkrt_pair import column
 
 SEED = bytes(range(32))
@@ -128,13 +128,27 @@ def test_buckets_hold_every_id_once() -> None:
 def test_matches_are_those_of_a_dictionary(mine: int, theirs: int, width: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     ours = np.unique(random.integers(0, 3, (mine, width), np.uint8), axis=0)
-    values = random.integers(0, 3, (theirs, 3, width), np.uint8)
-    values[::2, 1] = ours[np.arange(len(values[::2])) % len(ours)]
-    rows, items = matches(ours, values)
-    at = {value.tobytes(): i for i, value in enumerate(ours)}
-    expected = {row: {at[v.tobytes()] for v in three if v.tobytes() in at} for row, three in enumerate(values)}
-    assert rows.tolist() == [row for row, found in expected.items() if found]
-    assert all(item in expected[row] for row, item in zip(rows, items, strict=True))
+    functions = random.integers(0, 3, len(ours))
+    values = random.integers(3, 6, (theirs, 3, width), np.uint8)
+    placed_at = random.integers(0, 3, theirs)
+    values[::2, :][np.arange(len(values[::2])), placed_at[::2]] = ours[np.arange(len(values[::2])) % len(ours)]
+    rows, items = matches(ours, functions, values)
+    at = {(value.tobytes(), function): i for i, (value, function) in enumerate(zip(ours, functions, strict=True))}
+    told = [[at.get((v.tobytes(), k)) for k, v in enumerate(three)] for three in values]
+    expected = {row: next(i for i in three if i is not None) for row, three in enumerate(told) if any_of(three)}
+    assert dict(zip(rows.tolist(), items.tolist(), strict=True)) == expected
+
+
+def any_of(found: list[int | None]) -> bool:
+    return any(i is not None for i in found)
+
+
+def test_a_row_with_values_of_two_ids_is_refused() -> None:
+    ours = np.frombuffer(secrets.token_bytes(24), np.uint8).reshape(3, 8)
+    with pytest.raises(ProtocolError, match=r"FED-733.*several ids"):
+        matches(ours, np.array([0, 2, 1]), ours[None, [0, 2, 1]].copy())
+    rows, items = matches(ours, np.array([0, 1, 2]), ours[None, [1, 0, 2]].copy())
+    assert (rows.tolist(), items.tolist()) == ([0], [2])
 
 
 @pytest.mark.parametrize(("count", "length"), [(1, 8), (10**5, 10), (10**6, 11), (10**7, 12)])

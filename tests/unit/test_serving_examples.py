@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -12,41 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from airfed_proto.v1 import model_pb2
-from dags_generator.simulate import Simulation, simulate
+from dags_generator.simulate import Simulation
 from federated_operators.registry.cache import Binding
-from federated_operators.trained import Trained, completed
-from federatedml.canonical import canonical_json
 from federatedml.component import registry
 from federatedml.data.catalogue import Catalogue
 from federatedml.data.table import Table
 from federatedml.federation.party import Member, Role
-from federatedml.model_bundle import ModelBundle, StoredModel
 from serving.model import LoadedModel, load
 from serving.parts import decoded, encoded
 from serving.scoring import Row, table_of
-from tests.example_runs import NAMES, run, tables
+from tests.example_runs import NAMES, half, predicting, run, tables
 
 ROWS = 15
 SCORED = {"HeteroLR", "HomoLR", "HeteroSecureBoost"}
 TRAINED = [name for name in NAMES if not name.endswith("_predict")]
-
-
-def half(found: Simulation, me: Member) -> ModelBundle:
-    """What ``me`` would register after the training ``found``."""
-    graph = found.spec.graph
-    stored = {
-        name: StoredModel(
-            graph.components[name].module,
-            graph.components[name].model_alias or "",
-            {buffer: message.SerializeToString() for buffer, message in models[me].items()},
-        )
-        for name, models in found.models().items()
-        if me in models and graph.components[name].need_deploy
-    }
-    pipeline = model_pb2.Pipeline(inference_dsl=canonical_json(graph.inference_dsl))
-    members = found.spec.parties.members
-    return ModelBundle(me, members, "key", "1" * 21, "9999", 1, stored, pipeline.SerializeToString())
 
 
 def scoring(found: Simulation) -> list[str]:
@@ -55,34 +33,10 @@ def scoring(found: Simulation) -> list[str]:
     return [name for name, node in deployed.items() if node["module"] in SCORED]
 
 
-def conf_of(found: Simulation) -> dict[str, Any]:
-    """The conf of the predict job on the training's own tables, with the parameters of the training."""
-    own = half(found, found.spec.parties.initiator)
-    model_id = own.party_model_id.partition("#")[2].partition("#")[2]
-    trained = Trained(own, "", found.spec.graph.inference_dsl, found.spec.conf)
-    data: dict[str, Any] = {}
-    for role, ids in found.spec.parties.role.items():
-        names = [next(iter(found.spec.tables[Member(role, party)].values()), None) for party in ids]
-        if all(names):
-            named = [{"name": name.name, "namespace": name.namespace} for name in names if name]
-            data[str(role)] = {"args": {"data": {"eval_data": named}}}
-    conf = {
-        **found.spec.parties.json(),
-        "job_parameters": {"job_type": "predict", "model_id": model_id, "model_version": "1" * 21},
-        "role_parameters": data,
-    }
-    filled: dict[str, Any] = json.loads(canonical_json(completed(conf, trained)))
-    return filled
-
-
 @cache
 def batch(name: str, folder: Path) -> Simulation:
     """The predict job of an example."""
-    found = run(name)
-    dsl, conf = folder / f"{name}_dsl.json", folder / f"{name}_conf.json"
-    dsl.write_text(json.dumps(found.spec.graph.inference_dsl))
-    conf.write_text(json.dumps(conf_of(found)))
-    return simulate(dsl, conf, tables(), models=found.models())
+    return predicting(run(name), folder, tables())
 
 
 def raw(found: Simulation, me: Member) -> Table:

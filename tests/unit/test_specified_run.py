@@ -29,8 +29,7 @@ from federatedml.errors import DataError, DslError
 from federatedml.federation.home import PartyHome
 from tests import pipeline_v2_example as v2
 from tests.members import ARBITER, GUEST, HOST
-from tests.pipeline_example import FOLDER, JOB_ID, proposal, spec, unchanged
-from tests.unit.test_dsl_errors import at
+from tests.pipeline_example import FOLDER, JOB_ID, at, proposal, spec, unchanged
 
 EARLIER = "202611211651119128390"
 NAMED = ("evaluation_0", "hetero_lr_0")

@@ -10,7 +10,11 @@ its secret choice bits s:
 
 The host sees U: uniform, as it lacks one key of every column. The guest cannot compute F_j(y) for another y: code words
 differ in at least 128 places, so it would have to guess as many bits of s (H is BLAKE2s, taken as correlation robust).
-Both are taken to follow the protocol.
+
+Both are taken to follow the protocol. The host cannot tell whether U is made of code words: a guest that puts in one
+that is wrong in eight places, for an id that it knows the host has, learns the eight bits of s there by 256 trials, and
+some twenty such ids, or fewer and more trials, tell all of s. Then F is open to it: it can try any id without asking.
+(Orrù, Orsini, Scholl 2017 check the rows, at the price of a linear code.)
 """
 
 from __future__ import annotations
@@ -81,11 +85,13 @@ class Query:
         turn: which hash functions placed its ids.
         matrix: U, (rows, words), for the host.
         values: (n, value_bytes) F of its ids, in their order.
+        functions: (n,) which of the three hash functions placed each: what value of a host's id it can be equal to.
     """
 
     turn: int
     matrix: Words
     values: Values
+    functions: I64
 
 
 class Guest:
@@ -105,7 +111,7 @@ class Guest:
         turn, table = placed(self._keyed, digests, bucket, sizes.bins)
         rows, matrix = self._first.rows(sizes.rows), self._second.rows(sizes.rows)
         matrix ^= rows
-        values = np.empty((len(digests), sizes.value_bytes), np.uint8)
+        values, functions = np.empty((len(digests), sizes.value_bytes), np.uint8), np.empty(len(digests), np.int64)
         full, nothing = np.flatnonzero(table >= 0), np.zeros(sizes.words, np.uint64)
         for start in range(0, len(full), CHUNK):
             at = full[start : start + CHUNK]
@@ -113,8 +119,8 @@ class Guest:
             codes = self._keyed.codes(digests, entries)
             _added(matrix, at, codes)
             found = self._hash.of(rows, at, nothing, codes, bucket * sizes.rows)
-            values[entries >> 2] = found[:, : sizes.value_bytes]
-        return Query(turn, matrix, values)
+            values[entries >> 2], functions[entries >> 2] = found[:, : sizes.value_bytes], entries & 3
+        return Query(turn, matrix, values, functions)
 
 
 class Host:

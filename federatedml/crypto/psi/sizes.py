@@ -59,6 +59,29 @@ class Sizes:
         """Rows of the transfer matrix per bucket."""
         return HASHES * self.bins
 
+    @property
+    def guest_tests(self) -> int:
+        """Different ids that a guest can test, however few it says it has.
+
+        A row gives the guest the function's value of one code word, that is of one id, and the host cannot see which
+        rows hold one: a guest may fill those that a list of its length leaves empty. So every row of every bucket
+        counts. Of equal lists these are some 1.3 times the ids; a short list has its least bins in each bucket of a
+        long one. An id in two of its three rows would waste one. (This is of matrices made of code
+        words: ``oprf`` says what others do.)
+        """
+        return self.buckets * self.rows
+
+    @property
+    def host_tests(self) -> int:
+        """Answers that a host can get, however few ids it says it has.
+
+        It learns of each entry of each bucket whether it matched, and the guest cannot see which entries hold an id:
+        all count. The three values of an entry need not be of one id, but value k is compared only with ids that the
+        guest placed by hash function k, of which the host knows nothing: each id is placed by one of the three. So
+        three ids in an entry share its one answer, which does not say for which of them it is.
+        """
+        return self.buckets * self.host_ids
+
 
 def capacity(ids: int, buckets: int) -> int:
     """Entries with which none of the buckets overflows but with probability 2^-40 (Chernoff, union bound)."""
