@@ -16,8 +16,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from airfed.example_data import example_tables
+from benchmarks import simulated
 from benchmarks.figure import Figure
-from benchmarks.lr_runs import GUEST, HOST, Floats, credit, simulated, train
+from benchmarks.lr_runs import GUEST, HOST, Floats, credit, train
 from benchmarks.secagg import Spent, agreed_clients
 from federatedml.components.homo_lr import HOMO_LR
 from federatedml.components.homo_lr_params import HomoLogisticParams
@@ -37,7 +38,7 @@ def run(arguments: Sequence[str]) -> Iterator[Figure]:
     parser.add_argument("--data", type=Path, help="folder with breast_homo_*.csv and default_credit_hetero_*.csv")
     folder = parser.parse_args(arguments).data
     yield from _breast()
-    yield simulated("airfed simulate of homo_lr, whole command", "homo_lr", "goal 1", RUNS)
+    yield simulated.of_example("airfed simulate of homo_lr, whole command", "homo_lr", "goal 1", RUNS)
     for number in (3, 10, 30):
         yield from _cost(f"generated, {number} contributors", _generated(number), _params(max_iter=EPOCHS))
     if folder:
@@ -85,7 +86,7 @@ def _credit(folder: Path) -> Iterator[Figure]:
 
 
 def _cost(name: str, tables: Tables, p: HomoLogisticParams, beside: str = "") -> Iterator[Figure]:
-    runs = [train(tables, p, bodies=False, name="HomoLR") for _ in range(RUNS)]
+    runs = [train(tables, p, name="HomoLR") for _ in range(RUNS)]
     cpu, wall = (statistics.median(getattr(one, kind) for one in runs) for kind in ("cpu", "wall"))
     floor = f"floor {_floor(tables, p):.3f} of the same steps in clear, masks and keys"
     yield Figure(f"{name}: CPU of all parties", cpu, "s", floor, f"median of {RUNS}")

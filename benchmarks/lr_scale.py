@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,38 +15,41 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from benchmarks.figure import Figure
+from benchmarks.growth import exponents
 from benchmarks.lr_runs import halves, train
 from federatedml.components.lr_params import InitParam, LogisticParams
 from federatedml.compute.choice import compute_engine
 
 SIZES = {"shared": (30_000, 300_000, 3_000_000), "paillier": (30_000, 300_000)}
+GROWS = {"CPU": "cpu", "wall": "wall", "peak memory": "peak", "bytes sent": "sent"}
 GUEST_COLUMNS, HOST_COLUMNS = 13, 10
 
 
 @dataclass(frozen=True)
 class Grown:
-    """What a training took: CPU seconds, MiB of the process and its workers at their peaks, MB that were sent."""
+    """What a training took: seconds, MiB of the process and its workers at their peaks, MB that were sent."""
 
     cpu: float
+    wall: float
     peak: float
     sent: float
 
 
 def run(arguments: Sequence[str]) -> Iterator[Figure]:
-    """Per protocol: CPU, memory and bytes per size, and the exponents between the smallest and the largest."""
-    argparse.ArgumentParser(prog="python -m benchmarks lr_scale", description=__doc__).parse_args(arguments)
+    """Per protocol: time, memory and bytes per size, and the exponents of all of them."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks lr_scale", description=__doc__)
+    parser.add_argument("--most", default="3e6", help="rows; larger sizes are left out")
+    most = float(parser.parse_args(arguments).most)
     for protocol, sizes in SIZES.items():
-        found = {rows: _measured(protocol, rows) for rows in sizes}
+        found = {rows: _measured(protocol, rows) for rows in sizes if rows <= most}
         for rows, grown in found.items():
             name, data = f"{protocol}, {rows:,} rows, 1 epoch", rows * (GUEST_COLUMNS + HOST_COLUMNS) * 8 / 2**20
             yield Figure(f"{name}: CPU of all parties", grown.cpu, "s", "")
+            yield Figure(f"{name}: wall", grown.wall, "s", "")
             yield Figure(f"{name}: peak memory of all parties", grown.peak, "MiB", f"the tables are {data:.0f}")
             yield Figure(f"{name}: sent by all parties", grown.sent, "MB", "")
-        first, last = sizes[0], sizes[-1]
-        for what in ("cpu", "sent"):
-            growth = getattr(found[last], what) / getattr(found[first], what)
-            exponent = math.log(growth) / math.log(last / first)
-            yield Figure(f"{protocol}: exponent of {what} over rows, {first:,} to {last:,}", exponent, "", "limit 1.05")
+        for what, kind in GROWS.items():
+            yield from exponents(f"{protocol}, {what}", {rows: getattr(grown, kind) for rows, grown in found.items()})
 
 
 def _measured(protocol: str, rows: int) -> Grown:
@@ -69,8 +71,8 @@ def _train(protocol: str, rows: int) -> Grown:
         init_param=InitParam(init_method="zeros"),
     )
     with compute_engine() as engine:
-        found = train(halves(ids, guest, host, labels), p, engine, bodies=False)
-        return Grown(found.cpu, found.peak / 2**20, sum(message.size for message in found.sent) / 1e6)
+        found = train(halves(ids, guest, host, labels), p, engine)
+        return Grown(found.cpu, found.wall, found.peak / 2**20, sum(message.size for message in found.sent) / 1e6)
 
 
 if __name__ == "__main__":

@@ -7,22 +7,16 @@ Breast and default_credit, if their CSV files are given, else the demo's rows an
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks import simulated
 from benchmarks.figure import Figure
-from benchmarks.lr_runs import GUEST, HOST, halves
+from benchmarks.lr_runs import halves
 from benchmarks.tree_runs import Trained, columns_of, trained
-from federatedml.data.catalogue import Catalogue, TableName
-from federatedml.data.table import Kind, Table
 
 TREE = {"max_depth": 3, "criterion_params": [1.0], "min_impurity_split": 0.0}
 USUAL: Mapping[str, Any] = {"num_trees": 10, "learning_rate": 0.3, "bin_num": 32, "min_cell_rows": 1}
@@ -112,53 +106,7 @@ def _sizes(row: Row, last: Trained) -> Iterator[Figure]:
 
 
 def _simulated(row: Row, folder: Path | None) -> float:
-    """Wall seconds of ``airfed simulate`` of a job with DataIO, Intersection, HeteroSecureBoost and Evaluation."""
+    """Wall seconds of ``airfed simulate``."""
     x, y, ids, own = columns_of(row.data, folder)
     tables = halves(ids, x[:, :own], x[:, own:], y)
-    with tempfile.TemporaryDirectory() as scratch:
-        for member, side in ((GUEST, "guest"), (HOST, "host")):
-            table = tables[member]
-            raw = Table(table.ids, table.columns, kind=Kind.RAW)
-            Catalogue(Path(scratch) / member.party).write(TableName("bench", side), raw)
-        pair = _job(row, Path(scratch))
-        walls = []
-        for _ in range(row.runs):
-            start = time.perf_counter()
-            command = [sys.executable, "-m", "airfed", "simulate", "--data", scratch, *pair]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-            walls.append(time.perf_counter() - start)
-    return statistics.median(walls)
-
-
-def _job(row: Row, folder: Path) -> list[str]:
-    """Paths of the job's DSL and conf."""
-    flow = {"dataio_0": "args.train_data", "intersection_0": "dataio_0.out", "boost_0": "intersection_0.out"}
-    modules = {"dataio_0": "DataIO", "intersection_0": "Intersection", "boost_0": "HeteroSecureBoost"}
-    components: dict[str, Any] = {
-        name: {
-            "module": modules[name],
-            "input": {"data": {"train_data" if name == "boost_0" else "data": [source]}},
-            "output": {"data": ["out"]} | ({} if name == "intersection_0" else {"model": ["model"]}),
-        }
-        for name, source in flow.items()
-    }
-    components["evaluation_0"] = {"module": "Evaluation", "input": {"data": {"data": ["boost_0.out"]}}}
-    tables = {
-        str(m.role): {"args": {"data": {"train_data": [{"name": str(m.role), "namespace": "bench"}]}}}
-        for m in (GUEST, HOST)
-    }
-    tables["guest"]["dataio_0"] = {"with_label": [True], "label_name": ["y"], "label_type": ["int"]}
-    tables["host"]["dataio_0"] = {"with_label": [False]}
-    conf = {
-        "initiator": {"role": "guest", "party_id": 9999},
-        "job_parameters": {"work_mode": 1},
-        "role": {"guest": [9999], "host": [10000], "arbiter": [10001]},
-        "role_parameters": tables,
-        "algorithm_parameters": {"boost_0": {"tree_param": TREE, **USUAL, **row.params}},
-    }
-    found = []
-    for name, document in (("dsl", {"components": components}), ("conf", conf)):
-        path = folder / f"{name}.json"
-        path.write_text(json.dumps(document))
-        found.append(str(path))
-    return found
+    return simulated.of_model("HeteroSecureBoost", {"tree_param": TREE, **USUAL, **row.params}, tables, row.runs)

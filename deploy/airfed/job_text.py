@@ -60,6 +60,8 @@ def waits(found: local_pb2.JobView) -> str:
     """Why a job does not go on: who has not answered, or which step waits for what while none is worked on."""
     if found.state == "proposed":
         return _unanswered(found)
+    if found.unanswered:
+        return "; ".join(silent_lines(found))
     if any(step.state in WORKS for step in found.steps):
         return ""
     return next((f"{step.component} {step.waits}" for step in found.steps if step.waits.startswith("waits")), "")
@@ -98,7 +100,9 @@ def answers(found: local_pb2.JobView) -> dict[str, dict[str, str | None]]:
 
 def answer(found: local_pb2.JobView, party: str) -> str:
     """A party's answer: ``enrolled``, ``proposed, silent since 2026-07-28T12:00:05Z: [FED-401] it does not answer``."""
-    known = answers(found)[party]
+    known = answers(found).get(party)
+    if known is None:  # the initiator, which is not asked, as its peers see it
+        return f"silent since {moment(found.unanswered[party])}"
     silent = "" if known["state"] == "pending" else ", silent"
     since = f"{silent} since {known['unanswered_since']}" if known["unanswered_since"] else ""
     return f"{known['state']}{since}{': ' if known['failure'] else ''}{known['failure'] or ''}"
@@ -107,12 +111,13 @@ def answer(found: local_pb2.JobView, party: str) -> str:
 def party_lines(found: local_pb2.JobView) -> list[str]:
     """Where each party watches a job, or its answer as long as it does not run there."""
     runs = {party for party, known in found.parties.items() if known.state == job_pb2.ENROLLED}
-    pages = {party: found.parties[party].run_url or "no page yet" for party in runs}
-    return [f"party {party}: {pages.get(party) or answer(found, party)}" for party in sorted(found.parties)]
+    pages = {party: found.parties[party].run_url or "no page yet" for party in runs - found.unanswered.keys()}
+    known = sorted({*found.parties, *found.unanswered})
+    return [f"party {party}: {pages.get(party) or answer(found, party)}" for party in known]
 
 
 def silent_lines(found: local_pb2.JobView) -> list[str]:
-    """Parties that do not answer the proposal."""
+    """Parties that do not answer the proposal, or nothing at all."""
     return [f"party {party}: {answer(found, party)}" for party in sorted(found.unanswered)]
 
 

@@ -49,9 +49,10 @@ class WaitNotes:
         self._noted = {job: text for job, text in self._noted.items() if job in now}
 
     def _waits(self, row: JobRow) -> str:
-        """What the job waits for; empty if a step of it runs, or no party is late to answer."""
-        if row.state == PROPOSED:
-            return self._show.unanswered(Job(row.initiator, row.job_id))
+        """What the job waits for: a silent party, or what a step needs while none of its steps runs."""
+        silent = self._show.unanswered(Job(row.initiator, row.job_id))
+        if silent or row.state == PROPOSED:
+            return silent
         query = local_pb2.JobQuery(initiator=row.initiator, job_id=row.job_id)
         steps = [step for view in self._show.jobs(query).jobs for step in view.steps]
         if any(step.state in _GOES_ON for step in steps):

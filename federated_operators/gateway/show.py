@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
 from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2, local_pb2
@@ -12,7 +13,16 @@ from federated_operators.gateway.names import CONCLUDE, Job, Seat, member_of, me
 from federated_operators.gateway.own_steps import OwnSteps
 from federated_operators.gateway.plan import JobPlan
 from federated_operators.gateway.roster import Roster
-from federated_operators.gateway.rows import UNKNOWN, JobRow, MemberRow, OwnRow, ProposalRow, StepRow, VerdictRow
+from federated_operators.gateway.rows import (
+    RUNNING,
+    UNKNOWN,
+    JobRow,
+    MemberRow,
+    OwnRow,
+    ProposalRow,
+    StepRow,
+    VerdictRow,
+)
 from federated_operators.gateway.rules import FINISHED
 from federated_operators.gateway.steps import Steps
 from federated_operators.gateway.store import Store
@@ -28,7 +38,11 @@ _NOT_STARTED = (State.STEP_STATE_UNSPECIFIED, State.WAITED, State.CALLED, State.
 
 
 class Show:
-    """Views of the store."""
+    """Views of the store.
+
+    Args:
+        silent: parties of a running job that nothing is heard of -> since when, in Unix seconds.
+    """
 
     def __init__(
         self,
@@ -38,10 +52,11 @@ class Show:
         own: OwnSteps,
         traffic: Traffic | None = None,
         unanswered: Unanswered | None = None,
+        silent: Callable[[Job], Mapping[str, float]] = lambda job: {},
     ) -> None:
         self._store, self._roster, self._coordinator, self._own = store, roster, coordinator, own
         self._traffic, self._unanswered = traffic or Traffic(), unanswered or Unanswered()
-        self._steps = Steps(store, roster)
+        self._silent, self._steps = silent, Steps(store, roster)
 
     def jobs(self, query: local_pb2.JobQuery) -> local_pb2.JobViews:
         """The jobs that the query names, newest first, ``PAGE`` at most: an answer must fit into a message."""
@@ -51,8 +66,9 @@ class Show:
         return local_pb2.JobViews(jobs=[self._job(row) for row in rows])
 
     def unanswered(self, job: Job) -> str:
-        """Who does not answer the job's proposal, in words; empty: nobody is late."""
-        return self._unanswered.before(job, math.inf)
+        """Who does not answer the job's proposal, or is silent while it runs, in words; empty: nobody is late."""
+        silent = [f"party {party}, silent since {_clock(at)}" for party, at in sorted(self._silent(job).items())]
+        return self._unanswered.before(job, math.inf) or "; ".join(silent)
 
     def _job(self, row: JobRow) -> local_pb2.JobView:
         job = Job(row.initiator, row.job_id)
@@ -78,7 +94,7 @@ class Show:
             view.failure.CopyFrom(pb.Failure(code=GIVEN_UP, message=text))
         for answer in self._store.select(ProposalRow, **job.where):
             view.parties[answer.party].CopyFrom(self._unanswered.standing(answer))
-        view.unanswered.update(self._unanswered.since(job))
+        view.unanswered.update(self._unanswered.since(job) or (self._silent(job) if row.state == RUNNING else {}))
         return view
 
     def _step(self, job: Job, row: JobRow, plan: JobPlan, component: str) -> local_pb2.StepView:
@@ -139,3 +155,7 @@ def _order(plan: JobPlan) -> list[str]:
     """Components in the order of the DSL, as people wrote it."""
     written = list(plan.dsl.get("components", {}))
     return sorted(plan.all_steps, key=lambda name: written.index(name) if name in written else len(written))
+
+
+def _clock(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"

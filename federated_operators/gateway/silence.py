@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import time
+from collections.abc import Mapping
 
 from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2
@@ -18,6 +19,7 @@ from federated_operators.gateway.store import Store
 from federatedml.errors import FedError
 
 GREET_S = 10.0
+LATE = 2.5  # greetings that are not answered before people are told
 
 
 class Silence:
@@ -34,24 +36,33 @@ class Silence:
         self._store, self._roster, self._coordinator, self._peers = store, roster, coordinator, peers
         self._own, self._timeout = own, timeout
         self._suspended: set[Job] = set()
-        self._heard: dict[str, float] = {}  # monotonic
+        self._heard: dict[str, tuple[float, float]] = {}  # monotonic, and Unix seconds for people
+        self._every = min(GREET_S, timeout / 4)
         self._greeting = job_pb2.Greeting(party_id=roster.party, version=importlib.metadata.version("airfed"))
 
     async def run(self) -> None:
         """For ever."""
-        every = min(GREET_S, self._timeout / 4)
         while True:
-            await asyncio.sleep(every)
-            jobs = self._running()
-            parties = {party for job in jobs for party in self._speakers(job)} - {self._roster.party}
-            self._heard = {party: at for party, at in self._heard.items() if party in parties}
-            await asyncio.gather(*(self._greet(party, every) for party in parties))
-            for job in jobs:
-                if job.initiator == self._roster.party:
-                    self._end_if_silent(job)
-                else:
-                    self._suspend_if_silent(job)
-            self._suspended &= set(jobs)
+            await asyncio.sleep(self._every)
+            await self.once()
+
+    async def once(self) -> None:
+        """Greet now."""
+        jobs = self._running()
+        parties = {party for job in jobs for party in self._speakers(job)} - {self._roster.party}
+        self._heard = {party: at for party, at in self._heard.items() if party in parties}
+        await asyncio.gather(*(self._greet(party, self._every) for party in parties))
+        for job in jobs:
+            if job.initiator == self._roster.party:
+                self._end_if_silent(job)
+            else:
+                self._suspend_if_silent(job)
+        self._suspended &= set(jobs)
+
+    def since(self, job: Job) -> Mapping[str, float]:
+        """Whom this job waits for because nothing is heard of them, and since when (Unix seconds), for people."""
+        late = [party for party in self._speakers(job) if self._silent(party) > LATE * self._every]
+        return {party: self._heard[party][1] for party in late}
 
     def _running(self) -> list[Job]:
         return [Job(row.initiator, row.job_id) for row in self._store.select(JobRow, state="running")]
@@ -61,13 +72,13 @@ class Silence:
         return self._roster.parties(job) if job.initiator == self._roster.party else [job.initiator]
 
     async def _greet(self, party: str, seconds: float) -> None:
-        self._heard.setdefault(party, time.monotonic())
+        self._heard.setdefault(party, _now())
         try:
             await self._peers.call(party, "Greet", self._greeting, timeout=seconds)
-            self._heard[party] = time.monotonic()
+            self._heard[party] = _now()
         except FedError as error:
             if not error.retryable:  # an answer, if not a friendly one
-                self._heard[party] = time.monotonic()
+                self._heard[party] = _now()
 
     def _suspend_if_silent(self, job: Job) -> None:
         silent = self._silent(job.initiator)
@@ -81,7 +92,7 @@ class Silence:
         return None
 
     def _silent(self, party: str) -> float:
-        return time.monotonic() - self._heard.get(party, time.monotonic())
+        return time.monotonic() - self._heard[party][0] if party in self._heard else 0.0
 
     def _end_if_silent(self, job: Job) -> None:
         for member in self._roster.plan(job).members:
@@ -91,3 +102,7 @@ class Silence:
                 failure = pb.Failure(code="FED-406", message=text, member=member_pb(member))
                 return self._coordinator.end(job, job_pb2.JOB_FAILED, failure)
         return None
+
+
+def _now() -> tuple[float, float]:
+    return time.monotonic(), time.time()

@@ -43,7 +43,7 @@ def same_rows(box: Box, table: Table, round: int = 0, topic: Topic[Array] = SAME
 
 def digest_of(table: Table) -> Array:
     """(32,) bytes: SHA-256 of the ids in their order."""
-    return np.frombuffer(ids_digest(table.ids), "|u1")
+    return np.frombuffer(ids_digest(table.ids.tolist()), "|u1")
 
 
 def check_same(mine: Array, theirs: Array) -> None:

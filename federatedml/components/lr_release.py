@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import logging
 
-import numpy as np
-
 from federatedml.components.lr_counted_rows import Counted
 from federatedml.components.lr_plan import GOOD_ROWS, LEAST_ROWS
 from federatedml.crypto.shared_linear import ids_digest
@@ -38,7 +36,7 @@ def count_weights(box: Box, table: Table, columns: dict[Member, int], counted: C
     Raises:
         PolicyError: a sum would pass half the rows, or the policy's own limit.
     """
-    subjects = accounts(box.tables) or [ids_digest(np.sort(table.ids)).hex()]
+    subjects = accounts(box.tables) or [ids_digest(sorted(table.ids.tolist())).hex()]
     rows = len(table) if counted is None else counted.of_host
     most, sums = (len(table) // LEAST_ROWS if counted is None else counted.most) // table.copies, [0]
     for member, count in sorted(columns.items()):

@@ -84,6 +84,7 @@ class Dealer:
     def __init__(self, plan: Plan, streams: Sequence[Stream]) -> None:
         self.plan, self.streams = plan, streams
         self.masks = [self._feature_masks(i, n, TRAINING) for i, n in enumerate(plan.batches)]
+        self.labels = [label_mask(streams[GUEST], plan, i) for i in range(len(plan.batches))]
         self.held_out = self._feature_masks(0, plan.validation, VALIDATION) if plan.validation else []
 
     def _feature_masks(self, batch: int, rows: int, purpose: str) -> list[Words]:
@@ -110,7 +111,7 @@ class Dealer:
         linear = _total(d["linear"] for d in drawn[1:])
         found = {
             "gradient": np.concatenate(gradient),
-            "loss": np.atleast_1d(label_mask(self.streams[GUEST], plan, batch) @ linear),
+            "loss": np.atleast_1d(self.labels[batch] @ linear),
         }
         if not plan.motion.opened:
             found["forward"] = self._forward(masks, WEIGHTS, use)

@@ -259,14 +259,14 @@ def squared_norm(opened: Words) -> float:
 def batch_order(ids: NDArray[np.object_]) -> NDArray[np.int64]:
     """A permutation of the rows that depends on the ids alone, the same at all parties and on every machine."""
     order: NDArray[np.int64] = np.argsort(
-        Stream(ids_digest(ids), b"batches").words("order", 0, len(ids)), kind="stable"
+        Stream(ids_digest(ids.tolist()), b"batches").words("order", 0, len(ids)), kind="stable"
     )
     return order
 
 
-def ids_digest(ids: NDArray[np.object_]) -> bytes:
+def ids_digest(ids: list[str]) -> bytes:
     """SHA-256 of the ids in their order."""
-    return hashlib.sha256(json.dumps(ids.tolist()).encode()).digest()
+    return hashlib.sha256(json.dumps(ids).encode()).digest()
 
 
 def batch_sizes(rows: int, size: int) -> tuple[int, ...]:

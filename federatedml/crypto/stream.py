@@ -18,6 +18,7 @@ from federatedml.crypto.ring import Words
 from federatedml.errors import ProtocolError
 
 SEED_BYTES = 32
+FROM_ZERO = modes.CTR(bytes(16))  # every key is for one message
 
 
 def new_seed() -> bytes:
@@ -45,5 +46,5 @@ class Stream:
         """
         info = purpose.encode() + b"\0" + index.to_bytes(8, "big")
         key = hmac.digest(self._key, info + b"\x01", "sha256")  # HKDF-Expand: one block is as long as the key
-        cipher = Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor()
+        cipher = Cipher(algorithms.AES(key), FROM_ZERO).encryptor()
         return np.frombuffer(cipher.update(bytes(8 * count)), "<u8")

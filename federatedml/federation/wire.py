@@ -7,10 +7,10 @@ dimensions, that the bytes are as long as the shape says, and that floating poin
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from google.protobuf.message import DecodeError, Message
@@ -25,6 +25,7 @@ _DATA = 3  # number of a tensor's data
 _PAYLOAD = {1: Wire.BYTES, 2: Wire.BYTES}
 _ENTRY = {1: Wire.BYTES, 2: Wire.BYTES}
 _TENSOR = {1: Wire.BYTES, 2: Wire.BYTES, _DATA: Wire.BYTES}
+KNOWN_LAYOUTS = 16  # of the messages of one codec
 MAX_LENGTH = 2**40  # product of the dimensions that are not zero: NumPy refuses some shapes even if nothing is there
 Array = NDArray[Any]
 T = TypeVar("T")
@@ -43,11 +44,33 @@ class Codec(Protocol[T]):
         ...
 
 
+class _Place(NamedTuple):
+    """Where an array lies in a message, and what it is declared as."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    end: int
+
+
+class _Layout(NamedTuple):
+    """What has been read of a message: where its arrays are, and all bytes around them, each with where it starts."""
+
+    places: Sequence[_Place]
+    around: Sequence[tuple[int, int, bytes]]
+
+    def fits(self, body: memoryview) -> bool:
+        """Whether a message of the same length differs in the arrays' data only, so that it reads the same."""
+        return all(body[start:end] == known for start, end, known in self.around)
+
+
 @dataclass(frozen=True)
 class Tensors:
     """Named arrays. ``fields`` maps a name to (numpy type string, number of dimensions); all are required."""
 
     fields: Mapping[str, tuple[str, int]]
+    _layouts: dict[int, _Layout] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name, (dtype, _) in self.fields.items():
@@ -67,10 +90,25 @@ class Tensors:
 
     def decode(self, body: bytes) -> dict[str, Array]:
         """Arrays on the bytes of the message: read-only, no copy."""
-        tensors = _tensors(memoryview(body).toreadonly())
+        view = memoryview(body).toreadonly()
+        layout = self._layouts.get(len(view))
+        if layout is None or not layout.fits(view):
+            layout = self._read(view)
+            if len(self._layouts) >= KNOWN_LAYOUTS:
+                self._layouts.clear()
+            self._layouts[len(view)] = layout
+        return {place.name: _array(place, view) for place in layout.places}
+
+    def _read(self, body: memoryview) -> _Layout:
+        """What the bytes around the arrays say, checked against the declaration."""
+        tensors = _tensors(body)
         if set(tensors) != set(self.fields):
             raise ProtocolError("FED-310", f"arrays {sorted(tensors)} are not the declared {sorted(self.fields)}")
-        return {name: _array(name, *tensors[name], *kind) for name, kind in self.fields.items()}
+        places = [_place(name, *tensors[name], *kind) for name, kind in self.fields.items()]
+        data = sorted((place.start, place.end) for place in places if place.end > place.start)
+        edges = [0, *(edge for extent in data for edge in extent), len(body)]
+        around = [(start, end, bytes(body[start:end])) for start, end in zip(edges[::2], edges[1::2], strict=True)]
+        return _Layout(places, around)
 
 
 @dataclass(frozen=True)
@@ -145,12 +183,12 @@ def _tensor_head(name: str, dtype: str, shape: tuple[int, ...], size: int) -> by
     return prefix(1, len(key) + len(head) + size) + key + head
 
 
-def _tensors(body: memoryview) -> dict[str, tuple[pb.Tensor, memoryview]]:
-    """Arrays of a payload: the description of each, and its bytes where they lie."""
-    found: dict[str, tuple[pb.Tensor, memoryview]] = {}
+def _tensors(body: memoryview) -> dict[str, tuple[pb.Tensor, range]]:
+    """Arrays of a payload: the description of each, and where its bytes lie."""
+    found: dict[str, tuple[pb.Tensor, range]] = {}
     for number, _, start, end in fields(body, _PAYLOAD, frozenset({1})):
         if number == 1:
-            name, tensor = _entry(body[start:end])
+            name, tensor = _entry(body, start, end)
             if name in found:
                 raise ProtocolError("FED-311", f"array {name[:64]!r} comes twice")
             found[name] = tensor
@@ -159,20 +197,21 @@ def _tensors(body: memoryview) -> dict[str, tuple[pb.Tensor, memoryview]]:
     return found
 
 
-def _entry(body: memoryview) -> tuple[str, tuple[pb.Tensor, memoryview]]:
-    at = {number: body[start:end] for number, _, start, end in fields(body, _ENTRY)}
-    name, tensor = at.get(1, body[:0]), at.get(2, body[:0])
-    data, rest = tensor[:0], [tensor]
-    for number, begin, start, end in fields(tensor, _TENSOR):
+def _entry(body: memoryview, start: int, end: int) -> tuple[str, tuple[pb.Tensor, range]]:
+    at = {number: range(start + first, start + last) for number, _, first, last in fields(body[start:end], _ENTRY)}
+    name, tensor = (at.get(number, range(start, start)) for number in (1, 2))
+    whole = body[tensor.start : tensor.stop]
+    data, rest = range(tensor.start, tensor.start), [whole]
+    for number, begin, first, last in fields(whole, _TENSOR):
         if number == _DATA:
-            data, rest = tensor[start:end], [tensor[:begin], tensor[end:]]
+            data, rest = range(tensor.start + first, tensor.start + last), [whole[:begin], whole[last:]]
     try:
-        return str(name, "utf-8"), (_parse(pb.Tensor(), b"".join(rest)), data)
+        return str(body[name.start : name.stop], "utf-8"), (_parse(pb.Tensor(), b"".join(rest)), data)
     except UnicodeDecodeError:
         raise ProtocolError("FED-311", "the name of an array is not UTF-8") from None
 
 
-def _array(name: str, tensor: pb.Tensor, data: memoryview, dtype: str, ndim: int) -> Array:
+def _place(name: str, tensor: pb.Tensor, data: range, dtype: str, ndim: int) -> _Place:
     if tensor.dtype != dtype or len(tensor.shape) != ndim:
         raise ProtocolError(
             "FED-312",
@@ -181,6 +220,10 @@ def _array(name: str, tensor: pb.Tensor, data: memoryview, dtype: str, ndim: int
     size = math.prod(tensor.shape) * np.dtype(dtype).itemsize
     if size != len(data) or math.prod(length or 1 for length in tensor.shape) > MAX_LENGTH:
         raise ProtocolError("FED-312", f"array {name!r} has {len(data)} bytes, its shape needs {size}")
-    array = np.frombuffer(data, dtype).reshape(tuple(tensor.shape))
-    _check(name, array, dtype, ndim)
+    return _Place(name, dtype, tuple(tensor.shape), data.start, data.stop)
+
+
+def _array(place: _Place, body: memoryview) -> Array:
+    array = np.frombuffer(body[place.start : place.end], place.dtype).reshape(place.shape)
+    _check(place.name, array, place.dtype, len(place.shape))
     return array

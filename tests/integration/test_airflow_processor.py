@@ -38,6 +38,41 @@ def test_dags_are_looked_through_when_a_file_is_gone_and_at_the_start(monkeypatc
     assert other._present == {}, "nothing is shared between processors"
 
 
+def test_files_are_looked_at_when_there_may_be_something_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.dag_processing.manager import DagFileInfo, DagFileProcessorManager
+
+    from airfed import dag_processor
+
+    now, looked = 100.0, []
+    monkeypatch.setattr(dag_processor.time, "monotonic", lambda: now)
+    monkeypatch.setattr(DagFileProcessorManager, "prepare_file_queue", lambda self, known_files: looked.append(now))
+    processor = dag_processor.DropInProcessor.__new__(dag_processor.DropInProcessor)
+    processor._bundle_versions, processor._processors = {}, {}
+
+    def looks() -> bool:
+        looked.clear()
+        processor.prepare_file_queue({})
+        return bool(looked)
+
+    assert looks()
+    assert not looks()
+    processor._bundle_versions["dsl"] = "1"
+    assert looks()
+    processor._bundle_versions["dsl"] = "2"
+    assert looks()
+    assert not looks()
+    file = DagFileInfo(rel_path=Path("a.py"), bundle_name="dsl", bundle_path=Path("/x"))
+    processor._processors[file] = None
+    assert looks(), "a file is being parsed"
+    assert not looks()
+    del processor._processors[file]
+    assert looks(), "it may have changed since"
+    assert not looks()
+    now += dag_processor.LOOK_S
+    assert looks()
+    assert not looks()
+
+
 def test_the_command_runs_this_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.cli.commands import dag_processor_command
 

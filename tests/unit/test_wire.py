@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import model_pb2
 from federatedml.errors import ProtocolError
-from federatedml.federation.wire import DTYPES, Protobuf, Tensors, Vector
+from federatedml.federation.wire import DTYPES, KNOWN_LAYOUTS, Protobuf, Tensors, Vector
 
 FLOATS = Vector("<f8", 2)
 PAIR = Tensors({"a": ("<f8", 1), "b": ("|u1", 2)})
@@ -124,6 +124,43 @@ def test_any_changed_byte_is_refused_or_another_valid_value(at: int, flip: int) 
         return
     assert np.isfinite(found["a"]).all()
     assert found["b"].ndim == 2
+
+
+@given(st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(1, 255)), max_size=3))
+@settings(max_examples=300)
+def test_a_message_reads_the_same_whatever_came_before(flips: list[tuple[int, int]]) -> None:
+    """What is known of messages of the same length spares work and changes nothing."""
+    body = bytearray(GOOD)
+    for at, flip in flips:
+        body[at] ^= flip
+    found: list[object] = []
+    for codec in (Tensors(PAIR.fields), PAIR):
+        PAIR.decode(GOOD)
+        try:
+            found.append({name: (a.dtype.str, a.shape, a.tobytes()) for name, a in codec.decode(bytes(body)).items()})
+        except ProtocolError as error:
+            found.append(str(error))
+    assert found[0] == found[1]
+
+
+def test_messages_of_one_length_may_have_other_shapes_and_another_order() -> None:
+    codec = Tensors({"a": ("|u1", 2), "b": ("|u1", 1)})
+    values = [{"a": np.full(shape, 7, np.uint8), "b": np.arange(6, dtype=np.uint8)} for shape in ((2, 3), (3, 2))]
+    bodies = [codec.encode(value) for value in values]
+    first, second = pb.Payload.FromString(bodies[0]).tensors["a"], pb.Payload.FromString(bodies[0]).tensors["b"]
+    entries = [payload(b=second), payload(a=first)]
+    assert {len(body) for body in (*bodies, b"".join(entries))} == {len(bodies[0])}
+    for body, shape in [*zip(bodies, ((2, 3), (3, 2)), strict=True), (b"".join(entries), (2, 3))] * 2:
+        found = codec.decode(body)
+        assert (found["a"].shape, set(found["a"].ravel().tolist())) == (shape, {7})
+        assert found["b"].tolist() == list(range(6))
+
+
+def test_what_is_known_of_messages_is_bounded() -> None:
+    codec = Vector("|u1")
+    for size in range(10 * KNOWN_LAYOUTS):
+        assert len(codec.decode(codec.encode(np.zeros(size, np.uint8)))) == size
+        assert len(codec._tensors._layouts) <= KNOWN_LAYOUTS
 
 
 @pytest.mark.parametrize("cut", range(len(GOOD)))
