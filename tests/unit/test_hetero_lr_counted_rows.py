@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import erf, sqrt
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
-from federatedml.components import hetero_lr_shared, lr_plan
+from federatedml.components import hetero_lr_paillier, hetero_lr_shared, lr_plan
 from federatedml.components.linear_model import telling
 from federatedml.components.lr_batches import check_columns
 from federatedml.components.lr_counted_rows import Counted, Known, check_batches, check_table
@@ -136,6 +137,22 @@ def test_a_host_would_find_them_in_its_released_weights(tmp_path: Path, monkeypa
     found = param(training(p, data).run(tmp_path / "lifted").outputs[HOST])
     sums = -np.array([found.weight[name] for name in found.header]) * ROWS / p.learning_rate
     assert read(data, sums - data[HOST].features().sum(axis=0) / 2, signs=[-1]) == positives(data)
+
+
+@pytest.mark.parametrize("module", [hetero_lr_paillier, hetero_lr_shared], ids=["paillier", "shared"])
+def test_the_guest_alone_counts_equations_by_weights(
+    module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[Member, Counted | None] = {}
+
+    def count(box: Any, table: Table, columns: dict[Member, int], counted: Counted | None = None) -> int:
+        seen[box.me] = counted
+        return 1
+
+    monkeypatch.setattr(module, "count_weights", count)
+    data = with_columns(tables({GUEST: 0, HOST: 2}, ROWS), y=np.arange(ROWS) % 2, counts=1.0 + (np.arange(ROWS) < 60))
+    training((encrypted if module is hetero_lr_paillier else params)(**BY), data).run(tmp_path)
+    assert seen == {HOST: None, GUEST: Counted(195, 195, pytest.approx((330**2) / 390))}
 
 
 def of_the_rest(folder: Path) -> float:
