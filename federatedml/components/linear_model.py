@@ -70,7 +70,8 @@ def _check_column(name: str, values: Column, least: int, weights: Floats | None)
             "FED-254",
             f"a column singles out fewer than {least} rows: its weight would show them",
             f"{name!r}: at least {least} rows that are not zero, "
-            "and as many (or none) that differ from the usual value; HeteroFeatureSelection can leave it out",
+            "and as many (or none) that differ from the usual value; HeteroFeatureSelection can leave it out"
+            + ("" if weights is None else "; rows that are weighed count as sum w^2 / max w^2"),
         )
 
 

@@ -155,6 +155,12 @@ def test_the_guest_alone_counts_equations_by_weights(
     assert seen == {HOST: None, GUEST: Counted(195, 195, pytest.approx((330**2) / 390))}
 
 
+def test_a_column_that_is_about_few_rows_by_weight_is_named_with_that(tmp_path: Path) -> None:
+    data = with_columns(tables({GUEST: 1, HOST: 2}, ROWS), counts=np.where(np.arange(ROWS) < FEW, 1.0, 1e-9))
+    with pytest.raises(DataError, match=r"FED-254.*'g9999_0'.*rows that are weighed count as sum w\^2 / max w\^2"):
+        training(params(**BY), data).run(tmp_path)
+
+
 def of_the_rest(folder: Path) -> float:
     """Share of the labels of the last 3 of 323 rows, whose place everybody knows, that least squares give the host."""
     right = []
