@@ -38,7 +38,7 @@ from federatedml.components.linear_model import (
     training_loss,
 )
 from federatedml.components.lr_agreement import agree, told_shapes
-from federatedml.components.lr_batches import batches, check_columns, cut
+from federatedml.components.lr_batches import batches, check_columns, check_samples, cut
 from federatedml.components.lr_counted_rows import Counted, Known, check_batches
 from federatedml.components.lr_encrypted import CipherPlan, GuestSide, HostSide, Side
 from federatedml.components.lr_looks import Looks
@@ -191,6 +191,7 @@ def _agreed(p: LogisticParams, box: Box, inputs: Inputs, table: Table, known: Kn
     count, counted = features.shape[1], None
     columns = {**agree(p, box, table, count), box.me: count}
     plan = CipherPlan(p, batches(p, len(table), columns), columns)
+    check_samples(plan.sizes, columns, table.copies, p.batch_rows_per_column)
     if known is not None:
         check_batches(p, plan.sizes, columns, known.at(order))
         counted = Counted.of(known)

@@ -40,10 +40,10 @@ from federatedml.components.linear_model import (
     training_loss,
 )
 from federatedml.components.lr_agreement import agree, told_shapes
-from federatedml.components.lr_batches import check_columns, cut
+from federatedml.components.lr_batches import check_columns, check_samples, cut
 from federatedml.components.lr_counted_rows import Counted, Known, check_batches, check_table
 from federatedml.components.lr_params import LogisticParams
-from federatedml.components.lr_plan import check_steps, training_plan
+from federatedml.components.lr_plan import LEAST_ROWS, check_steps, training_plan
 from federatedml.components.lr_predict import predicted, send_partial
 from federatedml.components.lr_release import count_weights
 from federatedml.components.lr_result import History, fitted, fold_summary, loss_curve, summary_of, told_by_gradients
@@ -237,6 +237,8 @@ def _counted(
     p: LogisticParams, plan: Plan, columns: Mapping[Member, int], table: Table, features: Floats, known: Known | None
 ) -> Counted | None:
     """Refuse what would tell of few rows; at the guest, what the rows count as."""
+    per_column = p.batch_rows_per_column if plan.motion.opened else LEAST_ROWS
+    check_samples(plan.batches if plan.motion.opened else (len(table),), columns, table.copies, per_column)
     if plan.motion.opened:
         weights = cut(known.scales, plan.batches) if known and p.weighs_rows else None
         check_columns(p, table.header, cut(features, plan.batches), table.copies, weights)

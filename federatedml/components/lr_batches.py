@@ -50,6 +50,29 @@ def batches(p: LogisticParams, rows: int, columns: Mapping[Member, int]) -> tupl
     return sizes
 
 
+def check_samples(sizes: Sequence[int], columns: Mapping[Member, int], copies: int, per_column: float) -> None:
+    """Whether samples are enough where several rows may be of one: by each party, of its own table.
+
+    Args:
+        sizes: rows of each set whose sums are told: a batch, or the table.
+        columns: weights of every party.
+        copies: rows that may be of one sample.
+        per_column: samples asked for, for each column of a party.
+
+    Raises:
+        DataError: ``FED-944``, they are too few.
+    """
+    widest = max(columns, key=lambda member: columns[member])
+    least = per_column * columns[widest]
+    if copies > 1 and min(sizes) < least * copies:
+        raise DataError(
+            "FED-944",
+            f"HeteroLR: {min(sizes)} rows, {copies} of which may be of one sample, for the {columns[widest]} columns "
+            f"of {widest}, which would learn what is known of single samples",
+            f"allowed: at least {least * copies:g} rows: a larger batch_size, fewer columns, or without repeated rows",
+        )
+
+
 def check_columns(
     p: LogisticParams,
     names: Sequence[str],

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,18 +43,20 @@ class Known(Answers):
 
     Attributes:
         samples: (n,) the part of their weights that is not of classes.
+        copies: rows that may be of one sample.
     """
 
     samples: Floats
+    copies: int = 1
 
     @classmethod
     def of(cls, p: LogisticParams, table: Table, labels: Floats) -> Known:
         """``DataError`` as ``row_weights``."""
-        return cls(labels, row_weights(p, table, labels), sample_weights(p, table))
+        return cls(labels, row_weights(p, table, labels), sample_weights(p, table), table.copies)
 
     def at(self, rows: Array | slice) -> Known:
         """Of these rows."""
-        return Known(self.labels[rows], self.scales[rows], self.samples[rows])
+        return Known(self.labels[rows], self.scales[rows], self.samples[rows], self.copies)
 
     def cut(self, sizes: Sequence[int]) -> list[Known]:
         """Of each batch."""
@@ -77,9 +79,10 @@ class Counted:
 
     @classmethod
     def of(cls, known: Known) -> Counted:
-        """Of all these rows."""
+        """Of all these rows; repeated ones are no cover for each other."""
         of_class = min(support(known.samples[known.labels == value]) for value in (0, 1))
-        return cls(effective_rows(known.samples), effective_rows(known.scales), of_class)
+        found = (effective_rows(known.samples), effective_rows(known.scales), of_class)
+        return cls(*(each / known.copies for each in found))
 
     @property
     def most(self) -> int:
@@ -111,7 +114,7 @@ def check_table(sizes: Sequence[int], columns: Mapping[Member, int], known: Know
     A step is the mean of its batch: rows of a smaller one weigh more.
     """
     parts = np.repeat(1 / np.array(sizes), sizes)
-    found = Counted.of(Known(known.labels, known.scales * parts, known.samples * parts))
+    found = Counted.of(replace(known, scales=known.scales * parts, samples=known.samples * parts))
     for member, count in _widest_first(columns):
         _check(found, LEAST_ROWS, member, count, "in the table: more rows")
         _check_class(found, 1, member, count, "in the table: more rows")

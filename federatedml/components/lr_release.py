@@ -38,7 +38,7 @@ def count_weights(box: Box, table: Table, columns: dict[Member, int], counted: C
     """
     subjects = accounts(box.tables) or [ids_digest(sorted(table.ids.tolist())).hex()]
     rows = len(table) if counted is None else counted.of_host
-    most, sums = (len(table) // LEAST_ROWS if counted is None else counted.most) // table.copies, [0]
+    most, sums = len(table) // (LEAST_ROWS * table.copies) if counted is None else counted.most, [0]
     for member, count in sorted(columns.items()):
         if member != box.me:
             sums += [box.budget.spend(EQUATIONS, member.party, subject, count, most) for subject in subjects]

@@ -23,9 +23,10 @@ AGREEMENT = Topic(
     "agreement",
     BETWEEN,
     BETWEEN,
-    Tensors({"ids": ("|u1", 1), "params": ("|u1", 1), "warm": ("|u1", 1)}),
+    Tensors({"ids": ("|u1", 1), "params": ("|u1", 1), "warm": ("|u1", 1), "copies": ("<i8", 1)}),
     Carries.CONTROL,
-    f"whether both hold the same samples in the same order with the same parameters, go on from a model, and {GUESSED}",
+    "whether both hold the same samples in the same order with the same parameters, go on from a model, how many rows "
+    f"may be of one sample, and {GUESSED}",
 )
 CLASSES = Topic(
     "classes",
@@ -45,7 +46,9 @@ NEXT = Topic(
 )
 
 
-def agree(p: SecureBoostParams, box: Box, table: Table, warm: bool = False, classes: int | None = None) -> int:
+def agree(
+    p: SecureBoostParams, box: Box, table: Table, warm: bool = False, classes: int | None = None
+) -> tuple[int, int]:
     """Check that guest and hosts hold the same rows and parameters; the guest tells how many classes there are.
 
     Args:
@@ -53,11 +56,13 @@ def agree(p: SecureBoostParams, box: Box, table: Table, warm: bool = False, clas
         classes: at the guest.
 
     Returns:
-        trees of a round.
+        trees of a round, and how many rows may be of one sample, at the party where they are most.
     """
     flag = np.array([warm], np.uint8)
-    mine = {"ids": digest_of(table), "params": params_digest(p), "warm": flag}
+    copies = np.array([table.copies], np.int64)
+    mine = {"ids": digest_of(table), "params": params_digest(p), "warm": flag, "copies": copies}
     box.send(AGREEMENT, mine)
+    most = table.copies
     for theirs in box.gather(AGREEMENT).values():
         if not np.array_equal(mine["params"], theirs["params"]):
             raise DslError(
@@ -68,13 +73,14 @@ def agree(p: SecureBoostParams, box: Box, table: Table, warm: bool = False, clas
             raise DslError(
                 "FED-809", "the trees go on from a model at one party only", "isometric_model at all, or none"
             )
+        most = max(most, int(expect(theirs["copies"], 1)[0]))
     if classes is not None:
         box.send(CLASSES, np.array([classes], np.int64))
-        return classes
+        return classes, most
     told = int(expect(box.recv(CLASSES), 1)[0])
     if not 1 <= told <= MOST_CLASSES:
         raise ProtocolError("FED-801", f"the guest names {told} trees a round, allowed are 1 to {MOST_CLASSES}")
-    return told
+    return told, most
 
 
 def keeps(p: SecureBoostParams, rows: int, classes: int, rounds: int) -> bool:

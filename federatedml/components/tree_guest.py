@@ -44,6 +44,7 @@ class _Run:
     hosts: Hosts
     looks: Looks
     state: GuestState
+    copies: int  # rows that may be of one sample
 
 
 def train(p: SecureBoostParams, box: Box, inputs: Inputs, open_hosts: OpenHosts) -> Outputs:
@@ -54,8 +55,8 @@ def train(p: SecureBoostParams, box: Box, inputs: Inputs, open_hosts: OpenHosts)
     return _finished(run, inputs)
 
 
-def rules_of(p: SecureBoostParams) -> Rules:
-    """What splits and leaves must be, by the parameters."""
+def rules_of(p: SecureBoostParams, copies: int = 1) -> Rules:
+    """What splits and leaves must be, by the parameters, where so many rows may be of one sample."""
     tree = p.tree_param
     return Rules(
         tree.max_depth,
@@ -65,7 +66,7 @@ def rules_of(p: SecureBoostParams) -> Rules:
         tree.min_child_weight,
         tree.min_leaf_node,
         tree.min_sample_split,
-        p.min_cell_rows,
+        p.min_cell_rows * copies,
         p.learning_rate,
         p.run_goss,
     )
@@ -91,7 +92,7 @@ def _started(p: SecureBoostParams, box: Box, inputs: Inputs, open_hosts: OpenHos
     check_cover(p, weights)
     own, members = binned(p, table), sorted(member for member in box.members if member.role is Role.HOST)
     before = begun_with(inputs, GUEST_PARAM)
-    width = agree(p, box, table, before is not None, target.objective.width)
+    width, copies = agree(p, box, table, before is not None, target.objective.width)
     check_held_out(p, box, held_out)
     looks = Looks(p, box, target, members, held_out)
     if box.resume is not None:
@@ -103,8 +104,8 @@ def _started(p: SecureBoostParams, box: Box, inputs: Inputs, open_hosts: OpenHos
     if box.resume is None and held_out is not None:
         state.held_out = np.tile(state.start, (len(held_out), 1))
     looks.patience.restore([] if box.resume is None else np.atleast_1d(box.resume.state["looks"]).tolist())
-    hosts = open_hosts(p, box, Start(len(table), width, state.rounds, tuple(state.made)))
-    return _Run(p, box, target, table, labels, weights, own, hosts, looks, state)
+    hosts = open_hosts(p, box, Start(len(table), width, state.rounds, copies, tuple(state.made)))
+    return _Run(p, box, target, table, labels, weights, own, hosts, looks, state, copies)
 
 
 def _begun(start: Floats, rows: int, hosts: int) -> GuestState:
@@ -113,7 +114,7 @@ def _begun(start: Floats, rows: int, hosts: int) -> GuestState:
 
 def _rounds(run: _Run) -> None:
     p, box, state = run.p, run.box, run.state
-    rules, compute = rules_of(p), box.compute
+    rules, compute = rules_of(p, run.copies), box.compute
     alone = Grower(rules, run.own.table, NoHosts(), compute)
     together = Grower(rules, run.own.table, run.hosts, compute)
     while state.rounds < p.num_trees:

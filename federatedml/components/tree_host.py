@@ -23,7 +23,7 @@ def answer(p: SecureBoostParams, box: Box, inputs: Inputs, open_answers: OpenAns
     table, held_out = training_tables(p, box, inputs)
     own = binned(p, table, p.min_cell_rows * table.copies)
     before = begun_with(inputs, HOST_PARAM)
-    classes = agree(p, box, table, before is not None)
+    classes, copies = agree(p, box, table, before is not None)
     check_held_out(p, box, held_out)
     splits, older = ([], []) if before is None else old_splits(p, before, table)
     if before is not None and box.resume is None:
@@ -32,7 +32,7 @@ def answer(p: SecureBoostParams, box: Box, inputs: Inputs, open_answers: OpenAns
     if box.resume is not None:
         splits, ends, told = _restored(box.resume.state)
     looks = HostLooks(p, box, held_out, table.header, told)
-    answers = open_answers(p, box, Start(len(table), classes, len(ends)), own.table)
+    answers = open_answers(p, box, Start(len(table), classes, len(ends), copies), own.table)
     for round in range(len(ends), p.num_trees):
         if not box.recv(NEXT, round).any():
             break

@@ -81,12 +81,14 @@ class Start:
         rows: of the table.
         classes: trees of a round.
         round: the first one of this attempt.
+        copies: rows that may be of one sample; 1 at the dealer, who does not know.
         made: at the guest the splits that each host has in the model so far.
     """
 
     rows: int
     classes: int
     round: int
+    copies: int = 1
     made: Sequence[int] = ()
 
 

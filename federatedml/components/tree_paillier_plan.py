@@ -39,7 +39,7 @@ class PaillierPlan:
     def of(p: SecureBoostParams, start: Start) -> PaillierPlan:
         """The plan of parameters and shapes."""
         tree, key_bits = p.tree_param, p.encrypt_param.key_length
-        least = max(tree.min_sample_split, 2 * tree.min_leaf_node, 2 * p.min_cell_rows)
+        least = max(tree.min_sample_split, 2 * tree.min_leaf_node, 2 * p.min_cell_rows * start.copies)
         return PaillierPlan(start.rows, start.classes, tree.max_depth, least, tree.min_leaf_node, p.run_goss, key_bits)
 
     @property
