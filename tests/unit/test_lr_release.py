@@ -6,9 +6,10 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
-from federatedml.components.lr_counted_rows import Counted
+from federatedml.components.lr_counted_rows import Counted, Known
 from federatedml.components.lr_release import count_weights
 from tests.members import GUEST, HOST, table
 
@@ -21,7 +22,7 @@ from tests.members import GUEST, HOST, table
         (1, Counted(20, 20, 10), 10),
         (1, Counted(9.9, 20, 10), 4),
         (1, Counted(20, 1, 3.7), 3),
-        (2, Counted(9.9, 20, 10), 2),
+        (2, Counted(4.9, 10, 5), 2),  # counted so already
     ],
 )
 def test_rows_of_one_sample_count_once_and_others_by_their_weight_and_class(
@@ -37,3 +38,8 @@ def test_rows_of_one_sample_count_once_and_others_by_their_weight_and_class(
     data = replace(table([str(i) for i in range(20)], x=list(range(20))), copies=copies)
     assert count_weights(box, data, {GUEST: 2, HOST: 3}, counted) == 2
     assert limits == [most]
+
+
+def test_what_rows_count_as_is_of_samples() -> None:
+    labels, ones = np.array([0.0, 1.0] * 10), np.ones(20)
+    assert Counted.of(Known(labels, ones, ones, copies=2)) == Counted(10.0, 10.0, 5.0)
