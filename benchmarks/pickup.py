@@ -162,5 +162,5 @@ def _cost(folder: DropIn, rate: float) -> Generator[Figure, None, float]:
     cost = (folder.processor() - before - idle * (time.perf_counter() - begun)) / CHANGES
     note = f"{CHANGES} of {len(names)} pipelines"
     yield Figure("changed file to DAG, median", statistics.median(took), "s", "limit 2", note)
-    yield Figure("processor time of a change", cost, "s", "", f"{note}; the DAG processor idle uses {idle:.3f} cores")
+    yield Figure("processor time of a change", cost, "s", "", f"{note}; beyond {idle:.3f} cores when nothing changes")
     return cost

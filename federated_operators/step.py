@@ -112,8 +112,13 @@ class Clock:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 4)
 
 
-def until_committed(session: WorkerSession, work: Work, seat: Seat, clock: Clock) -> local_pb2.Committed:
+def until_committed(
+    session: WorkerSession, work: Work, seat: Seat, clock: Clock, retries: int = 0
+) -> local_pb2.Committed:
     """Join and work, attempt after attempt, until the step is committed.
+
+    Args:
+        retries: attempts that may follow an error of the algorithm.
 
     Raises:
         StepWaits: nothing is decided yet. Never after an attempt has started in this process.
@@ -133,7 +138,7 @@ def until_committed(session: WorkerSession, work: Work, seat: Seat, clock: Clock
             return answer
         log.info("attempt %d of generation %d starts", answer.step.attempt, answer.step.generation)
         try:
-            with _reported(session, seat):
+            with _reported(session, seat, retries > 0):
                 outputs = work.compute(answer)
             with clock.part("commit"):
                 return session.prepared(outputs)
@@ -142,18 +147,18 @@ def until_committed(session: WorkerSession, work: Work, seat: Seat, clock: Clock
 
 
 @contextmanager
-def _reported(session: WorkerSession, seat: Seat) -> Iterator[None]:
+def _reported(session: WorkerSession, seat: Seat, may_retry: bool) -> Iterator[None]:
     """Tell the other parties of an error. Only the words of a ``FedError`` may cross the border."""
     try:
         yield
     except FedError as error:
         if error.retryable or error is session.failure:
             raise
-        session.failed(error.code, error.message)
+        session.failed(error.code, error.message, may_retry)
         raise FedError(error.code, f"{seat.component} at {seat.member}: {error.args[0]}") from error
     except Exception as error:
         what = f"unexpected {type(error).__name__} in {seat.component} at {seat.member}; see that party's log"
-        session.failed("FED-900", what)
+        session.failed("FED-900", what, may_retry)
         raise FedError("FED-900", what) from error
 
 
@@ -263,7 +268,8 @@ def run_component(seat: Seat, on_session: Callable[[WorkerSession], None], on_ru
     try:
         with seat.home.compute() as compute:
             work = ComponentWork(seat, plan, session, tracker, clock, on_run, compute)
-            committed = until_committed(session, work, seat, clock)
+            retries = plan.auto_retries.get(seat.component, 0)
+            committed = until_committed(session, work, seat, clock, retries)
         outputs = load_outputs(committed.outputs)
         with clock.part("tracking"):
             tracked = tracker.finish(outputs)

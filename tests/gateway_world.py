@@ -11,12 +11,15 @@ from typing import Any
 
 from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2, local_pb2
+from federated_operators.gateway import door
 from federated_operators.gateway.coordinator import COMMAND, VERDICT, Coordinator
 from federated_operators.gateway.history.check import check
 from federated_operators.gateway.history.facts import read_party
 from federated_operators.gateway.history.job import Finding
 from federated_operators.gateway.names import CONCLUDE, Job, Seat
+from federated_operators.gateway.overdue import Overdue
 from federated_operators.gateway.own_steps import REPORT, OwnSteps
+from federated_operators.gateway.peer_service import PeerService
 from federated_operators.gateway.plan import JobPlan, dump_plan
 from federated_operators.gateway.policy import default_policy
 from federated_operators.gateway.reopening import REOPENED, Reopening
@@ -28,6 +31,7 @@ from federated_operators.gateway.seats import Seats
 from federated_operators.gateway.store import Letter, Store
 from federated_operators.gateway.verdicts import EFFECTS, RESTORED, Verdicts, no_hook
 from federatedml.errors import FedError
+from federatedml.federation.checkpoint import CheckpointStore
 from federatedml.federation.home import PartyHome
 from federatedml.federation.party import Member
 from tests.members import ARBITER, GUEST, HOST
@@ -91,6 +95,28 @@ class Direct:
         assert method == "CheckRerun"
         await self._world.gateways[party].reopening.agree(order)
         return job_pb2.RerunAnswer()
+
+
+class Doors:
+    """Questions of one party to the others' services."""
+
+    def __init__(self, world: World, party: str) -> None:
+        self.world, self.party = world, party
+
+    async def call(self, party: str, method: str, request: pb.JobKey) -> job_pb2.VerdictNotice:
+        assert method == "AskVerdict"
+        gateway = self.world.gateways[party]
+        parts: list[Any] = [None, gateway.coordinator, gateway.own, gateway.verdicts, None, gateway.reopening, None]
+        service = PeerService(gateway.store, Roster(gateway.store, party), *parts)
+        token = door._CALLER.set(self.party)
+        try:
+            return self.changed(await service.AskVerdict(request, None))
+        finally:
+            door._CALLER.reset(token)
+
+    def changed(self, answer: job_pb2.VerdictNotice) -> job_pb2.VerdictNotice:
+        """What arrives of an answer."""
+        return answer
 
 
 class World:
@@ -176,8 +202,8 @@ class World:
         gateway = self.gateways[source if to == EFFECTS else to]
         if letter.kind == REPORT:
             report = job_pb2.StepReport.FromString(letter.body)
-            report.serial = letter.id
-            gateway.coordinator.report(source, report)
+            report.serial, report.epoch = letter.id, letter.epoch
+            self.own[source].reported(report, gateway.coordinator.report(source, report))
         elif letter.kind == COMMAND:
             self.orders[to].append(job_pb2.StepCommand.FromString(letter.body))
             gateway.own.order(self.orders[to][-1])
@@ -202,6 +228,13 @@ class World:
         lanes = [(source, to) for source, to in LANES if source == to or not {source, to} & cut]
         while [lane for lane in lanes if self.deliver(*lane)]:
             pass
+
+    def ask(self, party: str, doors: type[Doors] = Doors) -> None:
+        """A party asks for the verdicts that it lacks."""
+        gateway = self.gateways[party]
+        answers: Any = doors(self, party)
+        asking = Overdue(gateway.store, Roster(gateway.store, party), answers, gateway.verdicts, lambda: self.now)
+        asyncio.run(asking.once())
 
     def later(self, seconds: float) -> None:
         self.now += seconds
@@ -318,6 +351,7 @@ class Process:
     def __init__(self, world: World, seat: Seat, ti_id: str) -> None:
         self.world, self.seat, self.ti_id = world, seat, ti_id
         self.step = pb.StepKey()
+        self.start = local_pb2.Start()
         self.next_round = 0
         self.over = False
         self.connect()
@@ -345,7 +379,7 @@ class Process:
             frame = frames.pop(0)
             kind = frame.WhichOneof("frame")
             if kind == "start":
-                self.step = frame.start.step
+                self.step, self.start = frame.start.step, frame.start
                 self.next_round = frame.start.resume_from.round + 1 if frame.start.HasField("resume_from") else 0
             elif kind == "end_attempt":
                 self.step = pb.StepKey()
@@ -356,9 +390,15 @@ class Process:
     def round(self) -> None:
         self.take()
         if self.step.attempt and not self.over and self.own.state(self.seat) == State.STARTED:
-            digest = f"{self.seat.member} {self.step.attempt} {self.next_round}".encode()
-            stored = job_pb2.CheckpointRef(attempt=self.step.attempt, round=self.next_round, digest=digest)
-            self.own.checkpoint(self.seat, stored)
+            files = CheckpointStore(Path(self.start.attempt_dir).parent)
+            if self.start.HasField("resume_from"):  # read when the role function begins
+                resume = self.start.resume_from
+                files.load(resume.attempt, resume.round, resume.digest)
+                self.start.ClearField("resume_from")
+            state = {"party": int(self.seat.member.party), "attempt": self.step.attempt, "round": self.next_round}
+            stored = files.store(self.step.attempt, self.next_round, state)
+            reference = job_pb2.CheckpointRef(attempt=stored.attempt, round=stored.round, digest=stored.digest)
+            self.own.checkpoint(self.seat, reference)
             self.next_round += 1
 
     def work(self) -> None:

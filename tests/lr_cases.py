@@ -17,7 +17,8 @@ from federatedml.component import Inputs, Outputs
 from federatedml.components.hetero_lr import HETERO_LR
 from federatedml.components.linear_model import binary_labels
 from federatedml.components.lr_optimizers import Memory, stepped
-from federatedml.components.lr_params import LogisticParams
+from federatedml.components.lr_params import ADAPTIVE, LogisticParams
+from federatedml.components.lr_plan import closed_batches
 from federatedml.components.lr_result import PARAM
 from federatedml.components.lr_row_weights import row_weights, without_weights
 from federatedml.crypto.series import Series
@@ -108,7 +109,10 @@ def in_clear(
     w = np.zeros(x.shape[1]) if start is None else start.copy()
     own = len(guest.header) + int(intercept)
     memories = Memory.blank(own), Memory.blank(x.shape[1] - own)
-    cuts = np.cumsum(batch_sizes(len(y), p.batch_size))[:-1]
+    sizes = batch_sizes(len(y), p.batch_size)
+    if p.optimizer not in ADAPTIVE:
+        sizes = closed_batches(p, len(y), {GUEST: own, HOST: x.shape[1] - own})
+    cuts = np.cumsum(sizes)[:-1]
     for epoch in range(p.max_iter):
         for at in np.split(np.arange(len(y)), cuts):
             gradient = x[at].T @ ((_sigmoid(x[at] @ w, sines) - y[at]) * s[at]) / len(at)

@@ -14,6 +14,7 @@ from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2
 from federated_operators.gateway.earlier import check_allowed
 from federated_operators.gateway.names import Job, failure_pb
+from federated_operators.gateway.one_per_job import OnePerJob
 from federated_operators.gateway.plan import JobAcceptor, JobPlan, ProposedJob, dump_plan
 from federated_operators.gateway.policy import load_policy
 from federated_operators.gateway.roster import Roster
@@ -39,7 +40,7 @@ class Agreement:
         self.store = self._store = store
         self._acceptor, self._control = acceptor, control
         self._party = home.config.party_id
-        self._enrolling: dict[Job, asyncio.Lock] = {}
+        self._enrolling = OnePerJob()
 
     async def propose(self, content: ProposedJob) -> tuple[job_pb2.Proposal, Sequence[JobPlan]]:
         """The proposal of an own job, after all that is checked at every party."""
@@ -122,7 +123,7 @@ class Agreement:
         row = self._store.get(JobRow, **job.where)
         if row is None or row.digest != reference.digest:
             raise ProtocolError("FED-340", f"job {job.job_id} with that digest was not accepted here")
-        async with self._enrolling.setdefault(job, asyncio.Lock()):
+        async with self._enrolling.alone(job):
             standing = self._store.get(ProposalRow, **job.where, party=self._party)
             if standing and standing.state == job_pb2.ENROLLED:
                 return self.standing(job)

@@ -151,6 +151,11 @@ class AirflowClient:
         found = _body(await self._request("GET", f"/api/v2/dags/~/dagRuns/~/taskInstances?{query}"))["task_instances"]
         return [dict(entry) for entry in found]
 
+    async def process(self, run: Run, task: str) -> str | None:
+        """The ``ti.id`` of the task's newest try: an older try's process has another one."""
+        answer = await self._request("GET", f"{_path(run)}/taskInstances/{quote(task, safe='')}")
+        return None if answer.status_code == httpx.codes.NOT_FOUND else str(_body(answer)["id"])
+
     async def ended_by(self, run: Run, after: int) -> str:
         """The person who changed a state of the run or of its tasks last, since event ``after``; empty: nobody."""
         logs = await self._events(run, ENDS, after)
@@ -227,6 +232,10 @@ class AirflowClient:
             if answer.status_code == httpx.codes.UNAUTHORIZED:
                 self._token = ""
                 answer = await self._send(method, path, body)
+        except FileNotFoundError:
+            raise PeerError(
+                "FED-420", "the own Airflow does not answer: it has no password for the gateway yet"
+            ) from None
         except httpx.TransportError as error:
             raise PeerError("FED-420", f"the own Airflow does not answer: {error!r}") from None
         if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:

@@ -49,6 +49,7 @@ ENDED_BY_PERSON, ENDED_BY_TIMEOUT = "FED-450", "FED-451"
 TASK_OVER = "FED-453"  # the scheduler gave the task up: no process of it comes again
 
 Report = job_pb2.StepReport
+Reply = job_pb2.StepReportReply
 State = job_pb2.StepState
 _NOT_STARTED = (State.WAITED, State.CALLED)
 
@@ -85,28 +86,33 @@ class Coordinator:
             Report.OUTPUTS_PREPARED: self._prepared,
         }
 
-    def report(self, caller: str, report: Report) -> None:
+    def report(self, caller: str, report: Report) -> Reply:
         """Take a report of ``caller``'s gateway. Repeated and late ones change nothing."""
         if report.event == Report.RUN_ENDED:
-            return self._run_ended(caller, report)
+            self._run_ended(caller, report)
+            return Reply()
         seat = Seat.of(report.step, report.member)
         if seat.job.initiator != self._roster.party:
             raise PolicyError("FED-543", f"party {self._roster.party} does not coordinate jobs of {seat.job.initiator}")
         self._roster.check_seat(seat, caller)
         if report.event == Report.PROGRESS:
-            self.progress[seat] = (report.progress, report.progress_text[:200])
-            return None
+            if self.is_running(seat.job):
+                self.progress[seat] = (report.progress, report.progress_text[:200])
+            return Reply()
         if report.event not in self._on:
             raise ProtocolError("FED-342", f"event {report.event} of a report is not known")
-        digests = (report.conf_digest, report.outputs_digest, report.checkpoint.digest)
+        digests = (report.conf_digest, report.outputs_digest, report.checkpoint.digest, report.epoch)
         if max(map(len, digests)) > DIGEST_BYTES:
-            raise ProtocolError("FED-359", f"a digest has at most {DIGEST_BYTES} bytes, one of the report has more")
+            raise ProtocolError(
+                "FED-359", f"a digest, or epoch, has at most {DIGEST_BYTES} bytes, one of the report has more"
+            )
         with self._store.transaction():
             if self._is_new(caller, report) and self.is_running(seat.job):
                 step = self._steps.of(seat.job, seat.component)
                 if report.step.generation == step.generation:
                     self._on[report.event](seat, step, self._steps.member(seat, step), report)
-        return None
+                    return Reply(common=self._common(step) if report.event == Report.CHECKPOINT_STORED else None)
+        return Reply()
 
     def end(self, job: Job, verdict: int, failure: pb.Failure | None = None, by: str = "") -> None:
         """Give the verdict, once, and have it told to every party of the job."""
@@ -301,6 +307,14 @@ class Coordinator:
             self._store.put(CheckpointRow(*key, stored.attempt, stored.round, stored.digest))
             self._steps.note(step, "checkpoint known", f"{row.member} {checkpoint_words(stored)}")
 
+    def _common(self, step: StepRow) -> job_pb2.CheckpointRef | None:
+        """The checkpoint that no attempt goes back behind; what is older is forgotten, here and by who hears of it."""
+        row = self._steps.newest_common(step)
+        if row is None:
+            return None
+        self._steps.drop_older(step, row)
+        return job_pb2.CheckpointRef(attempt=row.attempt, round=row.round)
+
     def _prepared(self, seat: Seat, step: StepRow, row: MemberRow, report: Report) -> None:
         if step.state != State.STARTED or report.step.attempt != step.attempt:
             return
@@ -418,12 +432,18 @@ class Coordinator:
     def _is_new(self, caller: str, report: Report) -> bool:
         heard = self._store.get(HeardRow, party=caller)
         if heard and report.serial <= heard.serial:
-            return False
-        self._store.put(HeardRow(caller, report.serial))
+            if report.epoch == heard.epoch:
+                return False
+            text = (
+                f"of party {caller}, whose database is a new one or an older copy: {report.serial}, not {heard.serial}"
+            )
+            self._store.event("reports count anew", party=self._roster.party, reason=text)
+        self._store.put(HeardRow(caller, report.serial, report.epoch))
         return True
 
     def _forget(self, job: Job) -> None:
         """What is only remembered while the job runs."""
+        self._slots.forget(job)
         for name in [name for name in self._called if name[:2] == _key(job)]:
             del self._called[name]
         for notes in (self.waits, self.progress):

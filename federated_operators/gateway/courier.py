@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 
+from federated_operators.gateway.passing import may_pass
 from federated_operators.gateway.store import Letter, Store
 from federatedml.errors import FedError
 
@@ -18,12 +19,18 @@ class Courier:
     """Delivers letters.
 
     Args:
-        deliver: tells one letter. A retryable ``FedError`` (the peer is not there) is tried again after a pause that
-            doubles; any other error is the answer "no": recorded, never tried again.
+        deliver: tells one letter. An error that may pass (the peer is not there, the own disk is full) is tried again
+            after a pause that doubles; any other error is the answer "no": recorded, never tried again.
+        lost: told of a letter that nobody will take, and why, in the transaction that records it.
     """
 
-    def __init__(self, store: Store, deliver: Callable[[Letter], Awaitable[None]]) -> None:
-        self._store, self._deliver = store, deliver
+    def __init__(
+        self,
+        store: Store,
+        deliver: Callable[[Letter], Awaitable[None]],
+        lost: Callable[[Letter, FedError], None] = lambda letter, why: None,
+    ) -> None:
+        self._store, self._deliver, self._lost = store, deliver, lost
         self._wake: dict[str, asyncio.Event] = {}
         store.on_post = self._on_post
 
@@ -46,16 +53,37 @@ class Courier:
             done = letter.id
 
     async def _tell(self, letter: Letter) -> None:
+        error = await self._tried(letter, self._deliver)
+        if error is None:
+            return
+        if isinstance(error, FedError):
+            log.warning("%s to %s was refused: %s", letter.kind, letter.lane, error)
+            why, reason = error, str(error)
+        else:
+            log.error("%s to %s failed", letter.kind, letter.lane, exc_info=error)
+            why = FedError("FED-900", f"unexpected {type(error).__name__} in this party's gateway; see its log")
+            reason = repr(error)
+
+        async def give_up(letter: Letter) -> None:
+            with self._store.transaction():
+                self._store.event(f"undelivered {letter.kind}", party=letter.lane, reason=reason)
+                self._lost(letter, why)
+
+        broken = await self._tried(letter, give_up)
+        if broken is not None:
+            log.error("what follows from that cannot be done", exc_info=broken)
+
+    async def _tried(self, letter: Letter, step: Callable[[Letter], Awaitable[None]]) -> Exception | None:
+        """Try until it is done; the error that no repetition mends, if there is one."""
         pause = FIRST_PAUSE_S
         while True:
             try:
-                return await self._deliver(letter)
-            except FedError as error:
-                if not error.retryable:
-                    self._store.event(f"undelivered {letter.kind}", party=letter.lane, reason=str(error))
-                    return log.warning("%s to %s was refused: %s", letter.kind, letter.lane, error)
+                await step(letter)
+                return None
             except Exception as error:
-                self._store.event(f"undelivered {letter.kind}", party=letter.lane, reason=repr(error))
-                return log.exception("%s to %s failed", letter.kind, letter.lane)
+                if not may_pass(error):
+                    return error
+                if not isinstance(error, FedError) and pause == FIRST_PAUSE_S:
+                    log.warning("%s to %s is tried again: %r", letter.kind, letter.lane, error)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
             pause = min(pause * 2, LONGEST_PAUSE_S)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import grpc
 
 from federated_operators.gateway.callers import Callers
+from federated_operators.gateway.passing import may_pass
 from federated_operators.gateway.refusals import Refusals
 from federated_operators.gateway.throttle import Throttle
 from federatedml.errors import DataError, DslError, FedError, PeerError, PolicyError
@@ -112,7 +112,7 @@ class VerifyCaller(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     async def _broken(self, context: Any, method: str, error: Exception) -> Any:
         """What nobody expected: its words stay here. A disk that cannot be written may be asked again."""
         log.error("%s of party %s failed", method, caller(), exc_info=error)
-        if isinstance(error, (sqlite3.OperationalError, OSError)):
+        if may_pass(error):
             return await context.abort(grpc.StatusCode.UNAVAILABLE, "the gateway's disk does not answer")
         return await context.abort(grpc.StatusCode.INTERNAL, "internal error of the gateway, see its log")
 

@@ -3,9 +3,11 @@ and lets a proposal expire that nobody follows up."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from airfed_proto.v1 import job_pb2
@@ -16,7 +18,7 @@ from federated_operators.gateway.rows import PROPOSED, REOPENING, RUNNING, UNKNO
 from federated_operators.gateway.store import Store
 from federated_operators.gateway.turns import take_turns
 from federated_operators.gateway.verdicts import Verdicts
-from federatedml.errors import FedError
+from federatedml.errors import FedError, ProtocolError
 
 EVERY_S = 30.0
 PROPOSAL_S = 86_400.0  # how long a proposal stands
@@ -44,21 +46,37 @@ class Overdue:
     async def once(self) -> None:
         """Look now."""
         rows = [row for state in LOOKED_AT for row in self._store.select(JobRow, state=state)]
+        open_at: dict[str, list[Job]] = defaultdict(list)
         for row in rows:
             if row.initiator == self._roster.party:
                 continue
             if row.state == PROPOSED and self._clock() - row.created_at > PROPOSAL_S:
                 self._expire(row)
             else:
-                await self._ask(Job(row.initiator, row.job_id))
+                open_at[row.initiator].append(Job(row.initiator, row.job_id))
+        await asyncio.gather(*map(self._ask_for, open_at.values()))
 
-    async def _ask(self, job: Job) -> None:
+    async def _ask_for(self, jobs: Sequence[Job]) -> None:
+        """Ask one party. If it does not answer, it is asked for nothing else before the next turn."""
+        for job in jobs:
+            try:
+                if not await self._ask(job):
+                    return
+            except Exception:  # other parties' verdicts do not wait for it
+                log.exception("the verdict of job %s cannot be taken", job.job_id)
+
+    async def _ask(self, job: Job) -> bool:
+        """Whether the party is there."""
         try:
             notice = await self._peers.call(job.initiator, "AskVerdict", job.key())
+            if Job.of(notice.job) != job:
+                raise ProtocolError("FED-358", f"party {job.initiator} answers for another job than {job.job_id}")
             if notice.verdict != job_pb2.VERDICT_UNSPECIFIED:
-                self._verdicts.adopt(notice)
+                self._verdicts.adopt_after(notice)
         except FedError as error:
             log.debug("the verdict of job %s is not known: %s", job.job_id, error)
+            return not error.retryable
+        return True
 
     def _expire(self, row: JobRow) -> None:
         job = Job(row.initiator, row.job_id)

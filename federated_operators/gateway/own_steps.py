@@ -10,6 +10,7 @@ coordinator go in, frames for the worker come out, reports go into the outbox.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +23,7 @@ from federated_operators.gateway.leases import Leases
 from federated_operators.gateway.names import Job, Seat, checkpoint_words, failure_pb, member_pb
 from federated_operators.gateway.policy import DEFAULT_SLOTS
 from federated_operators.gateway.roster import Roster
-from federated_operators.gateway.rows import JobRow, LeaseRow, OutputRow, OwnRow, VerdictRow
+from federated_operators.gateway.rows import ACTIVE, UNKNOWN, JobRow, LeaseRow, OutputRow, OwnRow, VerdictRow
 from federated_operators.gateway.rules import FINISHED
 from federated_operators.gateway.store import Store
 from federatedml.errors import PeerError, ProtocolError
@@ -37,6 +38,7 @@ State = job_pb2.StepState
 Command = job_pb2.StepCommand
 _IN_ATTEMPT = (State.STARTED, State.PREPARED)
 _DECISIONS = (Command.CALL, Command.COMMIT, Command.FAIL, Command.SKIP)
+_BEGINNINGS = (Command.LEASE, Command.CALL, Command.START)  # for a job that has ended, or was given up, they are late
 
 
 class OwnSteps:
@@ -168,6 +170,17 @@ class OwnSteps:
                 self._note(seat, "checkpoint stored", row, checkpoint_words(stored))
                 self._report(seat, row, Report.CHECKPOINT_STORED, checkpoint=stored)
 
+    def reported(self, report: Report, reply: job_pb2.StepReportReply) -> None:
+        """The coordinator has answered: checkpoints that nobody goes back to are removed."""
+        common, stored = reply.common, report.checkpoint
+        if not reply.HasField("common") or (common.attempt, common.round) > (stored.attempt, stored.round):
+            return
+        seat = Seat.of(report.step, report.member)
+        row = self._row(seat)
+        if row.state in _IN_ATTEMPT and row.generation == report.step.generation:
+            with contextlib.suppress(OSError):  # a start, or the commit, removes them at the latest
+                CheckpointStore(self._attempt_dir(seat, row).parent).prune_older(common.attempt, common.round)
+
     def failed(self, seat: Seat, failure: pb.Failure) -> None:
         """The role function failed for good."""
         with self._store.transaction():
@@ -188,6 +201,10 @@ class OwnSteps:
                 self._note(seat, "worker lost", row)
             self._store.put(replace(row, state=State.ABSENT, ti_id=""))
 
+    def process(self, seat: Seat) -> str:
+        """The process that fills the seat, by the store: after a restart it may not be back yet. Empty: none does."""
+        return self._row(seat).ti_id
+
     def state(self, seat: Seat) -> int:
         """The state of an own step."""
         return self._row(seat).state
@@ -205,11 +222,12 @@ class OwnSteps:
         self._roster.check_seat(seat, self._roster.party)
         if command.action not in self._orders:
             raise ProtocolError("FED-343", f"order {command.action} is not known")
+        frame: Frame | None = None
         with self._store.transaction():
             row = self._row(seat)
-            frame = (
-                self._orders[command.action](seat, row, command) if command.step.generation == row.generation else None
-            )
+            late = command.step.generation != row.generation
+            if not late and (command.action not in _BEGINNINGS or self._job_state(seat.job) in ACTIVE):
+                frame = self._orders[command.action](seat, row, command)
         if frame:
             self._tell(seat, frame)
         if command.action in _DECISIONS:
@@ -258,6 +276,9 @@ class OwnSteps:
 
     def _commit(self, seat: Seat, row: OwnRow, command: job_pb2.StepCommand) -> Frame | None:
         if row.state != State.PREPARED or command.step.attempt != row.attempt:
+            return None
+        if self._job_state(seat.job) not in (*ACTIVE, UNKNOWN, "succeeded"):
+            self._note(seat, "commit came too late", row)  # its files went with the verdict
             return None
         self._store.put(replace(row, state=State.COMMITTED))
         self._store.put(
@@ -389,6 +410,10 @@ class OwnSteps:
     def _committed(self, seat: Seat, row: OwnRow, computed: bool) -> Frame:
         step = seat.step(row.generation, row.attempt)
         return Frame(committed=local_pb2.Committed(step=step, outputs=row.outputs, computed=computed))
+
+    def _job_state(self, job: Job) -> str:
+        row = self._store.get(JobRow, **job.where)
+        return row.state if row else ""
 
     def _verdict(self, job: Job) -> VerdictRow | None:
         row = self._store.get(JobRow, **job.where)

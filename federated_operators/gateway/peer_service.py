@@ -11,7 +11,7 @@ import grpc
 from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2, job_pb2_grpc
 from federated_operators.gateway.agreement import Agreement
-from federated_operators.gateway.coordinator import Coordinator
+from federated_operators.gateway.coordinator import COMMAND, Coordinator
 from federated_operators.gateway.door import caller
 from federated_operators.gateway.names import Job, failure_pb
 from federated_operators.gateway.own_steps import OwnSteps
@@ -78,8 +78,7 @@ class PeerService(job_pb2_grpc.PeerServicer):
 
     async def Report(self, request: job_pb2.StepReport, context: Any) -> job_pb2.StepReportReply:  # noqa: N802
         """A member's gateway reports to this coordinator."""
-        self._coordinator.report(caller(), request)
-        return job_pb2.StepReportReply()
+        return self._coordinator.report(caller(), request)
 
     async def Command(self, request: job_pb2.StepCommand, context: Any) -> job_pb2.StepCommandReply:  # noqa: N802
         """The coordinator of the job orders."""
@@ -94,7 +93,11 @@ class PeerService(job_pb2_grpc.PeerServicer):
         return job_pb2.VerdictReply()
 
     async def AskVerdict(self, request: pb.JobKey, context: Any) -> job_pb2.VerdictNotice:  # noqa: N802
-        """The verdict of an own job, for its members; none yet: unspecified."""
+        """The verdict of an own job, for its members; none yet: unspecified.
+
+        It must not overtake the orders that were given before it, and it cannot wait for them, should they never come
+        through: so they come with it.
+        """
         job = Job.of(request)
         if job.initiator != self._roster.party or caller() not in self._roster.parties(job):
             raise PolicyError("FED-541", f"party {caller()} may not ask for job {job.job_id}")
@@ -109,7 +112,14 @@ class PeerService(job_pb2_grpc.PeerServicer):
             verdict=found.verdict,  # type: ignore[arg-type]
             failure=failure,
             by=found.by,
+            before=self._under_way(job),
         )
+
+    def _under_way(self, job: Job) -> list[job_pb2.StepCommand]:
+        """Orders of a job to the caller that it has not answered."""
+        letters = self._store.waiting(caller(), COMMAND)
+        commands = [job_pb2.StepCommand.FromString(letter.body) for letter in letters]
+        return [command for command in commands if Job.of(command.step.job) == job]
 
     async def AskRerun(self, request: job_pb2.RerunOrder, context: Any) -> job_pb2.RerunAnswer:  # noqa: N802
         """A party's people want a rerun of an own job."""

@@ -32,12 +32,19 @@ class Progress:
         self._known[seat] = (min(max(done, 0.0), 1.0), text[:200])
         self._fresh.add(seat)
 
+    def forget(self, seat: Seat) -> None:
+        """Its worker is gone."""
+        self._known.pop(seat, None)
+        self._fresh.discard(seat)
+
     async def run(self) -> None:
         """For ever."""
         while True:
             await asyncio.sleep(self.EVERY_S)
             fresh, self._fresh = self._fresh, set()
             for seat in fresh:
+                if seat not in self._known:  # forgotten while others were told
+                    continue
                 done, text = self._known[seat]
                 report = job_pb2.StepReport(
                     member=member_pb(seat.member),

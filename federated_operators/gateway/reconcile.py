@@ -35,7 +35,7 @@ class Reconciler:
 
     def __init__(self, store: Store, roster: Roster, own: OwnSteps, control: RunControl) -> None:
         self._store, self._roster, self._own, self._control = store, roster, own, control
-        self._told: set[tuple[object, ...]] = set()
+        self._told: set[tuple[str, str, int, str]] = set()
 
     async def run(self) -> None:
         """For ever."""
@@ -44,6 +44,7 @@ class Reconciler:
     async def once(self) -> None:
         """Compare now."""
         plans = {Run(plan.dag_id, plan.job_id): plan for plan in self._active()}
+        self._told = {key for key in self._told if Run(key[0], key[1]) in plans}
         if not plans:
             return
         for state in await self._control.states(list(plans)):
@@ -114,7 +115,7 @@ class Reconciler:
         text = f"{what}{f' by {by}' if by else ' in the scheduler'}{more}"
         return pb.Failure(code=ENDED_BY_PERSON if by else code, message=text)
 
-    def _key(self, plan: JobPlan, what: str) -> tuple[object, ...]:
+    def _key(self, plan: JobPlan, what: str) -> tuple[str, str, int, str]:
         """What is told once in a generation."""
         row = self._job(plan)
         return plan.dag_id, plan.job_id, row.generation if row else 0, what

@@ -14,11 +14,12 @@ from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2
 from federated_operators.gateway.earlier import check_allowed
 from federated_operators.gateway.names import CONCLUDE, Job, failure_pb
+from federated_operators.gateway.one_per_job import OnePerJob
 from federated_operators.gateway.plan import JobPlan
 from federated_operators.gateway.policy import Policy, load_policy
 from federated_operators.gateway.reconcile import FIRST_TASKS, tell_run_ended
 from federated_operators.gateway.roster import Roster
-from federated_operators.gateway.rows import REOPENING, RUNNING, GenerationRow, JobRow, SeenRow
+from federated_operators.gateway.rows import REOPENING, RUNNING, GenerationRow, JobRow, OutputRow, SeenRow
 from federated_operators.gateway.runs import Run, RunControl, Touched
 from federated_operators.gateway.store import Store
 from federated_operators.gateway.verdicts import EFFECTS, STATES, TRACKING
@@ -53,7 +54,7 @@ class Reopening:
     ) -> None:
         self._store, self._roster, self._home, self._control = store, roster, home, control
         self._outputs_gone, self._kept = outputs_gone, kept
-        self._judging: dict[Job, asyncio.Lock] = {}
+        self._judging = OnePerJob()
 
     async def agree(self, order: Order) -> None:
         """Whether this party takes part in a rerun, asked before anything is done anywhere.
@@ -100,6 +101,19 @@ class Reopening:
         if read and self._outputs_gone(job):
             problem = f"the outputs of {', '.join(sorted(read))} were removed at party {self._roster.party}"
             raise DataError("FED-228", problem, "rerun these components, too")
+        lacking = sorted(name for name in read if self._lacks(job, plan, name))
+        if lacking:
+            problem = f"party {self._roster.party} has no outputs of {', '.join(lacking)}"
+            raise DataError("FED-228", problem, "rerun these components, too")
+
+    def _lacks(self, job: Job, plan: JobPlan, component: str) -> bool:
+        """Whether an own member of a committed step has no outputs of it: the order to commit came too late."""
+        newest = self._roster.generation(job, component)
+        for own in self._roster.plans(job):
+            row = self._store.get(OutputRow, **job.where, component=component, member=str(own.me))
+            if own.me in plan.all_steps[component] and (row is None or row.generation < newest):
+                return True
+        return False
 
     def wished(self, order: Order) -> None:
         """Remember that people of this party ask for a rerun, before their wish leaves."""
@@ -182,7 +196,7 @@ class Reopening:
         the process finds a running job. In all other cases, decided steps are only repeated to it.
         """
         job = Job(plan.initiator.party, plan.job_id)
-        async with self._judging.setdefault(job, asyncio.Lock()):
+        async with self._judging.alone(job):
             row = self._store.get(JobRow, **job.where)
             if row is None or row.state not in STATES.values():
                 return

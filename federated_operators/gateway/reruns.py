@@ -7,6 +7,7 @@ import time
 
 from airfed_proto.v1 import job_pb2
 from federated_operators.gateway.names import Job, failure_pb
+from federated_operators.gateway.one_per_job import OnePerJob
 from federated_operators.gateway.peers import Peers
 from federated_operators.gateway.reopening import NOT_ENDED, Reopening
 from federated_operators.gateway.roster import Roster
@@ -30,14 +31,14 @@ class Reruns:
     def __init__(self, store: Store, roster: Roster, peers: Peers, reopening: Reopening) -> None:
         self._store, self._roster, self._peers, self._reopening = store, roster, peers, reopening
         self._steps = Steps(store, roster)
-        self._opening: dict[Job, asyncio.Lock] = {}
+        self._opening = OnePerJob()
 
     async def ask(self, order: Order) -> Answer:
         """Open a generation, or say why not. ``order.party`` is who asks, already known to be it."""
         job = Job.of(order.job)
         if job.initiator != self._roster.party or not self._roster.plans(job):
             raise PolicyError("FED-543", f"party {self._roster.party} does not coordinate job {job.job_id}")
-        async with self._opening.setdefault(job, asyncio.Lock()):
+        async with self._opening.alone(job):
             try:
                 return await self._open(job, order)
             except FedError as error:

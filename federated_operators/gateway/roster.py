@@ -12,6 +12,8 @@ from federated_operators.gateway.store import Store
 from federatedml.errors import PolicyError, ProtocolError
 from federatedml.federation.party import Member
 
+MOST_JOBS = 1000  # whose plans are kept in memory
+
 
 class Roster:
     """Plans of the admitted jobs of this party."""
@@ -26,6 +28,8 @@ class Roster:
             found = [load_plan(row.plan) for row in self._store.select(PlanRow, **job.where)]
             if not found:
                 return []
+            if len(self._plans) >= MOST_JOBS:
+                del self._plans[next(iter(self._plans))]
             self._plans[job] = found
         return self._plans[job]
 

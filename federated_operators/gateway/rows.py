@@ -246,6 +246,7 @@ class HeardRow(Row):
     KEY: ClassVar[tuple[str, ...]] = ("party",)
     party: str
     serial: int
+    epoch: bytes = b""  # of the serial; empty: of an older version
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,10 @@ class RunControl(Protocol):
         """Tasks of these runs that are over: at least what ended lately, now and then all."""
         ...
 
+    async def process(self, run: Run, task: str) -> str | None:
+        """Id of the process that the task's newest try is; None: the scheduler has none."""
+        ...
+
     async def ended_by(self, run: Run, after: int) -> str:
         """The person who changed a state of the run or of its tasks last, since event ``after``; empty: nobody."""
         ...
@@ -143,6 +147,10 @@ class NoRuns:
     async def tasks(self, runs: Sequence[Run]) -> list[TaskState]:
         """Nothing runs."""
         return []
+
+    async def process(self, run: Run, task: str) -> str | None:
+        """Whoever comes."""
+        return None
 
     async def ended_by(self, run: Run, after: int) -> str:
         """Nobody could."""

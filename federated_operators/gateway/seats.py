@@ -75,7 +75,7 @@ class Attachment:
 
 
 class Seats:
-    """Who sits where. The later of two processes wins the seat."""
+    """Who sits where. Of two processes that were let in, the later wins the seat."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()

@@ -24,7 +24,6 @@ from federated_operators.gateway.courier import Courier
 from federated_operators.gateway.door import FRAME_BYTES, SERVER, VerifyCaller, server_credentials
 from federated_operators.gateway.limits import Limits
 from federated_operators.gateway.local_service import LocalService
-from federated_operators.gateway.names import Job, failure_pb
 from federated_operators.gateway.notes import WaitNotes
 from federated_operators.gateway.overdue import Overdue
 from federated_operators.gateway.own_steps import REPORT, OwnSteps
@@ -48,10 +47,11 @@ from federated_operators.gateway.store import Letter, Store
 from federated_operators.gateway.throttle import Throttle
 from federated_operators.gateway.traffic import Traffic
 from federated_operators.gateway.unanswered import Unanswered
+from federated_operators.gateway.undelivered import Undelivered
 from federated_operators.gateway.verdicts import EFFECTS, RESTORED, TRACKING, VerdictHook, Verdicts, no_hook
 from federated_operators.gateway.waiting import Waiting
 from federated_operators.gateway.worker_door import WorkerDoor
-from federatedml.errors import FedError, PolicyError, ProtocolError
+from federatedml.errors import PolicyError, ProtocolError
 from federatedml.federation.home import PartyHome
 
 TICK_S = 0.5
@@ -99,6 +99,7 @@ class Gateway:
             self._progress,
             self._reopening,
             self._ask_rerun,
+            control,
         )
         self._unanswered = Unanswered()
         timeout = self._home.config.peer_timeout
@@ -106,7 +107,8 @@ class Gateway:
         self._show = Show(
             self._store, self._roster, self._coordinator, self._own, traffic, self._unanswered, self._silence.since
         )
-        self._courier = Courier(self._store, self._deliver)
+        undelivered = Undelivered(self._store, self._roster, self._coordinator)
+        self._courier = Courier(self._store, self._deliver, undelivered)
 
     async def serve(self, ready: Callable[[], None]) -> None:
         """Serve until SIGTERM or SIGINT; ``ready`` is called when both doors are open."""
@@ -174,14 +176,15 @@ class Gateway:
         """Tell one letter: to a peer's door, or to the own parts without a socket."""
         if letter.kind == REPORT:
             report = job_pb2.StepReport.FromString(letter.body)
-            report.serial = letter.id
-            await self._to(letter.lane, "Report", report, self._take_report)
+            report.serial, report.epoch = letter.id, letter.epoch
+            reply = await self._to(letter.lane, "Report", report, self._take_report)
+            self._own.reported(report, reply)
         elif letter.kind == COMMAND:
             await self._to(letter.lane, "Command", job_pb2.StepCommand.FromString(letter.body), self._take_command)
         elif letter.kind == VERDICT:
             await self._to(letter.lane, "Conclude", job_pb2.VerdictNotice.FromString(letter.body), self._take_verdict)
         elif letter.kind == REOPEN:
-            await self._reopen(letter.lane, job_pb2.RerunOrder.FromString(letter.body))
+            await self._peers.call(letter.lane, "Reopen", job_pb2.RerunOrder.FromString(letter.body))
         elif letter.kind == REOPENED:
             await self._reopening.carry_out(job_pb2.RerunOrder.FromString(letter.body))
         elif letter.kind == EFFECTS:
@@ -190,15 +193,6 @@ class Gateway:
             await self._verdicts.restore(job_pb2.VerdictNotice.FromString(letter.body))
         elif letter.kind == TRACKING:
             await self._verdicts.tell_hook(job_pb2.VerdictNotice.FromString(letter.body))
-
-    async def _reopen(self, party: str, order: job_pb2.RerunOrder) -> None:
-        """A party that does not follow although it agreed before ends the rerun for all."""
-        try:
-            await self._peers.call(party, "Reopen", order)
-        except FedError as error:
-            if error.retryable:
-                raise
-            self._coordinator.end(Job.of(order.job), job_pb2.JOB_FAILED, failure_pb(error))
 
     async def _ask_rerun(self, order: job_pb2.RerunOrder) -> job_pb2.RerunAnswer:
         """Ask the job's coordinator, here or at its party."""
@@ -211,14 +205,13 @@ class Gateway:
         answer: job_pb2.RerunAnswer = await self._peers.call(initiator, "AskRerun", order, timeout=ASK_RERUN_S)
         return answer
 
-    async def _to(self, party: str, method: str, message: Any, own: Callable[[Any], None]) -> None:
+    async def _to(self, party: str, method: str, message: Any, own: Callable[[Any], Any]) -> Any:
         if party == self._party:
-            own(message)
-        else:
-            await self._peers.call(party, method, message)
+            return own(message)
+        return await self._peers.call(party, method, message)
 
-    def _take_report(self, report: job_pb2.StepReport) -> None:
-        self._coordinator.report(self._party, report)
+    def _take_report(self, report: job_pb2.StepReport) -> job_pb2.StepReportReply:
+        return self._coordinator.report(self._party, report)
 
     def _take_command(self, command: job_pb2.StepCommand) -> None:
         self._own.order(command)

@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from federated_operators.gateway.names import Job
 from federated_operators.gateway.rows import MemberRow, StepRow
 from federated_operators.gateway.steps import Command, Steps, of_step
 
@@ -53,6 +54,10 @@ class Slots:
         """Return all slots of a step, and leave all lines."""
         self._release(step, self._steps.members(step))
         self._until.pop(_name(step), None)
+
+    def forget(self, job: Job) -> None:
+        """The job has ended: its parties free its slots themselves."""
+        self._until = {step: until for step, until in self._until.items() if step[:2] != (job.initiator, job.job_id)}
 
     def tick(self, steps: Sequence[StepRow]) -> None:
         """Give back what was held too long without the rest; the line where the step waits is kept."""

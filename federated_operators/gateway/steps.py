@@ -92,8 +92,17 @@ class Steps:
         """Forget all checkpoints but the one that the next attempt goes on from."""
         for row in self.store.select(CheckpointRow, **of_step(step)):
             if (row.attempt, row.round) != keep:
-                where = {**of_step(step), "member": row.member, "attempt": row.attempt, "round": row.round}
-                self.store.delete(CheckpointRow, **where)
+                self._drop(step, row)
+
+    def drop_older(self, step: StepRow, common: CheckpointRow) -> None:
+        """Forget checkpoints that no attempt will go on from."""
+        for row in self.store.select(CheckpointRow, **of_step(step)):
+            if (row.attempt, row.round) < (common.attempt, common.round):
+                self._drop(step, row)
+
+    def _drop(self, step: StepRow, row: CheckpointRow) -> None:
+        at = {"member": row.member, "attempt": row.attempt, "round": row.round}
+        self.store.delete(CheckpointRow, **of_step(step), **at)
 
     def reference(self, member: MemberRow, at: tuple[int, int]) -> job_pb2.CheckpointRef | None:
         """A member's own checkpoint at (attempt, round)."""

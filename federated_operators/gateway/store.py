@@ -6,6 +6,7 @@ Two tables are not rows of ``rows.py``: ``outbox`` (what must still be told, in 
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -21,7 +22,8 @@ R = TypeVar("R", bound=Row)
 _TYPES = {"str": "TEXT", "int": "INTEGER", "bytes": "BLOB", "float": "REAL"}
 _FIXED = """
 CREATE TABLE IF NOT EXISTS outbox (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, lane TEXT NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL) STRICT;
+    id INTEGER PRIMARY KEY AUTOINCREMENT, lane TEXT NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL,
+    epoch BLOB NOT NULL DEFAULT x'') STRICT;
 CREATE INDEX IF NOT EXISTS outbox_lane ON outbox (lane, id);
 CREATE TABLE IF NOT EXISTS events (
     id INTEGER PRIMARY KEY AUTOINCREMENT, party TEXT NOT NULL, initiator TEXT NOT NULL, job_id TEXT NOT NULL,
@@ -34,12 +36,18 @@ CREATE TRIGGER IF NOT EXISTS events_remain BEFORE DELETE ON events BEGIN SELECT 
 
 @dataclass(frozen=True)
 class Letter:
-    """Something that must be told; ``id`` grows and serves as the serial of reports."""
+    """Something that must be told; ``id`` grows and serves as the serial of reports.
+
+    Attributes:
+        epoch: of the gateway's opening that posted it. A database that is new, or was put back from a copy, gives ids
+            that were there before: never in an epoch that was there before.
+    """
 
     id: int
     lane: str
     kind: str
     body: bytes
+    epoch: bytes = b""
 
 
 class Store:
@@ -56,6 +64,7 @@ class Store:
         self._db.row_factory = sqlite3.Row
         self._depth = 0
         self._told: list[int] = []
+        self._epoch = secrets.token_bytes(8)
         self.changes = 0  # grows whenever a row changes
         self.on_post = on_post
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
@@ -63,15 +72,20 @@ class Store:
         self._db.executescript("".join(_table(kind) for kind in TABLES) + _FIXED)
         for kind in TABLES:
             self._add_columns(kind)
+        if "epoch" not in self._columns("outbox"):
+            self._db.execute("ALTER TABLE outbox ADD COLUMN epoch BLOB NOT NULL DEFAULT x''")
         path.chmod(0o600)
 
     def _add_columns(self, kind: type[Row]) -> None:
         """Columns that an older version's table lacks; their fields have defaults."""
-        known = {row["name"] for row in self._db.execute(f"PRAGMA table_info({kind.TABLE})")}
+        known = self._columns(kind.TABLE)
         for field in fields(kind):
             if field.name not in known:
                 default = {"TEXT": "''", "BLOB": "x''"}.get(_TYPES[str(field.type)], "0")
                 self._db.execute(f"ALTER TABLE {kind.TABLE} ADD COLUMN {_column(field)} DEFAULT {default}")
+
+    def _columns(self, table: str) -> set[str]:
+        return {row["name"] for row in self._db.execute(f"PRAGMA table_info({table})")}
 
     def close(self) -> None:
         """Write what is pending and close."""
@@ -140,7 +154,8 @@ class Store:
     def post(self, lane: str, kind: str, body: bytes) -> None:
         """Put a letter into a lane; it is told in order, at least once, until it is answered."""
         with self.transaction():
-            self._db.execute("INSERT INTO outbox (lane, kind, body) VALUES (?, ?, ?)", (lane, kind, body))
+            letter = (lane, kind, body, self._epoch)
+            self._db.execute("INSERT INTO outbox (lane, kind, body, epoch) VALUES (?, ?, ?, ?)", letter)
         self.on_post(lane)
 
     def next_letter(self, lane: str, after: int) -> Letter | None:
@@ -148,6 +163,12 @@ class Store:
         found = self._db.execute("SELECT * FROM outbox WHERE lane = ? AND id > ? ORDER BY id LIMIT 1", (lane, after))
         row = found.fetchone()
         return Letter(**dict(row)) if row else None
+
+    def waiting(self, lane: str, kind: str) -> list[Letter]:
+        """Letters of a kind that the lane's party has not answered, oldest first."""
+        found = self._db.execute("SELECT * FROM outbox WHERE lane = ? AND kind = ? ORDER BY id", (lane, kind))
+        letters = [Letter(**dict(row)) for row in found]
+        return [letter for letter in letters if letter.id not in self._told]
 
     def answered(self, letter: Letter) -> None:
         """The letter was taken. It is removed with the next write: told again after a crash, which does no harm."""

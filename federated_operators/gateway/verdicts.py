@@ -6,6 +6,7 @@ Adoption is a transaction; the rest is a letter to the own party, repeated until
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import time
 from dataclasses import replace
@@ -16,9 +17,10 @@ from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2
 from federated_operators.gateway.names import CONCLUDE, Job, failure_pb, words
 from federated_operators.gateway.own_steps import OwnSteps
+from federated_operators.gateway.passing import may_pass
 from federated_operators.gateway.plan import JobPlan
 from federated_operators.gateway.roster import Roster
-from federated_operators.gateway.rows import ACTIVE, UNKNOWN, JobRow, OutputRow, VerdictRow
+from federated_operators.gateway.rows import ACTIVE, UNKNOWN, JobRow, OutputRow, OwnRow, VerdictRow
 from federated_operators.gateway.runs import Run, RunControl
 from federated_operators.gateway.seats import Seats
 from federated_operators.gateway.store import Store
@@ -36,6 +38,7 @@ STATES = {
 }
 GIVEN_UP = "FED-454"
 LEAVE_S = 5.0  # how long workers of an ended job have to go before their files are removed
+log = logging.getLogger(__name__)
 
 
 class VerdictHook(Protocol):
@@ -92,6 +95,22 @@ class Verdicts:
             self._own.leases.end(job)
         self._own.dismiss(job, None if notice.verdict == job_pb2.SUCCEEDED else _failure(notice))
 
+    def adopt_after(self, notice: job_pb2.VerdictNotice) -> None:
+        """Take over a verdict that was asked for: after the orders that it would overtake.
+
+        They come by themselves too, and change nothing then.
+        """
+        for command in notice.before:
+            try:
+                if command.step.job != notice.job:
+                    raise ProtocolError("FED-358", "an order of another job came with a verdict")
+                self._own.order(command)
+            except Exception as error:
+                if may_pass(error):
+                    raise
+                log.exception("an order of job %s cannot be carried out", notice.job.job_id)
+        self.adopt(notice)
+
     def give_up(self, job: Job, by: str, reason: str) -> None:
         """A person gives up a job that only a silent coordinator could end: it ends here, its verdict stays unknown.
 
@@ -128,7 +147,7 @@ class Verdicts:
                 await self._end_run(plan, _note(notice))
             await self._workers_gone(job)
             for plan in plans:
-                await asyncio.to_thread(_remove, self._uncommitted(plan))
+                await asyncio.to_thread(_remove, self._uncommitted(plan, decided=notice.verdict in STATES))
         if notice.verdict in STATES:
             self._store.post(TRACKING, TRACKING, notice.SerializeToString())
             self._store.event("verdict carried out", job, party=self._roster.party)
@@ -157,9 +176,15 @@ class Verdicts:
         while self._seats.of(job) and time.monotonic() < deadline:
             await asyncio.sleep(0.1)
 
-    def _uncommitted(self, plan: JobPlan) -> list[Path]:
-        """Attempt folders of one member that no row calls current."""
-        rows = self._store.select(OutputRow, initiator=plan.initiator.party, job_id=plan.job_id, member=str(plan.me))
+    def _uncommitted(self, plan: JobPlan, decided: bool) -> list[Path]:
+        """Attempt folders of one member that no row calls current.
+
+        Args:
+            decided: the job has a verdict; without one, what is prepared stays: it may be committed already.
+        """
+        of_member = {"initiator": plan.initiator.party, "job_id": plan.job_id, "member": str(plan.me)}
+        rows: list[OutputRow | OwnRow] = [*self._store.select(OutputRow, **of_member)]
+        rows += self._store.select(OwnRow, **of_member, state=job_pb2.PREPARED) if not decided else []
         current = {(row.component, f"g{row.generation}", f"a{row.attempt}") for row in rows}
         folder = self._home.job_dir(plan.initiator.party, plan.job_id)
         attempts = folder.glob(f"*/{plan.me.role}/g*/a*")

@@ -147,18 +147,26 @@ class WorkerSession:
                 raise self._failure
             raise AttemptEnded(self._ended or "")
 
-    def failed(self, code: str, message: str) -> None:
+    def failed(self, code: str, message: str, may_retry: bool = False) -> None:
         """Tell that the role function failed, and wait until it is known what follows.
+
+        Args:
+            may_retry: another attempt may follow, so that this process must not end before that is decided, however
+                long the coordinator is away; else it only leaves time to tell.
 
         Raises:
             AttemptEnded: it may try again; join again.
+            PeerError: the own gateway was away for too long, or took nothing: nobody knows what follows.
         """
         member = member_pb(self._seat.member)
         self._say(Frame(failed=pb.Failure(code=code, message=message, member=member, component=self._seat.component)))
         with self._changed:
-            self._changed.wait_for(lambda: self._failure is not None or self._ended is not None, FAREWELL_S)
+            patience = None if may_retry else FAREWELL_S
+            self._changed.wait_for(lambda: self._failure is not None or self._ended is not None, patience)
             if self._failure is None and self._ended is not None:
                 raise AttemptEnded(self._ended)
+            if may_retry and self._failure is not None and self._failure.retryable:
+                raise self._failure
 
     def done(self) -> None:
         """Say farewell: the process ends as it should."""

@@ -20,10 +20,12 @@ from federated_operators.gateway.progress import Progress
 from federated_operators.gateway.relay import Relay
 from federated_operators.gateway.reopening import Ask, Reopening
 from federated_operators.gateway.roster import Roster
+from federated_operators.gateway.runs import Run, RunControl
 from federated_operators.gateway.seats import Attachment, Seats
-from federatedml.errors import FedError
+from federatedml.errors import FedError, ProtocolError
 
 BACKLOG = 128
+AGAIN_S = 0.5  # pause of a worker that cannot be judged now
 HELLO = local_pb2.GatewayFrame().SerializeToString()  # somebody is here, even if there is nothing to say for hours
 Frame = local_pb2.GatewayFrame
 log = logging.getLogger(__name__)
@@ -42,7 +44,9 @@ class WorkerDoor:
         progress: Progress,
         reopening: Reopening,
         ask_rerun: Ask,
+        control: RunControl,
     ) -> None:
+        self._control = control
         self._roster, self._agreement, self._own, self._seats = roster, agreement, own, seats
         self._relay, self._progress, self._reopening, self._ask_rerun = relay, progress, reopening, ask_rerun
         self._serving: set[asyncio.Task[None]] = set()
@@ -94,7 +98,11 @@ class WorkerDoor:
             seat = Seat.of(pb.StepKey(job=join.job, component=join.component), join.member)
             self._own.check_join(seat, join)
             await self._reopening.judge(self._roster.plan(seat.job, seat.member), self._ask_rerun)
+            await self._check_alive(seat, join)
         except FedError as error:
+            if error.retryable:  # it comes again, and nothing is decided before
+                log.info("a worker of %s waits: %s", join.component, error)
+                return await asyncio.sleep(AGAIN_S)
             return connection.say(Frame(failed=failure_pb(error)).SerializeToString())
         attachment = self._seats.take(seat, join.task_instance_id)
         attachment.on_more = connection.more
@@ -106,7 +114,22 @@ class WorkerDoor:
         finally:
             attachment.close()
             if self._seats.leave(attachment):
+                self._progress.forget(seat)
                 self._own.lost(seat, attachment.ti_id)
+
+    async def _check_alive(self, seat: Seat, join: local_pb2.Join) -> None:
+        """Of two processes of one task the live one is that which the scheduler names; it is asked when a second comes.
+
+        Raises:
+            ProtocolError: the task has a newer process than this one.
+            PeerError: the scheduler does not answer.
+        """
+        if self._own.process(seat) in ("", join.task_instance_id):
+            return
+        plan = self._roster.plan(seat.job, seat.member)
+        current = await self._control.process(Run(plan.dag_id, plan.job_id), seat.component)
+        if current not in (None, join.task_instance_id):
+            raise ProtocolError("FED-346", f"another process of {seat.component} has this one's place")
 
     def _take(self, attachment: Attachment, kind: Kind, content: bytearray) -> None:
         """A frame of the worker."""

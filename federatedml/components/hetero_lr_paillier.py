@@ -39,6 +39,7 @@ from federatedml.components.linear_model import (
 )
 from federatedml.components.lr_agreement import agree, told_shapes
 from federatedml.components.lr_batches import batches, check_columns, cut
+from federatedml.components.lr_counted_rows import Counted, Known, check_batches
 from federatedml.components.lr_encrypted import CipherPlan, GuestSide, HostSide, Side
 from federatedml.components.lr_looks import Looks
 from federatedml.components.lr_optimizers import Memory
@@ -58,7 +59,7 @@ from federatedml.components.lr_params import LogisticParams
 from federatedml.components.lr_predict import predicted, send_partial
 from federatedml.components.lr_release import count_weights
 from federatedml.components.lr_result import History, fitted, loss_curve, summary_of, told_by_gradients
-from federatedml.components.lr_row_weights import row_weights, without_weights
+from federatedml.components.lr_row_weights import without_weights
 from federatedml.components.lr_start import first_weights
 from federatedml.components.prediction_table import stacked
 from federatedml.crypto.codec import Floats
@@ -77,11 +78,11 @@ def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     """Train on the labels; gives predictions of all rows and the guest's part of the model."""
     table = without_weights(inputs.one("train_data", "data"), p.sample_weight_name)
     labels, classes = binary_labels(table)
-    data = _agreed(p, box, inputs, table)
-    of_rows = row_weights(p, inputs.one("train_data", "data"), labels)
+    known = Known.of(p, inputs.one("train_data", "data"), labels)
+    data = _agreed(p, box, inputs, table, known)
     held_out = without_weights(inputs.one("eval_data"), p.sample_weight_name) if inputs.data.get("eval_data") else None
     looks = Looks.of(p, box, held_out, table.header, classes)
-    side = GuestSide(*data.side(p, box), labels[data.order], of_rows[data.order])
+    side = GuestSide(*data.side(p, box), labels[data.order], known.scales[data.order])
     history, hosts = _restored(box, side), box.peers(PREDICTOR)
     while not history.stopped:
         for batch, use in _uses(side, history):
@@ -182,14 +183,20 @@ class _Data:
         return self.plan, evaluator(public, box.compute), self.features, self.start
 
 
-def _agreed(p: LogisticParams, box: Box, inputs: Inputs, table: Table) -> _Data:
+def _agreed(p: LogisticParams, box: Box, inputs: Inputs, table: Table, known: Known | None = None) -> _Data:
+    """``known``: at the guest, who sees to it that rows are as many as they look."""
     intercept = box.me.role is Role.GUEST and p.init_param.fit_intercept
-    features, order = checked_features(table, intercept), batch_order(table.ids)
-    count = features.shape[1]
+    weights = known.scales if known and p.weighs_rows else None
+    features, order = checked_features(table, intercept, weights), batch_order(table.ids)
+    count, counted = features.shape[1], None
     columns = {**agree(p, box, table, count), box.me: count}
     plan = CipherPlan(p, batches(p, len(table), columns), columns)
-    check_columns(p, table.header, cut(features[order], plan.sizes), table.copies)
-    told = count_weights(box, table, columns)
+    if known is not None:
+        check_batches(p, plan.sizes, columns, known.at(order))
+        counted = Counted.of(known)
+    of_batches = None if weights is None else cut(weights[order], plan.sizes)
+    check_columns(p, table.header, cut(features[order], plan.sizes), table.copies, of_batches)
+    told = count_weights(box, table, columns, counted)
     start = first_weights(p, box, inputs.isometric_model, table, intercept)
     return _Data(plan, features[order], start, order, told)
 

@@ -25,6 +25,7 @@ first host, about 24 n bytes each way between any two of the others.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,12 +41,13 @@ from federatedml.components.linear_model import (
 )
 from federatedml.components.lr_agreement import agree, told_shapes
 from federatedml.components.lr_batches import check_columns, cut
+from federatedml.components.lr_counted_rows import Counted, Known, check_batches, check_table
 from federatedml.components.lr_params import LogisticParams
 from federatedml.components.lr_plan import check_steps, training_plan
 from federatedml.components.lr_predict import predicted, send_partial
 from federatedml.components.lr_release import count_weights
 from federatedml.components.lr_result import History, fitted, fold_summary, loss_curve, summary_of, told_by_gradients
-from federatedml.components.lr_row_weights import row_weights, without_weights
+from federatedml.components.lr_row_weights import without_weights
 from federatedml.components.lr_shared_moves import Exchange, Moves, moves
 from federatedml.components.lr_shared_topics import (
     ANGLE,
@@ -70,7 +72,6 @@ from federatedml.crypto.dealer import CLOSER, Dealer
 from federatedml.crypto.lr_shapes import Plan
 from federatedml.crypto.ring import Floats, Words, low
 from federatedml.crypto.shared_linear import (
-    Answers,
     Pads,
     Side,
     batch_order,
@@ -83,7 +84,7 @@ from federatedml.data.table import Table
 from federatedml.errors import DataError, ProtocolError
 from federatedml.federation.box import Box
 from federatedml.federation.checkpoint import State
-from federatedml.federation.party import Role
+from federatedml.federation.party import Member, Role
 from federatedml.federation.wire import Array
 
 LOSS_TOLERANCE = 0.02  # a loss below minus this is no loss but a sum that went round
@@ -93,7 +94,7 @@ def guest(p: LogisticParams, box: Box, inputs: Inputs) -> Outputs:
     """Train on the labels; gives predictions of all rows and the guest's part of the model."""
     table, held_out = _tables(p, inputs, Role.GUEST)
     labels, classes = binary_labels(table)
-    answers = Answers(labels, row_weights(p, inputs.one("train_data", "data"), labels))
+    answers = Known.of(p, inputs.one("train_data", "data"), labels)
     run, spent = _train(p, box, inputs, answers, Watch.of(p, held_out, classes))
     if p.in_fold and held_out is not None:
         scores = logistic({}, _held_out_predictors(run), [])
@@ -200,22 +201,22 @@ class _Run:
         return self.moves.released(self.kept)
 
 
-def _train(p: LogisticParams, box: Box, inputs: Inputs, answers: Answers | None, watch: Watch) -> tuple[_Run, int]:
+def _train(p: LogisticParams, box: Box, inputs: Inputs, answers: Known | None, watch: Watch) -> tuple[_Run, int]:
     """The training, and the equations that are counted; guest and hosts run the same lines."""
     table, held_out = _tables(p, inputs, box.me.role)
     intercept = p.init_param.fit_intercept and answers is not None
     order = batch_order(table.ids)
-    features = checked_features(table, intercept)[order]
+    ordered = None if answers is None else answers.at(order)
+    features = checked_features(table, intercept, answers.scales if answers and p.weighs_rows else None)[order]
     columns = agree(p, box, table, features.shape[1]) | {box.me: features.shape[1]}
     looks = held_out if p.validates or p.in_fold else None
     rows = 0 if looks is None else agree_held_out(box, looks)
     plan = training_plan(p, len(table), columns, rows)
     exchange, stream = Exchange(box, tuple(sorted(columns))), Stream(box.recv(SEED).tobytes(), box.attempt.context())
-    spent = 0 if p.in_fold and not plan.motion.opened else count_weights(box, table, columns)
     check_steps(plan, features)
-    if plan.motion.opened:
-        check_columns(p, table.header, cut(features, plan.batches), table.copies)
-    side = Side(plan, exchange.party, stream, features, _ordered(answers, order))
+    told = plan.motion.opened or not p.in_fold
+    spent = count_weights(box, table, columns, _counted(p, plan, columns, table, features, ordered)) if told else 0
+    side = Side(plan, exchange.party, stream, features, ordered)
     start = first_weights(p, box, inputs.isometric_model, table, intercept)
     mover = moves(p, exchange, side, start)
     validation = None
@@ -232,6 +233,20 @@ def _train(p: LogisticParams, box: Box, inputs: Inputs, answers: Answers | None,
     return run, spent
 
 
+def _counted(
+    p: LogisticParams, plan: Plan, columns: Mapping[Member, int], table: Table, features: Floats, known: Known | None
+) -> Counted | None:
+    """Refuse what would tell of few rows; at the guest, what the rows count as."""
+    if plan.motion.opened:
+        weights = cut(known.scales, plan.batches) if known and p.weighs_rows else None
+        check_columns(p, table.header, cut(features, plan.batches), table.copies, weights)
+        if known is not None:
+            check_batches(p, plan.batches, columns, known)
+    elif known is not None:
+        check_table(plan.batches, columns, known)
+    return None if known is None else Counted.of(known)
+
+
 def _held_out_predictors(run: _Run) -> Floats:
     """At the guest (rows,) z of the rows that a fold leaves out; nobody opens the weights."""
     if run.validation is None:
@@ -244,10 +259,6 @@ def _summary(plan: Plan, weights: Array, history: History, spent: int) -> dict[s
     """What is shown beside the component."""
     found = summary_of(weights, history, sum(plan.batches), spent)
     return found | (told_by_gradients(plan.batches, len(weights), history.epochs) if plan.motion.opened else {})
-
-
-def _ordered(answers: Answers | None, order: Array) -> Answers | None:
-    return None if answers is None else Answers(answers.labels[order], answers.scales[order])
 
 
 def _epochs(run: _Run) -> None:

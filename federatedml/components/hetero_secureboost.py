@@ -44,16 +44,12 @@ from federatedml.components.tree_paillier_guest import PaillierHosts
 from federatedml.components.tree_paillier_host import PaillierAnswers
 from federatedml.components.tree_params import SecureBoostParams
 from federatedml.components.tree_predict import SPLIT_BITS, merge, partial_of, predict_guest, predict_host, used
-from federatedml.crypto.choice import Boosting, Place, for_boosting
+from federatedml.crypto.choice import PLANNED_COLUMNS, PLANNED_PLACE, Boosting, for_boosting
 from federatedml.crypto.paillier.keys import DEFAULT_BITS
 from federatedml.errors import DslError
 from federatedml.federation.box import Box
 from federatedml.federation.party import Role
 from federatedml.federation.topic import Topic
-
-# What a plan takes the unknown to be: it is made before anybody has looked at a table. Rows fall out of the comparison.
-PLANNED_COLUMNS = 20
-PLANNED_PLACE = Place(dealer=True, cores=2, bits_per_second=1e9)
 
 
 @dataclass(frozen=True)
@@ -95,6 +91,9 @@ COMMON: tuple[Topic[Any], ...] = (AGREEMENT, CLASSES, NEXT, SAME_ROWS, SPLIT_BIT
 LEARNS: Mapping[Role, Sequence[str]] = {
     Role.GUEST: (
         "the trees: which of a host's columns, by number, splits which rows of the guest's, not at which value",
+        "where rows are weighed: hosts are asked about nodes whose rows count, as (sum w)^2 / sum w^2, for as many as "
+        "is asked of rows; no host can see which rows of a bin weigh, and a row that weighs far more than the others "
+        "shows in the sums of its cells",
     ),
     Role.HOST: ("its own splits of the trees, not where they are in them",),
 }

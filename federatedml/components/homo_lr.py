@@ -23,7 +23,8 @@ FATE 1.0 sends updates in clear or has the arbiter decrypt what a host likes; ``
 ``party_weight`` (FATE 1.0: by ``party_weight`` alone).
 
 Parties: guest, hosts, arbiter. Semi-honest. Who colludes with all contributors but one, or is one of two, learns
-that one's updates: hence ``min_contributors``, and the policy's floor. Averages themselves tell: a column that few rows
+that one's updates: hence ``min_contributors``, and the policy's floor; and a contributor that weighs more than nine
+tenths takes no part. Averages themselves tell: a column that few rows
 of all parties have moves by what is known of these.
 """
 
@@ -55,7 +56,7 @@ from federatedml.components.homo_lr_agreement import AGREEMENT, SHAPE, agree
 from federatedml.components.homo_lr_average import aggregate
 from federatedml.components.homo_lr_looks import LOOKED, LOOKS
 from federatedml.components.homo_lr_params import UNUSED, HomoLogisticParams, common_digest
-from federatedml.components.homo_lr_rounds import TOPICS, Run, contribute
+from federatedml.components.homo_lr_rounds import MOST_PART, TOPICS, Run, contribute
 from federatedml.components.homo_lr_steps import HeldOut, Rows
 from federatedml.components.label_sets import LABEL_SET
 from federatedml.components.linear_model import initial_weights, logistic, partial_score, training_loss
@@ -74,6 +75,11 @@ from federatedml.federation.party import Role
 OF_FOLDS = "likewise of each fold of a cross validation, whose models no component keeps"
 META, PARAM = "HomoLogisticRegressionMeta", "HomoLogisticRegressionParam"
 MODEL = "the whole model, which is the same for all: the average of all contributors' weights after each round"
+
+HEAVY = (
+    "the more one contributor weighs beside the others, the better the averages show its updates; one with more than "
+    f"{MOST_PART:.0%} of all weight takes part only if two contributors would do"
+)
 
 
 def contributor(p: HomoLogisticParams, box: Box, inputs: Inputs) -> Outputs:
@@ -236,8 +242,8 @@ HOMO_LR = Component(
     roles={Role.GUEST: contributor, Role.HOST: contributor, Role.ARBITER: arbiter},
     topics=(LABELS, COUNT, AGREEMENT, LABEL_SET, SHAPE, *TOPICS, LOOKS, LOOKED),
     learns={
-        Role.GUEST: [MODEL],
-        Role.HOST: [MODEL],
+        Role.GUEST: [MODEL, HEAVY],
+        Role.HOST: [MODEL, HEAVY],
         Role.ARBITER: ["the averages of weights and losses after each round, without the names of the columns"],
     },
     has_model=True,

@@ -18,7 +18,7 @@ from federatedml.components.homo_lr_steps import HeldOut, Rows, Trainer
 from federatedml.components.lr_optimizers import Memory
 from federatedml.components.lr_result import History
 from federatedml.crypto.ring import Floats
-from federatedml.crypto.secagg.client import Client
+from federatedml.crypto.secagg.client import MIN_CONTRIBUTORS, Client
 from federatedml.crypto.secagg.fixed import FixedPoint
 from federatedml.crypto.secagg.steps import (
     AGGREGATOR,
@@ -30,12 +30,13 @@ from federatedml.crypto.secagg.steps import (
     sum_topic,
     weigh,
 )
-from federatedml.errors import ProtocolError
+from federatedml.errors import DataError, ProtocolError
 from federatedml.federation.box import Box
 from federatedml.federation.checkpoint import State
 from federatedml.federation.topic import Carries, Topic
 from federatedml.federation.wire import Tensors
 
+MOST_PART = 0.9  # of the weight of all rows: of a larger one the average is nearly that contributor's own update
 BOUND = 2.0**20  # of a weight or a loss, times the part of all rows
 
 UPDATE = sum_topic("update", "weights and training losses, each times its sender's part of all rows: their averages")
@@ -90,6 +91,7 @@ def contribute(p: HomoLogisticParams, box: Box, rows: Rows, start: Floats, held:
         return run
     client = join(box, p.min_contributors)
     share, fixed = weigh(box, client, p.party_weight * rows.weight), scale(box)
+    _check_part(p, box, share)
     while not run.history.stopped:
         weights, loss = _trained(run)
         send_sum(box, client, UPDATE, np.append(weights, loss), fixed, run.round, share, run.path)
@@ -99,6 +101,22 @@ def contribute(p: HomoLogisticParams, box: Box, rows: Rows, start: Floats, held:
         box.checkpoint(run.round, _state(run))
         box.progress(run.history.epochs / p.max_iter, f"epoch {run.history.epochs} of at most {p.max_iter}")
     return run
+
+
+def _check_part(p: HomoLogisticParams, box: Box, share: float) -> None:
+    """Whether enough of the average is of others to hide in, as two contributors have not (``min_contributors``).
+
+    Raises:
+        DataError: ``FED-941``, before the first update leaves.
+    """
+    if share > MOST_PART and p.min_contributors >= MIN_CONTRIBUTORS:
+        raise DataError(
+            "FED-941",
+            f"HomoLR: the rows of {box.me} are more than {MOST_PART:.0%} of the weight of all rows: the average would "
+            "show the others its update, as if they were two",
+            f"party_weight, sample_weight_name, class_weight: its part is {share:.4f}, allowed: up to {MOST_PART}; "
+            "evener weights, or min_contributors 2 if all agree to that",
+        )
 
 
 def _trained(run: Run) -> tuple[Floats, float]:

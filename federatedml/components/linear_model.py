@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from federatedml.component import ModelBuffers
 from federatedml.components.lr_params import InitParam
+from federatedml.components.lr_row_weights import effective_rows
 from federatedml.components.prediction_table import numeric_labels
 from federatedml.crypto.ring import Floats
 from federatedml.data.table import Column, Table
@@ -21,14 +23,17 @@ BINARY = "exactly 2, or one_vs_rest_param.need_one_vs_rest"
 LEAST_BITS = 12  # of fraction that a training keeps of features
 
 
-def checked_features(table: Table, intercept: bool) -> Floats:
+def checked_features(table: Table, intercept: bool, weights: Floats | None = None) -> Floats:
     """(n, k) features, with a last column of ones if ``intercept``.
+
+    Args:
+        weights: (n,) of rows, where they are known.
 
     Raises:
         DataError: a column is not numeric, not finite, not scaled, or singles out fewer than 10 rows; names it.
     """
     for name in table.header:
-        _check_column(name, table.columns[name], MIN_TELLING * table.copies)
+        _check_column(name, table.columns[name], MIN_TELLING * table.copies, weights)
     return _with_intercept(table, intercept)
 
 
@@ -57,10 +62,10 @@ def _check_values(name: str, values: Column) -> Floats:
     return x
 
 
-def _check_column(name: str, values: Column, least: int) -> None:
+def _check_column(name: str, values: Column, least: int, weights: Floats | None) -> None:
     x = _check_values(name, values)
     _check_scale(name, x)
-    if x.any() and telling(x) < least:
+    if x.any() and telling(x, weights) < least:
         raise DataError(
             "FED-254",
             f"a column singles out fewer than {least} rows: its weight would show them",
@@ -84,23 +89,36 @@ def _check_scale(name: str, x: Floats) -> None:
         )
 
 
-def telling(x: Floats) -> int:
+def telling(x: Floats, weights: Floats | None = None) -> float:
     """How few rows the weight of a column may be about: those that are not zero or, if some but fewer, not usual.
 
     Standardising a column with a single one leaves no zero, and yet its weight is about one row. The usual value, if
-    all but a few rows have it, is the median. Values are compared as the training sees them. Zeros alone are about no
-    row in particular: whatever the residuals are, such a column's gradient is exactly 0, and its weight stays where it
-    started.
+    all but a few rows have it, is the median. Values are compared as the training sees them; rows that are weighed
+    count as ``effective_rows``. Zeros alone are about no row in particular: whatever the residuals are, such a column's
+    gradient is exactly 0, and its weight stays where it started.
     """
     if not x.any():
         return len(x)
     steps = np.rint(x * 2.0**LEAST_BITS)
-    nonzero = int(np.count_nonzero(steps))
+    nonzero = _rows(steps != 0, weights)
     if nonzero < MIN_TELLING:
         return nonzero
-    middle = len(steps) // 2
-    unusual = int(np.count_nonzero(steps != np.partition(steps, middle)[middle]))
+    unusual = _rows(steps != _median(steps, weights), weights)
     return min(unusual or nonzero, nonzero)
+
+
+def _rows(which: NDArray[np.bool_], weights: Floats | None) -> float:
+    return int(np.count_nonzero(which)) if weights is None else effective_rows(weights[which])
+
+
+def _median(values: Floats, weights: Floats | None) -> float:
+    """Of rows that count as the squares of their weights."""
+    if weights is None:
+        middle = len(values) // 2
+        return float(np.partition(values, middle)[middle])
+    order = np.argsort(values, kind="stable")
+    below = np.cumsum(np.square(weights[order]))
+    return float(values[order[np.searchsorted(below, below[-1] / 2)]])
 
 
 def binary_labels(table: Table) -> tuple[Floats, tuple[float, float]]:

@@ -50,20 +50,28 @@ def batches(p: LogisticParams, rows: int, columns: Mapping[Member, int]) -> tupl
     return sizes
 
 
-def check_columns(p: LogisticParams, names: Sequence[str], parts: Sequence[Floats], copies: int = 1) -> None:
+def check_columns(
+    p: LogisticParams,
+    names: Sequence[str],
+    parts: Sequence[Floats],
+    copies: int = 1,
+    weights: Sequence[Floats] | None = None,
+) -> None:
     """Whether no column's gradient is about a few rows of a batch only.
 
     Args:
         names: of the columns; a column that is further right (the intercept) is not looked at.
         parts: per batch (rows, columns).
         copies: rows that may be of one sample.
+        weights: per batch (rows,) of rows, where they are known.
 
     Raises:
         DataError: names the column.
     """
     least = p.batch_rows_per_column * copies
+    of_rows = [None] * len(parts) if weights is None else weights
     for column, name in enumerate(names):
-        if min(telling(part[:, column]) for part in parts) < least:
+        if min(telling(part[:, column], w) for part, w in zip(parts, of_rows, strict=True)) < least:
             raise DataError(
                 "FED-726",
                 "in some batch a column is not zero, or not as usual, in fewer than "

@@ -8,6 +8,7 @@ from typing import Any
 from federatedml.components.common_rows import BETWEEN
 from federatedml.components.lr_agreement import AGREEMENT, SHAPE
 from federatedml.components.lr_params import LogisticParams
+from federatedml.components.lr_row_weights import HEAVY_ROWS
 from federatedml.crypto.vector import Opened, PackedCodec, Reply, Sealed
 from federatedml.federation.party import Role
 from federatedml.federation.topic import MIB, Carries, Topic
@@ -107,6 +108,7 @@ LEARNS = {
     Role.HOST: (
         "its own weights, and the gradients on the way to them: in each batch as many linear equations in labels and "
         "the other parties' predictors as it has columns",
+        HEAVY_ROWS,
         "together with the arbiter it could read labels and the other parties' predictors: the two must not collude",
     ),
     Role.ARBITER: (

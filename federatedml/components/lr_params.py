@@ -257,8 +257,9 @@ class LogisticParams(LogisticTraining):
         ge=0,
         le=1000,
         description="protocol 'paillier' or optimizer rmsprop, adam, adagrad: rows that each batch has at least per "
-        "column of a party, and rows of each batch that a column tells of; with fewer a party can solve its gradients "
-        "for the others' rows",
+        "column of a party, and rows of each batch that a column tells of, and a tenth of it rows of each class per "
+        "column of a host; with fewer a party can solve its gradients for the others' rows (weighed rows count as "
+        "sum w^2 / max w^2)",
         json_schema_extra={"unit": "rows per column", "fate": "absent"},
     )
     feature_bits: int = Field(

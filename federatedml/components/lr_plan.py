@@ -9,7 +9,7 @@ need the gradient in clear at its owner: its batches then follow the rule of ``l
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -64,7 +64,7 @@ def training_plan(p: LogisticParams, rows: int, columns: Mapping[Member, int], v
     for member, weights in sorted(columns.items()):
         _check_equations(member, weights, rows)
     motion, pace = motion_of(p), Pace(p.learning_rate, p.decay, p.decay_sqrt)
-    sizes = batches(p, rows, columns) if motion.opened else batch_sizes(rows, p.batch_size)
+    sizes = batches(p, rows, columns) if motion.opened else closed_batches(p, rows, columns)
     slowest = 1.0 if motion.opened else pace.at(p.max_iter - 1)
     wide = p.max_iter > 100 or p.learning_rate >= 1 or bool(motion.momentum) or motion.opened
     encoding = choose(slowest, rows, max(sizes), wide, p.weighs_rows)
@@ -75,6 +75,24 @@ def training_plan(p: LogisticParams, rows: int, columns: Mapping[Member, int], v
     )
     _check_messages(plan)
     return plan
+
+
+def closed_batches(p: LogisticParams, rows: int, columns: Mapping[Member, int]) -> tuple[int, ...]:
+    """Rows of each batch whose gradient nobody sees: ``batch_size`` each, the rest in the last.
+
+    A step is the mean of its batch, so that a row of a small rest counts for as many rows of the others as a batch is
+    larger, and released weights would be about the rest. Then it joins the batch before it; near the limit of rows per
+    weight, all rows are one batch. Rows that are weighed, nobody but the guest knows how, get more room.
+    """
+    sizes = batch_sizes(rows, p.batch_size)
+    joined = (*sizes[:-2], sum(sizes[-2:]))
+    least = (GOOD_ROWS if p.weighs_rows else LEAST_ROWS) * max(columns.values())
+    return next((found for found in (sizes, joined) if _count_as(found) >= least), (rows,))
+
+
+def _count_as(sizes: Sequence[int]) -> float:
+    """``effective_rows`` of rows that weigh one over the rows of their batch."""
+    return min(sizes) ** 2 * sum(1 / size for size in sizes)
 
 
 def check_steps(plan: Plan, features: Floats) -> None:

@@ -3,7 +3,8 @@
 The final weights of a party are up to as many linear equations in the others' data as it has columns. Models that are
 trained on the same rows add up, whatever job or component trains them: with as many equations as rows, labels are
 solved by least squares (threats T9, T10). So each party counts, per peer and stored table, the weights that the peer
-learns, and stops above half as many as there are rows; per set of rows, where it is not known which table they are of.
+learns, and stops above half as many as there are rows (the guest, who knows: as rows count by their weights, or above
+the rows of the rarer class); per set of rows, where it is not known which table they are of.
 Predictions are counted in rows.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import logging
 
+from federatedml.components.lr_counted_rows import Counted
 from federatedml.components.lr_plan import GOOD_ROWS, LEAST_ROWS
 from federatedml.crypto.shared_linear import ids_digest
 from federatedml.data.table import Table
@@ -22,8 +24,11 @@ EQUATIONS, ROWS = "equations", "predicted_rows"
 log = logging.getLogger(__name__)
 
 
-def count_weights(box: Box, table: Table, columns: dict[Member, int]) -> int:
+def count_weights(box: Box, table: Table, columns: dict[Member, int], counted: Counted | None = None) -> int:
     """Before final shares are sent: each other party learns the weights of its own columns.
+
+    Args:
+        counted: what the rows count as, at the guest: with few that weigh, or few of a class, fewer weights are enough.
 
     Returns:
         the largest sum that a party has learned of the own tables, this model included.
@@ -32,14 +37,13 @@ def count_weights(box: Box, table: Table, columns: dict[Member, int]) -> int:
         PolicyError: a sum would pass half the rows, or the policy's own limit.
     """
     subjects = accounts(box.tables) or [ids_digest(sorted(table.ids.tolist())).hex()]
-    most, sums = len(table) // (LEAST_ROWS * table.copies), [0]
+    rows = len(table) if counted is None else counted.of_host
+    most, sums = (len(table) // LEAST_ROWS if counted is None else counted.most) // table.copies, [0]
     for member, count in sorted(columns.items()):
         if member != box.me:
             sums += [box.budget.spend(EQUATIONS, member.party, subject, count, most) for subject in subjects]
-    if max(sums) * GOOD_ROWS > len(table):
-        log.warning(
-            "all models on these %d rows have told a party %d equations in the others' data", len(table), max(sums)
-        )
+    if max(sums) * GOOD_ROWS > rows:
+        log.warning("all models on these %d rows have told a party %d equations in the others' data", rows, max(sums))
     return max(sums)
 
 

@@ -18,6 +18,11 @@ from federatedml.crypto.ring import Floats
 from federatedml.data.table import Table
 from federatedml.errors import DataError
 
+HEAVY_ROWS = (
+    "rows count as sum w^2 / max w^2 where they are weighed, and of each class there must be one per weight of a host; "
+    "only the guest knows that, and hosts cannot see how many of the rows with a rare value of a column weigh"
+)
+
 
 def without_weights(table: Table, name: str | None) -> Table:
     """The table without the column that weighs rows, if there is one."""
@@ -46,6 +51,41 @@ def row_weights(p: LogisticTraining, table: Table, labels: Floats) -> Floats:
     if not 0 < weights.mean() <= MEAN_SCALE:
         raise DataError("FED-721", "the mean weight of a row is too large, or nothing", f"at most {MEAN_SCALE}")
     return weights
+
+
+def sample_weights(p: LogisticTraining, table: Table) -> Floats:
+    """(n,) what columns say of the weights of rows, without ``class_weight``; as ``row_weights``, unchecked."""
+    return _of_column(p.sample_weight_name if p.sample_weight_name != table.weight else None, table) * _of_table(table)
+
+
+def effective_rows(weights: Floats) -> float:
+    """How many rows rows count as: sum w^2 / max w^2; their number if all weigh the same, 0 if none weighs anything.
+
+    Of n rows with residuals d_i = w_i s_i, k columns tell X^T d. To somebody who knows the weights, and to whom X is
+    noise, row i stands out by g_i = c w_i^2, the square of signal over noise of the best linear estimate of s_i; all
+    g_j / (1 + g_j), the leverages, add up to k. So g_i / (1 + g_i) <= k max w^2 / sum w^2: where rows count as r k
+    rows, no row, the heaviest included, is told more of than each of r k rows without weights. A label of two values
+    that are as frequent is then guessed with probability Phi(1 / sqrt(r - 1)). Kish's (sum w)^2 / sum w^2 bounds means
+    only: one row of 30 among 6000 of 1 costs it an eighth, and is read off.
+    """
+    return float(np.square(_relative(weights)).sum())
+
+
+def support(weights: Floats) -> float:
+    """How many rows a set of rows is to who looks for few: (sum w)^2 / sum w^2, their number if all weigh the same.
+
+    The numerical sparsity of Lopes, "Estimating unknown sparsity in compressed sensing", ICML 2013: it does not change
+    for rows that weigh next to nothing.
+    """
+    parts = _relative(weights)
+    return float(parts.sum() ** 2 / np.square(parts).sum()) if len(parts) else 0.0
+
+
+def _relative(weights: Floats) -> Floats:
+    """To the largest; none where nothing weighs anything."""
+    sizes = np.abs(weights)
+    most = float(sizes.max(initial=0.0))
+    return sizes / most if most > 0 else np.zeros(0)
 
 
 def given_weights(p: LogisticTraining, table: Table, labels: Floats, name: str | None) -> Floats:

@@ -8,6 +8,7 @@ from federatedml.components.common_rows import BETWEEN, GUESSED
 from federatedml.components.lr_agreement import AGREEMENT, SHAPE
 from federatedml.components.lr_params import LogisticParams
 from federatedml.components.lr_plan import CORRECTIONS_BYTES, FEATURES_BYTES, ROWS_BYTES, motion_of
+from federatedml.components.lr_row_weights import HEAVY_ROWS
 from federatedml.federation.party import Role
 from federatedml.federation.topic import Carries, Topic
 from federatedml.federation.wire import Tensors, Vector
@@ -151,6 +152,7 @@ LEARNS = {
     Role.HOST: (
         "the weights of its own columns: up to that many equations in the labels and the others' columns per model",
         MODELS_ADD_UP,
+        HEAVY_ROWS,
         "together with the arbiter it could unmask labels and the others' columns: the two must not collude",
     ),
     Role.ARBITER: (

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from federatedml.components.lr_row_weights import support
 from federatedml.components.tree_hosts import Bits, Cut, Hosts, Node
 from federatedml.components.tree_nodes import Tree, TreeNode
 from federatedml.components.tree_splits import ROUNDING, Choice, Rules, best, preferred, weight
@@ -67,15 +68,23 @@ class Grower:
     def __init__(self, rules: Rules, own: BinTable, hosts: Hosts, compute: Compute = SERIAL) -> None:
         self.rules, self.own, self.hosts, self._compute = rules, own, hosts, compute
 
-    def grow(self, round: int, gradients: Floats, own_splits: int, drawn: Bits | None = None) -> Round:
+    def grow(
+        self,
+        round: int,
+        gradients: Floats,
+        own_splits: int,
+        drawn: Bits | None = None,
+        weights: Floats | None = None,
+    ) -> Round:
         """The trees of a round.
 
         Args:
             gradients: (n, 2 k) g and h of each class; zeros where a row is not drawn.
             own_splits: splits that the guest has in the model so far.
             drawn: (columns,) which of the guest's columns may be used; None: all.
+            weights: (n,) of rows; None: they all weigh the same.
         """
-        growth = _Growth(self, self._counted(gradients), own_splits, self._forbidden(drawn))
+        growth = _Growth(self, self._counted(gradients), own_splits, self._forbidden(drawn), weights)
         self.hosts.begin(round, growth.gradients)
         growth.roots()
         for _ in range(self.rules.depth):
@@ -113,9 +122,12 @@ class Grower:
 class _Growth:
     """One round."""
 
-    def __init__(self, grower: Grower, gradients: Floats, own_splits: int, forbidden: Bits) -> None:
+    def __init__(
+        self, grower: Grower, gradients: Floats, own_splits: int, forbidden: Bits, weights: Floats | None
+    ) -> None:
         self.grower, self.rules, self.hosts = grower, grower.rules, grower.hosts
         self.gradients, self._forbidden, self._first_split = gradients, forbidden, own_splits
+        self._weights = weights
         self.width = 3 if self.rules.counts else 2
         classes = gradients.shape[1] // self.width
         self.trees: list[Tree] = [[] for _ in range(classes)]
@@ -169,7 +181,7 @@ class _Growth:
 
     def _host_sums(self, nodes: Sequence[_Open]) -> bool:
         """Ask the hosts about nodes that have enough rows in their sums; whether any has."""
-        large = [opened for opened in nodes if opened.used >= 2 * self.rules.floor]
+        large = [opened for opened in nodes if self._cover(opened) >= 2 * self.rules.floor]
         families = _families(large) if self.hosts.members else []
         if not families:
             return False
@@ -179,6 +191,13 @@ class _Growth:
             for other in second:
                 other.sums += [a - b for a, b in zip(other.above[1:], first.sums[1:], strict=True)]
         return True
+
+    def _cover(self, opened: _Open) -> float:
+        """How many rows are in the sums of a node; what weighs next to nothing hides nobody."""
+        if self._weights is None:
+            return opened.used
+        rows = opened.node.rows[self._vectors(opened.node)[:, 1] != 0]
+        return min(support(self._weights[rows]), opened.used)
 
     def _best(self, opened: _Open) -> Choice | None:
         return best(self.rules, opened.sums, opened.total, self._noise[opened.node.tree])

@@ -20,7 +20,7 @@ from federatedml.components.tree_params import SecureBoostParams
 from federatedml.components.tree_sampling import columns_of_tree, goss
 from federatedml.components.tree_splits import Rules
 from federatedml.components.tree_state import NO_SCORES, GuestState
-from federatedml.components.tree_target import Target, row_weights
+from federatedml.components.tree_target import Target, check_cover, row_weights
 from federatedml.components.tree_views import views_of
 from federatedml.components.tree_warm import begun_with, continued
 from federatedml.crypto.ring import Floats
@@ -88,6 +88,7 @@ def _started(p: SecureBoostParams, box: Box, inputs: Inputs, open_hosts: OpenHos
     table, held_out = training_tables(p, box, inputs)
     target = Target.of(p, table)
     labels, weights = target.labels(table), row_weights(p, inputs.one("train_data", "data"))
+    check_cover(p, weights)
     own, members = binned(p, table), sorted(member for member in box.members if member.role is Role.HOST)
     before = begun_with(inputs, GUEST_PARAM)
     width = agree(p, box, table, before is not None, target.objective.width)
@@ -131,7 +132,7 @@ def _rounds(run: _Run) -> None:
 def _grow(run: _Run, grower: Grower) -> None:
     """One round, its loss, and whether it is the last one by that."""
     p, state = run.p, run.state
-    grown = grower.grow(state.rounds, _gradients(run), len(state.splits), _drawn(run))
+    grown = grower.grow(state.rounds, _gradients(run), len(state.splits), _drawn(run), run.weights)
     for split in grown.splits:
         state.splits.append(run.own.threshold(split))
     state.trees += grown.trees

@@ -12,6 +12,7 @@ from federatedml.components.callback_params import Watched
 from federatedml.components.column_choice import lower_case
 from federatedml.components.cross_validation import CvParam
 from federatedml.components.lr_params import Built, EncryptedModeParam, EncryptParam, PredictParam
+from federatedml.crypto.choice import PLANNED_COLUMNS, PLANNED_PLACE
 
 MOST_LEAVES_DEPTH = 15  # a level of 2^14 nodes
 
@@ -111,7 +112,9 @@ class SecureBoostParams(Watched):
 
     protocol: Literal["auto", "shared", "paillier"] = Field(
         default="auto",
-        description="auto: 'paillier' if encrypt_param.method is set or the job has no arbiter, else 'shared'",
+        description="auto: 'paillier' if encrypt_param.method is set, the job has no arbiter, or the trees are so few "
+        f"for their bins that it is faster for a host of {PLANNED_COLUMNS} columns with {PLANNED_PLACE.cores} cores on "
+        f"a line of {PLANNED_PLACE.bits_per_second / 1e9:g} Gbit/s, whatever the job's are; else 'shared'",
         json_schema_extra={"fate": "absent"},
     )
     task_type: Annotated[Literal["classification", "regression"], BeforeValidator(lower_case)] = Field(
@@ -138,7 +141,7 @@ class SecureBoostParams(Watched):
         default=20,
         ge=1,
         description="hosts merge bins until each has so many rows, and are asked about nodes of at least twice as many "
-        "only: sums of fewer rows name them",
+        "only (weighed ones as (sum w)^2 / sum w^2): sums of fewer rows name them",
         json_schema_extra={"unit": "rows", "fate": "absent"},
     )
     use_missing: bool = Field(default=False, description="splits send rows without a value where that is better")

@@ -32,7 +32,8 @@ class Rules:
         min_gain: a split has more (XGBoost's gamma, FATE's min_impurity_split).
         min_child_weight: least sum of second derivatives of each side.
         min_leaf_rows, min_split_rows: least rows of each side, and of a node that is split.
-        floor: hosts are asked about nodes of at least twice as many rows only; sums of fewer name rows.
+        floor: hosts are asked about nodes of at least twice as many rows only, by their weights; sums of fewer name
+            rows.
         rate: the weight of a leaf is multiplied by it.
         sampled: rows without derivatives are not drawn, and not counted; else they have no weight, and are.
     """

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from federatedml.components import prediction_table
+from federatedml.components.lr_row_weights import support
 from federatedml.components.prediction_table import numeric_labels
 from federatedml.components.tree_agreement import MOST_CLASSES
 from federatedml.components.tree_objectives import Objective, objective_of
@@ -123,3 +124,19 @@ def row_weights(p: SecureBoostParams, table: Table) -> Floats:
     if not ((weights >= 0).all() and 0 < weights.max(initial=0) <= LARGEST):
         raise DataError("FED-805", "weights of rows are negative, too large, or all nothing", f"column {name!r}")
     return weights
+
+
+def check_cover(p: SecureBoostParams, weights: Floats) -> None:
+    """Whether rows that are weighed are enough to ask hosts at all.
+
+    Raises:
+        DataError: FED-940, no: next to all of the weight is on few rows.
+    """
+    least, found = 2 * p.min_cell_rows, support(weights)
+    if found < least <= len(weights):
+        raise DataError(
+            "FED-940",
+            f"HeteroSecureBoost at the guest: by their weights, rows count as fewer than {least}: sums would name "
+            "them, and no host would be asked",
+            f"sample_weight_name: (sum w)^2 / sum w^2 is {found:.1f}, allowed: twice min_cell_rows {p.min_cell_rows}",
+        )

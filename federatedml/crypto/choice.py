@@ -57,7 +57,7 @@ class Boosting:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a job runs, as its plan declares.
+    """Where a job is taken to run.
 
     Attributes:
         dealer: whether a third party deals randomness.
@@ -72,6 +72,12 @@ class Place:
     def __post_init__(self) -> None:
         if self.cores < 1 or not self.bits_per_second > 0:
             raise ProtocolError("FED-710", "cores must be at least 1, bits per second above 0")
+
+
+# What a plan takes the unknown to be, for every job: it is made before anybody has looked at a table, and a conf says
+# nothing of cores and lines. Rows fall out of the comparison.
+PLANNED_COLUMNS = 20
+PLANNED_PLACE = Place(dealer=True, cores=2, bits_per_second=1e9)
 
 
 def for_linear(method_is_set: bool) -> ProtocolName:

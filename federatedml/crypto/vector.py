@@ -136,7 +136,10 @@ class PackedCodec(Generic[P]):
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a scheme can do, and what it costs: the choice between schemes is made from this.
+    """What a scheme can do, and what it costs on the machine where that was measured.
+
+    To compare schemes by. What ``auto`` means is decided by ``crypto.choice`` from constants of its own: all parties'
+    plans must say the same, whatever their machines are.
 
     Attributes:
         elementwise: a hidden vector can be multiplied by a vector in clear, element by element.

@@ -66,8 +66,23 @@ class CheckpointStore:
             if path != keep:
                 path.unlink(missing_ok=True)
 
+    def prune_older(self, attempt: int, round: int) -> None:
+        """Delete what is older than the named checkpoint, in its attempt and in those before it."""
+        for path in self.folder.glob("a*/ckpt/*"):
+            place = _place(path)
+            if place is not None and place < (attempt, round):
+                path.unlink(missing_ok=True)
+
     def _path(self, attempt: int, round: int) -> Path:
         return self.folder / f"a{attempt}" / "ckpt" / str(round)
+
+
+def _place(path: Path) -> tuple[int, int] | None:
+    """Attempt and round of a file; None: it is being written, or is none of ours."""
+    try:
+        return int(path.parts[-3].removeprefix("a")), int(path.name)
+    except ValueError:
+        return None
 
 
 def _pack(state: State) -> bytes:

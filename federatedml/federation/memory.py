@@ -10,6 +10,7 @@ import random
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from federatedml.errors import AttemptEnded, PeerError, ProtocolError
@@ -91,7 +92,7 @@ class MemoryExchange:
     def __init__(self, weather: Weather, timeout: float) -> None:
         self._weather, self._timeout = weather, timeout
         self._lock = threading.Lock()
-        self._awaited: dict[MessageKey, threading.Condition] = {}  # what comes for others wakes nobody
+        self._awaited: dict[MessageKey, SimpleQueue[None]] = {}  # what comes for others wakes nobody
         self._mail: dict[MessageKey, bytes] = {}  # until it is received
         self._came: dict[MessageKey, int] = {}  # digest of everything that came; nobody here forges one
         self._ended: str | None = None
@@ -112,32 +113,32 @@ class MemoryExchange:
             if self._came.setdefault(key, digest) != digest:
                 raise ProtocolError("FED-305", f"{key.topic!r} of round {key.round} came twice with different bodies")
             if key in self._awaited:
-                self._awaited[key].notify_all()
+                self._awaited[key].put(None)
 
     def recv(self, key: MessageKey) -> bytes:
         """Wait for the message of that key."""
         with self._lock:
-            if key not in self._mail:
-                self._wait(key)
-            return self._mail.pop(key)
-
-    def _wait(self, key: MessageKey) -> None:
-        came = self._awaited[key] = threading.Condition(self._lock)
+            if key in self._mail:
+                return self._mail.pop(key)
+            if self._ended is not None:
+                raise AttemptEnded(self._ended)
+            came = self._awaited[key] = SimpleQueue()
         try:
-            while key not in self._mail:
-                if self._ended is not None:
-                    raise AttemptEnded(self._ended)
-                if not came.wait(self._timeout):
-                    raise PeerError("FED-410", f"{key.topic!r} of round {key.round} from {key.source} did not come")
-        finally:
+            came.get(timeout=self._timeout)
+        except Empty:
+            raise PeerError("FED-410", f"{key.topic!r} of round {key.round} from {key.source} did not come") from None
+        with self._lock:
             del self._awaited[key]
+            if key not in self._mail:
+                raise AttemptEnded(str(self._ended))
+            return self._mail.pop(key)
 
     def end(self, reason: str) -> None:
         """Waiting members wake up."""
         with self._lock:
             self._ended = self._ended or reason
             for came in self._awaited.values():
-                came.notify_all()
+                came.put(None)
 
     def unread(self) -> list[MessageKey]:
         """Messages that nobody received."""

@@ -15,6 +15,7 @@ import pytest
 from airfed.party import party_config
 from federated_operators.gateway.airflow_client import PAGE, SINGLE, WHOLE_S, AirflowClient
 from federated_operators.gateway.runs import Run, RunState
+from federatedml.errors import PeerError
 from federatedml.federation.home import PartyHome
 
 T = TypeVar("T")
@@ -36,7 +37,9 @@ class FakeAirflow:
             return httpx.Response(200, json={"task_instances": self._over(parse_qs(url.query))})
         if url.path.endswith("/taskInstances"):
             return httpx.Response(200, json={"task_instances": [{"task_id": "lr_0", "end_date": None}]})
-        run = Run(*url.path.removeprefix("/api/v2/dags/").split("/dagRuns/"))
+        if url.path.endswith("/taskInstances/lr_0"):
+            return httpx.Response(200, json={"id": "0198-of-the-newest-try", "task_id": "lr_0", "state": "running"})
+        run = Run(*url.path.removeprefix("/api/v2/dags/").split("/dagRuns/"))  # of another task: none
         body = {"state": self.runs.get(run), "bundle_version": self.versions.get(run)}
         return httpx.Response(200, json=body) if run in self.runs else httpx.Response(404)
 
@@ -73,6 +76,22 @@ def done(client: AirflowClient, call: Awaitable[T]) -> T:
 
 def runs(number: int, state: str, start: int = 0) -> dict[Run, str]:
     return {Run("p.guest_9999", f"{start + i:020d}"): state for i in range(number)}
+
+
+def test_an_airflow_that_has_no_password_yet_does_not_answer(tmp_path: Path) -> None:
+    client = client_of(FakeAirflow({}), tmp_path)
+    client._token = ""
+    with pytest.raises(PeerError, match="FED-420") as refusal:
+        done(client, client.note_of(Run("p.guest_9999", "1" * 20)))
+    assert str(tmp_path) not in str(refusal.value), "other parties may hear of it"
+
+
+def test_the_newest_try_of_a_task_has_a_process(tmp_path: Path) -> None:
+    airflow = FakeAirflow(runs(1, "running"))
+    (run,) = airflow.runs
+    for task, expected in (("lr_0", "0198-of-the-newest-try"), ("none_0", None)):
+        client = client_of(airflow, tmp_path)
+        assert done(client, client.process(run, task)) == expected
 
 
 def test_few_runs_are_one_question(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_several_hosts_train_as_if_their_columns_were_pooled(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("given", [{"class_weight": {"0": 0.5, "1": 3.0}}, {"sample_weight_name": "w"}])
 def test_rows_count_by_their_weight_in_gradients_and_once_in_the_loss(given: dict[str, Any], tmp_path: Path) -> None:
-    p, data = encrypted(**given), tables(PAIR)
+    p, data = encrypted(batch_size=120, **given), tables(PAIR, 240)
     weights = np.where(data[GUEST].labels() == 1, 3.0, 0.5)
     clear = in_clear(p, data, weights)
     if "sample_weight_name" in given:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from federatedml.components import tree_grow, tree_host
+from federatedml.components import tree_grow, tree_guest, tree_host
 from federatedml.components.tree_columns import binned
 from federatedml.components.tree_hosts import Cut, Node, Taken
 from federatedml.components.tree_shared_guest import SharedHosts
@@ -19,7 +19,7 @@ from federatedml.components.tree_shared_topics import CHOSEN, LEVEL, SUMS
 from federatedml.crypto.dealt.deal import Deal
 from federatedml.crypto.dealt.splits import Shuffle, SplitMap
 from federatedml.data.table import Table
-from federatedml.errors import ProtocolError
+from federatedml.errors import DataError, ProtocolError
 from federatedml.federation.local import Sent, StepResult
 from tests.boost_cases import case, cut, guest_param, host_param, made, params
 from tests.members import ARBITER, GUEST, HOST
@@ -161,6 +161,39 @@ def test_sums_of_single_rows_are_told_only_without_a_floor(
     assert min(sizes) >= 2 * least
     single = 1 in np.diff(np.sort(steps[0])) and min(int(count.min()) for count in counts) == 1
     assert single == (least == 1)
+
+
+@pytest.mark.parametrize("rest", [0.0, 1e-12])
+def test_a_guest_would_read_on_which_side_of_all_candidates_rows_are_that_alone_weigh(
+    rest: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of rows of weights 1, 2 and 4 each sum says which are on the left, whatever else is in the node."""
+    steps: list[Floats] = []
+    plain = SharedHosts.sums
+
+    def sums(self: SharedHosts, nodes: Sequence[Node]) -> Sequence[Floats]:
+        found = plain(self, nodes)
+        steps.append(np.rint(found[0][0, :, 1] * 4))
+        return found
+
+    monkeypatch.setattr(SharedHosts, "sums", sums)
+    x, y = made(400, 6)
+    tables, weights = cut(x, y, [3, 3]), np.full(400, rest)
+    weights[[50, 150, 250]] = 1.0, 2.0, 4.0
+    weighed = replace(tables[GUEST], columns={**tables[GUEST].columns, "w": weights}, weight="w")
+    p = params(num_trees=1, min_cell_rows=20, tree_param={"max_depth": 1, "min_child_weight": 0.0})
+    training = case(p, {**tables, GUEST: weighed})
+    with pytest.raises(DataError, match=r"FED-940.*fewer than 40.*min_cell_rows 20"):
+        training.run(tmp_path / "refused")
+    monkeypatch.setattr(tree_guest, "check_cover", lambda p, weights: None)
+    training.run(tmp_path / "of the root")
+    assert not steps, "no node has as many rows that weigh, either"
+    monkeypatch.setattr(tree_grow._Growth, "_cover", lambda self, opened: 400.0)
+    training.run(tmp_path / "lifted")
+    own = binned(p, tables[HOST], 20).table
+    sides = [own.goes_left(candidate) @ np.rint(weights) for candidate in range(len(own.candidates.splits))]
+    assert sorted(steps[0]) == sorted(sides)
+    assert len(set(sides)) > 4
 
 
 def test_rows_of_one_sample_do_not_make_a_bin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

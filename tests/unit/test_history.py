@@ -403,7 +403,22 @@ PIPELINE = {
     "task_timeouts": {"c": 60.0},
 }
 NAMES = ("a", "b", "c", "d", CONCLUDE)
-BUSY = ["come", "come", "come", "work", "work", "round", "defer", "lose", "fail", "restart", "tick", "rerun", "cancel"]
+BUSY = [
+    "come",
+    "come",
+    "come",
+    "work",
+    "work",
+    "round",
+    "defer",
+    "lose",
+    "fail",
+    "restart",
+    "tick",
+    "rerun",
+    "cancel",
+    "ask",
+]
 ACTIONS = st.lists(
     st.tuples(st.sampled_from([*BUSY, *["deliver"] * 12, *["settle"] * 2]), st.integers(0, 14)), max_size=120
 )
@@ -418,6 +433,9 @@ class Crowd(Player):
 
     def rerun(self, seat: Seat) -> None:
         self.world.rerun(*([seat.component] if seat.component != CONCLUDE else []), downstream=self.number % 2 == 0)
+
+    def ask(self, seat: Seat) -> None:
+        self.world.ask(seat.member.party)
 
     def settle(self, seat: Seat) -> None:
         self.world.settle()

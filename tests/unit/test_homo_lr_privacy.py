@@ -20,7 +20,7 @@ from federatedml.crypto.ring import Floats, Words, decode
 from federatedml.crypto.secagg.client import Client
 from federatedml.crypto.secagg.fixed import FixedPoint
 from federatedml.crypto.secagg.steps import MAX_ROWS, take_sum, take_weights
-from federatedml.errors import ProtocolError
+from federatedml.errors import DataError, ProtocolError
 from federatedml.federation.box import Box
 from federatedml.federation.local import StepResult
 from federatedml.federation.party import Member, Role
@@ -104,6 +104,33 @@ def test_of_two_contributors_each_learns_the_others_update_which_is_disclosed(tm
     np.testing.assert_allclose(theirs[:-1] / theirs[-1], tables[HOST].features()[0], rtol=1e-6)
     learns = HOMO_LR.variant(HOMO_LR, p).learns
     assert any("EXCEPTION" in text and "learns the other's values" in text for text in learns[Role.GUEST])
+
+
+@pytest.mark.parametrize(("heavy", "light"), [(1e6, 1.0), (1.0, 1e-9)])
+def test_of_three_the_others_would_read_the_row_of_one_that_alone_weighs(
+    heavy: float, light: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host has one row; the average is its update, whether it weighs very much or the others next to nothing."""
+    tables = {
+        member: replace(own, columns={**own.columns, "w": np.full(len(own), heavy if member == HOST else light)})
+        for member, own in ROWS.items()
+    }
+    p = params(max_iter=1, batch_size=-1, penalty="NONE", sample_weight_name="w", min_contributors=3)
+    with pytest.raises(DataError, match=r"FED-941.*host_10000.*90%.*party_weight"):
+        case(p, tables).run(tmp_path / "refused")
+    monkeypatch.setattr(homo_lr_rounds, "MOST_PART", 1.0)
+    result = case(p, tables).run(tmp_path / "lifted")
+    told = AVERAGE.codec.decode(next(m.body for m in result.sent if m.key.topic == AVERAGE.name))
+    found = told["weights"]
+    np.testing.assert_allclose(found[:-1] / found[-1], ROWS[HOST].features()[0], rtol=1e-3)
+
+
+def test_a_part_of_nine_tenths_is_not_too_much_and_of_two_any_is_not(tmp_path: Path) -> None:
+    tables = rows(sizes=(90, 4, 6))
+    case(params(max_iter=1, min_contributors=3), tables).run(tmp_path / "three")
+    case(params(max_iter=1, min_contributors=2), rows(sizes=(96, 3, 1))).run(tmp_path / "two")
+    with pytest.raises(DataError, match=r"FED-941.*guest_9999.*part is 0\.9600"):
+        case(params(max_iter=1, min_contributors=3), rows(sizes=(96, 3, 1))).run(tmp_path / "refused")
 
 
 def test_the_arbiter_gets_shapes_and_masked_words_only(tmp_path: Path) -> None:

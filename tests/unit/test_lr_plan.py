@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import numpy as np
 import pytest
 
 from federatedml.components.lr_params import LogisticParams
 from federatedml.components.lr_plan import ENVELOPE, training_plan
+from federatedml.components.lr_row_weights import effective_rows
 from federatedml.components.lr_shared_topics import CORRECTIONS, FEATURES
 from federatedml.crypto.lr_shapes import Plan
 from federatedml.errors import DataError
@@ -89,6 +91,28 @@ def test_opened_gradients_need_ten_rows_per_column_of_every_batch(
     with pytest.raises(DataError, match=r"FED-725.*batch_rows_per_column"):
         planned(p, rows, 3, columns + 1)
     planned(params(**given), rows, 3, columns + 1)  # gradients that stay shared do not
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "size", "sizes"),
+    [
+        (569, 20, 320, (320, 249)),
+        (700, 20, 320, (320, 320, 60)),
+        (323, 12, 320, (323,)),
+        (643, 12, 320, (320, 323)),
+        (700, 340, 320, (700,)),
+        (300, 12, 320, (300,)),
+        (640, 12, 320, (320, 320)),
+    ],
+)
+def test_a_rest_that_weights_would_be_about_joins_the_last_batch(
+    rows: int, columns: int, size: int, sizes: tuple[int, ...]
+) -> None:
+    found = planned(params(batch_size=size), rows, 3, columns).batches
+    assert found == sizes
+    assert effective_rows(1 / np.repeat(found, found)) >= 2 * columns
+    weighed = planned(params(batch_size=size, class_weight="balanced"), rows, 3, columns).batches
+    assert weighed == (sizes if sum(sizes[-1:]) > 200 else (*sizes[:-2], sum(sizes[-2:])))
 
 
 def test_a_rate_that_decays_below_the_numbers_is_refused() -> None:

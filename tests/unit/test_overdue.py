@@ -19,7 +19,7 @@ from federated_operators.gateway.runs import NoRuns
 from federated_operators.gateway.seats import Seats
 from federated_operators.gateway.store import Store
 from federated_operators.gateway.verdicts import Verdicts, no_hook
-from federatedml.errors import PeerError
+from federatedml.errors import PeerError, ProtocolError
 from federatedml.federation.home import PartyHome
 from tests.members import GUEST, HOST
 
@@ -94,3 +94,43 @@ def test_own_jobs_are_this_partys_own_matter(store: Store, tmp_path: Path) -> No
     store.put(JobRow(HOST.party, "20260728120000000002", "p", b"", b"", "proposed", 1, -2 * PROPOSAL_S))
     party.look()
     assert {row.state for row in store.select(JobRow)} == {"running", "proposed"}
+
+
+class Away:
+    """Doors of several parties: one of them never answers, and others do meanwhile."""
+
+    def __init__(self, dead: str) -> None:
+        self.dead = dead
+        self.asked: list[str] = []
+        self.others_are_done = asyncio.Event()
+
+    async def call(self, party: str, method: str, request: Any) -> Any:
+        self.asked.append(party)
+        if party == self.dead:
+            await self.others_are_done.wait()
+            raise PeerError("FED-401", "party does not answer")
+        if len(self.asked) == 1 + 2 * 3:
+            self.others_are_done.set()
+        if request.job_id.endswith("2"):
+            raise ProtocolError("FED-348", "an answer, if not a friendly one")
+        if request.job_id.endswith("1"):
+            raise ValueError("of the own parts")
+        return job_pb2.VerdictNotice(job=request, generation=1, verdict=job_pb2.CANCELLED)
+
+
+def test_a_dead_party_delays_nobody_elses_verdict(store: Store, tmp_path: Path) -> None:
+    party = Party(store, PartyHome(tmp_path), "cancelled", None)
+    for initiator in ("1", "2", "3"):
+        for number in (1, 2, 3):
+            store.put(JobRow(initiator, f"2026072812000000000{number}", "p", b"", b"", "running", 1, 0.0))
+
+    async def look() -> list[str]:
+        doors = Away("1")
+        party.overdue._peers = doors  # type: ignore[assignment]
+        await asyncio.wait_for(party.overdue.once(), 60.0)
+        return doors.asked
+
+    assert sorted(asyncio.run(look())) == ["1", *["2"] * 3, *["3"] * 3], "a dead party is asked for one job"
+    states = {(row.initiator, row.job_id[-1]): row.state for row in store.select(JobRow) if len(row.initiator) == 1}
+    expected = {(i, n): "cancelled" if i != "1" and n == "3" else "running" for i in "123" for n in "123"}
+    assert states == expected

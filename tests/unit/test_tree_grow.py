@@ -169,3 +169,15 @@ def test_classes_grow_side_by_side_as_they_would_alone() -> None:
     for tree in range(2):
         alone = Grower(Rules(3), own_table, InClear([host], [HOST])).grow(0, gradients[:, 2 * tree : 2 * tree + 2], 0)
         np.testing.assert_allclose(both.values[:, tree], alone.values[:, 0])
+
+
+def test_hosts_are_asked_about_nodes_that_have_the_rows_by_weight() -> None:
+    parts, y = tables([2, 3])
+    light = np.where(np.arange(ROWS) < 100, 1.0, 1e-9)
+    gradients = np.stack([0.5 - y, np.full(ROWS, 0.25)], axis=1)
+    for floor, weights, asked in [(50, light, 1), (51, light, 0), (51, np.full(ROWS, 3.0), 1), (51, None, 1)]:
+        hosts = InClear(parts[1:], [HOST])
+        factors = np.ones(ROWS) if weights is None else weights
+        grower = Grower(Rules(1, min_child_weight=0.0, floor=floor), parts[0], hosts)
+        grower.grow(0, gradients * factors[:, None], 0, weights=weights)
+        assert len(hosts.asked) == asked

@@ -1,4 +1,4 @@
-"""What Paillier costs: unit costs for the choice between schemes, measured on one core with AVX-512."""
+"""What Paillier costs: unit costs for comparisons between schemes, measured on one core with AVX-512."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from airfed_proto.v1 import common_pb2 as airfed__proto_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61irfed_proto/v1/job.proto\x12\tairfed.v1\x1a\x1c\x61irfed_proto/v1/common.proto\"\x84\x02\n\x08Proposal\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.airfed.v1.JobKey\x12\x10\n\x08pipeline\x18\x02 \x01(\t\x12\x0b\n\x03\x64sl\x18\x03 \x01(\x0c\x12\x0c\n\x04\x63onf\x18\x04 \x01(\x0c\x12\x46\n\x12\x63omponent_versions\x18\x05 \x03(\x0b\x32*.airfed.v1.Proposal.ComponentVersionsEntry\x12\x19\n\x11\x64isclosure_digest\x18\x06 \x01(\x0c\x12\x0e\n\x06\x64igest\x18\x07 \x01(\x0c\x1a\x38\n\x16\x43omponentVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"o\n\x0eProposalAnswer\x12\'\n\x05state\x18\x01 \x01(\x0e\x32\x18.airfed.v1.ProposalState\x12#\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x12.airfed.v1.Failure\x12\x0f\n\x07run_url\x18\x03 \x01(\t\"M\n\x0bProposalRef\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.airfed.v1.JobKey\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\x12\x0e\n\x06reason\x18\x03 \x01(\t\"?\n\rCheckpointRef\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\r\x12\r\n\x05round\x18\x02 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x03 \x01(\x0c\"\xb9\x04\n\nStepReport\x12!\n\x06member\x18\x01 \x01(\x0b\x32\x11.airfed.v1.Member\x12 \n\x04step\x18\x02 \x01(\x0b\x32\x12.airfed.v1.StepKey\x12*\n\x05\x65vent\x18\x03 \x01(\x0e\x32\x1b.airfed.v1.StepReport.Event\x12\x13\n\x0b\x63onf_digest\x18\x04 \x01(\x0c\x12\x19\n\x11\x63omponent_version\x18\x05 \x01(\t\x12,\n\ncheckpoint\x18\x06 \x01(\x0b\x32\x18.airfed.v1.CheckpointRef\x12\x16\n\x0eoutputs_digest\x18\x07 \x01(\x0c\x12#\n\x07\x66\x61ilure\x18\x08 \x01(\x0b\x32\x12.airfed.v1.Failure\x12\x10\n\x08progress\x18\t \x01(\x01\x12\x15\n\rprogress_text\x18\n \x01(\t\x12\r\n\x05lease\x18\x0c \x01(\x04\x12\x0e\n\x06serial\x18\x0b \x01(\x04\"\xd6\x01\n\x05\x45vent\x12\x15\n\x11\x45VENT_UNSPECIFIED\x10\x00\x12\x12\n\x0eWORKER_PRESENT\x10\x01\x12\x0f\n\x0bWORKER_LOST\x10\x02\x12\x11\n\rWORKER_FAILED\x10\x03\x12\x15\n\x11\x43HECKPOINT_STORED\x10\x04\x12\x14\n\x10OUTPUTS_PREPARED\x10\x05\x12\x0c\n\x08PROGRESS\x10\x06\x12\r\n\tRUN_ENDED\x10\x07\x12\x10\n\x0cWORKER_WAITS\x10\x08\x12\x11\n\rLEASE_GRANTED\x10\t\x12\x0f\n\x0bLEASE_WAITS\x10\n\"\x11\n\x0fStepReportReply\"\x9b\x03\n\x0bStepCommand\x12!\n\x06member\x18\x01 \x01(\x0b\x32\x11.airfed.v1.Member\x12 \n\x04step\x18\x02 \x01(\x0b\x32\x12.airfed.v1.StepKey\x12-\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32\x1d.airfed.v1.StepCommand.Action\x12-\n\x0bresume_from\x18\x04 \x01(\x0b\x32\x18.airfed.v1.CheckpointRef\x12\"\n\x07members\x18\x05 \x03(\x0b\x32\x11.airfed.v1.Member\x12#\n\x07\x66\x61ilure\x18\x06 \x01(\x0b\x32\x12.airfed.v1.Failure\x12\x11\n\tcommitted\x18\x07 \x03(\t\x12\r\n\x05lease\x18\x08 \x01(\x04\"~\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\t\n\x05START\x10\x01\x12\x0f\n\x0b\x45ND_ATTEMPT\x10\x02\x12\n\n\x06\x43OMMIT\x10\x03\x12\x08\n\x04\x46\x41IL\x10\x04\x12\t\n\x05LEASE\x10\x05\x12\x0b\n\x07RELEASE\x10\x06\x12\x08\n\x04\x43\x41LL\x10\x07\x12\x08\n\x04SKIP\x10\x08\"\x12\n\x10StepCommandReply\"\x99\x01\n\rVerdictNotice\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.airfed.v1.JobKey\x12\x12\n\ngeneration\x18\x02 \x01(\r\x12#\n\x07verdict\x18\x03 \x01(\x0e\x32\x12.airfed.v1.Verdict\x12#\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x12.airfed.v1.Failure\x12\n\n\x02\x62y\x18\x05 \x01(\t\"\x0e\n\x0cVerdictReply\"-\n\x08Greeting\x12\x10\n\x08party_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\x93\x01\n\nRerunOrder\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.airfed.v1.JobKey\x12\x12\n\ngeneration\x18\x02 \x01(\r\x12\x12\n\ncomponents\x18\x03 \x03(\t\x12\x12\n\ndownstream\x18\x04 \x01(\x08\x12\n\n\x02\x62y\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\r\n\x05party\x18\x07 \x01(\t\"Z\n\x0bRerunAnswer\x12\x12\n\ngeneration\x18\x01 \x01(\r\x12\x12\n\ncomponents\x18\x02 \x03(\t\x12#\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x12.airfed.v1.Failure*\x8f\x01\n\rProposalState\x12\x1e\n\x1aPROPOSAL_STATE_UNSPECIFIED\x10\x00\x12\x0c\n\x08PROPOSED\x10\x01\x12\x0b\n\x07PENDING\x10\x02\x12\x0c\n\x08\x41\x43\x43\x45PTED\x10\x03\x12\x0b\n\x07REFUSED\x10\x04\x12\x0b\n\x07\x45XPIRED\x10\x05\x12\r\n\tWITHDRAWN\x10\x06\x12\x0c\n\x08\x45NROLLED\x10\x07*\x9b\x01\n\tStepState\x12\x1a\n\x16STEP_STATE_UNSPECIFIED\x10\x00\x12\n\n\x06WAITED\x10\x01\x12\n\n\x06\x43\x41LLED\x10\x02\x12\x0b\n\x07PRESENT\x10\x03\x12\x0b\n\x07STARTED\x10\x04\x12\x0c\n\x08PREPARED\x10\x05\x12\r\n\tCOMMITTED\x10\x06\x12\n\n\x06\x46\x41ILED\x10\x07\x12\x0b\n\x07SKIPPED\x10\x08\x12\n\n\x06\x41\x42SENT\x10\t*_\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\r\n\tSUCCEEDED\x10\x01\x12\x0e\n\nJOB_FAILED\x10\x02\x12\r\n\tCANCELLED\x10\x03\x12\r\n\tTIMED_OUT\x10\x04\x32\x8d\x06\n\x04Peer\x12\x31\n\x05Greet\x12\x13.airfed.v1.Greeting\x1a\x13.airfed.v1.Greeting\x12\x39\n\x07Propose\x12\x13.airfed.v1.Proposal\x1a\x19.airfed.v1.ProposalAnswer\x12@\n\x0b\x41skProposal\x12\x16.airfed.v1.ProposalRef\x1a\x19.airfed.v1.ProposalAnswer\x12:\n\x05\x45nrol\x12\x16.airfed.v1.ProposalRef\x1a\x19.airfed.v1.ProposalAnswer\x12=\n\x08Withdraw\x12\x16.airfed.v1.ProposalRef\x1a\x19.airfed.v1.ProposalAnswer\x12;\n\x06Report\x12\x15.airfed.v1.StepReport\x1a\x1a.airfed.v1.StepReportReply\x12>\n\x07\x43ommand\x12\x16.airfed.v1.StepCommand\x1a\x1b.airfed.v1.StepCommandReply\x12=\n\x08\x43onclude\x12\x18.airfed.v1.VerdictNotice\x1a\x17.airfed.v1.VerdictReply\x12\x39\n\nAskVerdict\x12\x11.airfed.v1.JobKey\x1a\x18.airfed.v1.VerdictNotice\x12\x39\n\x08\x41skRerun\x12\x15.airfed.v1.RerunOrder\x1a\x16.airfed.v1.RerunAnswer\x12;\n\nCheckRerun\x12\x15.airfed.v1.RerunOrder\x1a\x16.airfed.v1.RerunAnswer\x12\x37\n\x06Reopen\x12\x15.airfed.v1.RerunOrder\x1a\x16.airfed.v1.RerunAnswer\x12\x32\n\x05Relay\x12\x10.airfed.v1.Chunk\x1a\x13.airfed.v1.Receipts(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61irfed_proto/v1/job.proto\x12\tairfed.v1\x1a\x1c\x61irfed_proto/v1/common.proto\"\x84\x02\n\x08Proposal\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.airfed.v1.JobKey\x12\x10\n\x08pipeline\x18\x02 \x01(\t\x12\x0b\n\x03\x64sl\x18\x03 \x01(\x0c\x12\x0c\n\x04\x63onf\x18\x04 \x01(\x0c\x12\x46\n\x12\x63omponent_versions\x18\x05 \x03(\x0b\x32*.airfed.v1.Proposal.ComponentVersionsEntry\x12\x19\n\x11\x64isclosure_digest\x18\x06 \x01(\x0c\x12\x0e\n\x06\x64igest\x18\x07 \x01(\x0c\x1a\x38\n\x16\x43omponentVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"o\n\x0eProposalAnswer\x12\'\n\x05state\x18\x01 \x01(\x0e\x32\x18.airfed.v1.ProposalState\x12#\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x12.airfed.v1.Failure\x12\x0f\n\x07run_url\x18\x03 \x01(\t\"M\n\x0bProposalRef\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.airfed.v1.JobKey\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\x12\x0e\n\x06reason\x18\x03 \x01(\t\"?\n\rCheckpointRef\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\r\x12\r\n\x05round\x18\x02 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x03 \x01(\x0c\"\xc8\x04\n\nStepReport\x12!\n\x06member\x18\x01 \x01(\x0b\x32\x11.airfed.v1.Member\x12 \n\x04step\x18\x02 \x01(\x0b\x32\x12.airfed.v1.StepKey\x12*\n\x05\x65vent\x18\x03 \x01(\x0e\x32\x1b.airfed.v1.StepReport.Event\x12\x13\n\x0b\x63onf_digest\x18\x04 \x01(\x0c\x12\x19\n\x11\x63omponent_version\x18\x05 \x01(\t\x12,\n\ncheckpoint\x18\x06 \x01(\x0b\x32\x18.airfed.v1.CheckpointRef\x12\x16\n\x0eoutputs_digest\x18\x07 \x01(\x0c\x12#\n\x07\x66\x61ilure\x18\x08 \x01(\x0b\x32\x12.airfed.v1.Failure\x12\x10\n\x08progress\x18\t \x01(\x01\x12\x15\n\rprogress_text\x18\n \x01(\t\x12\r\n\x05lease\x18\x0c \x01(\x04\x12\x0e\n\x06serial\x18\x0b \x01(\x04\x12\r\n\x05\x65poch\x18\r \x01(\x0c\"\xd6\x01\n\x05\x45vent\x12\x15\n\x11\x45VENT_UNSPECIFIED\x10\x00\x12\x12\n\x0eWORKER_PRESENT\x10\x01\x12\x0f\n\x0bWORKER_LOST\x10\x02\x12\x11\n\rWORKER_FAILED\x10\x03\x12\x15\n\x11\x43HECKPOINT_STORED\x10\x04\x12\x14\n\x10OUTPUTS_PREPARED\x10\x05\x12\x0c\n\x08PROGRESS\x10\x06\x12\r\n\tRUN_ENDED\x10\x07\x12\x10\n\x0cWORKER_WAITS\x10\x08\x12\x11\n\rLEASE_GRANTED\x10\t\x12\x0f\n\x0bLEASE_WAITS\x10\n\";\n\x0fStepReportReply\x12(\n\x06\x63ommon\x18\x01 \x01(\x0b\x32\x18.airfed.v1.CheckpointRef\"\x9b\x03\n\x0bStepCommand\x12!\n\x06member\x18\x01 \x01(\x0b\x32\x11.airfed.v1.Member\x12 \n\x04step\x18\x02 \x01(\x0b\x32\x12.airfed.v1.StepKey\x12-\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32\x1d.airfed.v1.StepCommand.Action\x12-\n\x0bresume_from\x18\x04 \x01(\x0b\x32\x18.airfed.v1.CheckpointRef\x12\"\n\x07members\x18\x05 \x03(\x0b\x32\x11.airfed.v1.Member\x12#\n\x07\x66\x61ilure\x18\x06 \x01(\x0b\x32\x12.airfed.v1.Failure\x12\x11\n\tcommitted\x18\x07 \x03(\t\x12\r\n\x05lease\x18\x08 \x01(\x04\"~\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\t\n\x05START\x10\x01\x12\x0f\n\x0b\x45ND_ATTEMPT\x10\x02\x12\n\n\x06\x43OMMIT\x10\x03\x12\x08\n\x04\x46\x41IL\x10\x04\x12\t\n\x05LEASE\x10\x05\x12\x0b\n\x07RELEASE\x10\x06\x12\x08\n\x04\x43\x41LL\x10\x07\x12\x08\n\x04SKIP\x10\x08\"\x12\n\x10StepCommandReply\"\xc1\x01\n\rVerdictNotice\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.airfed.v1.JobKey\x12\x12\n\ngeneration\x18\x02 \x01(\r\x12#\n\x07verdict\x18\x03 \x01(\x0e\x32\x12.airfed.v1.Verdict\x12#\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x12.airfed.v1.Failure\x12\n\n\x02\x62y\x18\x05 \x01(\t\x12&\n\x06\x62\x65\x66ore\x18\x06 \x03(\x0b\x32\x16.airfed.v1.StepCommand\"\x0e\n\x0cVerdictReply\"-\n\x08Greeting\x12\x10\n\x08party_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\x93\x01\n\nRerunOrder\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.airfed.v1.JobKey\x12\x12\n\ngeneration\x18\x02 \x01(\r\x12\x12\n\ncomponents\x18\x03 \x03(\t\x12\x12\n\ndownstream\x18\x04 \x01(\x08\x12\n\n\x02\x62y\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\r\n\x05party\x18\x07 \x01(\t\"Z\n\x0bRerunAnswer\x12\x12\n\ngeneration\x18\x01 \x01(\r\x12\x12\n\ncomponents\x18\x02 \x03(\t\x12#\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x12.airfed.v1.Failure*\x8f\x01\n\rProposalState\x12\x1e\n\x1aPROPOSAL_STATE_UNSPECIFIED\x10\x00\x12\x0c\n\x08PROPOSED\x10\x01\x12\x0b\n\x07PENDING\x10\x02\x12\x0c\n\x08\x41\x43\x43\x45PTED\x10\x03\x12\x0b\n\x07REFUSED\x10\x04\x12\x0b\n\x07\x45XPIRED\x10\x05\x12\r\n\tWITHDRAWN\x10\x06\x12\x0c\n\x08\x45NROLLED\x10\x07*\x9b\x01\n\tStepState\x12\x1a\n\x16STEP_STATE_UNSPECIFIED\x10\x00\x12\n\n\x06WAITED\x10\x01\x12\n\n\x06\x43\x41LLED\x10\x02\x12\x0b\n\x07PRESENT\x10\x03\x12\x0b\n\x07STARTED\x10\x04\x12\x0c\n\x08PREPARED\x10\x05\x12\r\n\tCOMMITTED\x10\x06\x12\n\n\x06\x46\x41ILED\x10\x07\x12\x0b\n\x07SKIPPED\x10\x08\x12\n\n\x06\x41\x42SENT\x10\t*_\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\r\n\tSUCCEEDED\x10\x01\x12\x0e\n\nJOB_FAILED\x10\x02\x12\r\n\tCANCELLED\x10\x03\x12\r\n\tTIMED_OUT\x10\x04\x32\x8d\x06\n\x04Peer\x12\x31\n\x05Greet\x12\x13.airfed.v1.Greeting\x1a\x13.airfed.v1.Greeting\x12\x39\n\x07Propose\x12\x13.airfed.v1.Proposal\x1a\x19.airfed.v1.ProposalAnswer\x12@\n\x0b\x41skProposal\x12\x16.airfed.v1.ProposalRef\x1a\x19.airfed.v1.ProposalAnswer\x12:\n\x05\x45nrol\x12\x16.airfed.v1.ProposalRef\x1a\x19.airfed.v1.ProposalAnswer\x12=\n\x08Withdraw\x12\x16.airfed.v1.ProposalRef\x1a\x19.airfed.v1.ProposalAnswer\x12;\n\x06Report\x12\x15.airfed.v1.StepReport\x1a\x1a.airfed.v1.StepReportReply\x12>\n\x07\x43ommand\x12\x16.airfed.v1.StepCommand\x1a\x1b.airfed.v1.StepCommandReply\x12=\n\x08\x43onclude\x12\x18.airfed.v1.VerdictNotice\x1a\x17.airfed.v1.VerdictReply\x12\x39\n\nAskVerdict\x12\x11.airfed.v1.JobKey\x1a\x18.airfed.v1.VerdictNotice\x12\x39\n\x08\x41skRerun\x12\x15.airfed.v1.RerunOrder\x1a\x16.airfed.v1.RerunAnswer\x12;\n\nCheckRerun\x12\x15.airfed.v1.RerunOrder\x1a\x16.airfed.v1.RerunAnswer\x12\x37\n\x06Reopen\x12\x15.airfed.v1.RerunOrder\x1a\x16.airfed.v1.RerunAnswer\x12\x32\n\x05Relay\x12\x10.airfed.v1.Chunk\x1a\x13.airfed.v1.Receipts(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,12 +34,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PROPOSAL_COMPONENTVERSIONSENTRY']._loaded_options = None
   _globals['_PROPOSAL_COMPONENTVERSIONSENTRY']._serialized_options = b'8\001'
-  _globals['_PROPOSALSTATE']._serialized_start=2077
-  _globals['_PROPOSALSTATE']._serialized_end=2220
-  _globals['_STEPSTATE']._serialized_start=2223
-  _globals['_STEPSTATE']._serialized_end=2378
-  _globals['_VERDICT']._serialized_start=2380
-  _globals['_VERDICT']._serialized_end=2475
+  _globals['_PROPOSALSTATE']._serialized_start=2174
+  _globals['_PROPOSALSTATE']._serialized_end=2317
+  _globals['_STEPSTATE']._serialized_start=2320
+  _globals['_STEPSTATE']._serialized_end=2475
+  _globals['_VERDICT']._serialized_start=2477
+  _globals['_VERDICT']._serialized_end=2572
   _globals['_PROPOSAL']._serialized_start=71
   _globals['_PROPOSAL']._serialized_end=331
   _globals['_PROPOSAL_COMPONENTVERSIONSENTRY']._serialized_start=275
@@ -51,27 +51,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHECKPOINTREF']._serialized_start=525
   _globals['_CHECKPOINTREF']._serialized_end=588
   _globals['_STEPREPORT']._serialized_start=591
-  _globals['_STEPREPORT']._serialized_end=1160
-  _globals['_STEPREPORT_EVENT']._serialized_start=946
-  _globals['_STEPREPORT_EVENT']._serialized_end=1160
-  _globals['_STEPREPORTREPLY']._serialized_start=1162
-  _globals['_STEPREPORTREPLY']._serialized_end=1179
-  _globals['_STEPCOMMAND']._serialized_start=1182
-  _globals['_STEPCOMMAND']._serialized_end=1593
-  _globals['_STEPCOMMAND_ACTION']._serialized_start=1467
-  _globals['_STEPCOMMAND_ACTION']._serialized_end=1593
-  _globals['_STEPCOMMANDREPLY']._serialized_start=1595
-  _globals['_STEPCOMMANDREPLY']._serialized_end=1613
-  _globals['_VERDICTNOTICE']._serialized_start=1616
-  _globals['_VERDICTNOTICE']._serialized_end=1769
-  _globals['_VERDICTREPLY']._serialized_start=1771
-  _globals['_VERDICTREPLY']._serialized_end=1785
-  _globals['_GREETING']._serialized_start=1787
-  _globals['_GREETING']._serialized_end=1832
-  _globals['_RERUNORDER']._serialized_start=1835
-  _globals['_RERUNORDER']._serialized_end=1982
-  _globals['_RERUNANSWER']._serialized_start=1984
-  _globals['_RERUNANSWER']._serialized_end=2074
-  _globals['_PEER']._serialized_start=2478
-  _globals['_PEER']._serialized_end=3259
+  _globals['_STEPREPORT']._serialized_end=1175
+  _globals['_STEPREPORT_EVENT']._serialized_start=961
+  _globals['_STEPREPORT_EVENT']._serialized_end=1175
+  _globals['_STEPREPORTREPLY']._serialized_start=1177
+  _globals['_STEPREPORTREPLY']._serialized_end=1236
+  _globals['_STEPCOMMAND']._serialized_start=1239
+  _globals['_STEPCOMMAND']._serialized_end=1650
+  _globals['_STEPCOMMAND_ACTION']._serialized_start=1524
+  _globals['_STEPCOMMAND_ACTION']._serialized_end=1650
+  _globals['_STEPCOMMANDREPLY']._serialized_start=1652
+  _globals['_STEPCOMMANDREPLY']._serialized_end=1670
+  _globals['_VERDICTNOTICE']._serialized_start=1673
+  _globals['_VERDICTNOTICE']._serialized_end=1866
+  _globals['_VERDICTREPLY']._serialized_start=1868
+  _globals['_VERDICTREPLY']._serialized_end=1882
+  _globals['_GREETING']._serialized_start=1884
+  _globals['_GREETING']._serialized_end=1929
+  _globals['_RERUNORDER']._serialized_start=1932
+  _globals['_RERUNORDER']._serialized_end=2079
+  _globals['_RERUNANSWER']._serialized_start=2081
+  _globals['_RERUNANSWER']._serialized_end=2171
+  _globals['_PEER']._serialized_start=2575
+  _globals['_PEER']._serialized_end=3356
 # @@protoc_insertion_point(module_scope)

@@ -119,7 +119,7 @@ class CheckpointRef(_message.Message):
     def __init__(self, attempt: _Optional[int] = ..., round: _Optional[int] = ..., digest: _Optional[bytes] = ...) -> None: ...
 
 class StepReport(_message.Message):
-    __slots__ = ("member", "step", "event", "conf_digest", "component_version", "checkpoint", "outputs_digest", "failure", "progress", "progress_text", "lease", "serial")
+    __slots__ = ("member", "step", "event", "conf_digest", "component_version", "checkpoint", "outputs_digest", "failure", "progress", "progress_text", "lease", "serial", "epoch")
     class Event(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         EVENT_UNSPECIFIED: _ClassVar[StepReport.Event]
@@ -156,6 +156,7 @@ class StepReport(_message.Message):
     PROGRESS_TEXT_FIELD_NUMBER: _ClassVar[int]
     LEASE_FIELD_NUMBER: _ClassVar[int]
     SERIAL_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     member: _common_pb2.Member
     step: _common_pb2.StepKey
     event: StepReport.Event
@@ -168,11 +169,14 @@ class StepReport(_message.Message):
     progress_text: str
     lease: int
     serial: int
-    def __init__(self, member: _Optional[_Union[_common_pb2.Member, _Mapping]] = ..., step: _Optional[_Union[_common_pb2.StepKey, _Mapping]] = ..., event: _Optional[_Union[StepReport.Event, str]] = ..., conf_digest: _Optional[bytes] = ..., component_version: _Optional[str] = ..., checkpoint: _Optional[_Union[CheckpointRef, _Mapping]] = ..., outputs_digest: _Optional[bytes] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., progress: _Optional[float] = ..., progress_text: _Optional[str] = ..., lease: _Optional[int] = ..., serial: _Optional[int] = ...) -> None: ...
+    epoch: bytes
+    def __init__(self, member: _Optional[_Union[_common_pb2.Member, _Mapping]] = ..., step: _Optional[_Union[_common_pb2.StepKey, _Mapping]] = ..., event: _Optional[_Union[StepReport.Event, str]] = ..., conf_digest: _Optional[bytes] = ..., component_version: _Optional[str] = ..., checkpoint: _Optional[_Union[CheckpointRef, _Mapping]] = ..., outputs_digest: _Optional[bytes] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., progress: _Optional[float] = ..., progress_text: _Optional[str] = ..., lease: _Optional[int] = ..., serial: _Optional[int] = ..., epoch: _Optional[bytes] = ...) -> None: ...
 
 class StepReportReply(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("common",)
+    COMMON_FIELD_NUMBER: _ClassVar[int]
+    common: CheckpointRef
+    def __init__(self, common: _Optional[_Union[CheckpointRef, _Mapping]] = ...) -> None: ...
 
 class StepCommand(_message.Message):
     __slots__ = ("member", "step", "action", "resume_from", "members", "failure", "committed", "lease")
@@ -219,18 +223,20 @@ class StepCommandReply(_message.Message):
     def __init__(self) -> None: ...
 
 class VerdictNotice(_message.Message):
-    __slots__ = ("job", "generation", "verdict", "failure", "by")
+    __slots__ = ("job", "generation", "verdict", "failure", "by", "before")
     JOB_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     BY_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
     job: _common_pb2.JobKey
     generation: int
     verdict: Verdict
     failure: _common_pb2.Failure
     by: str
-    def __init__(self, job: _Optional[_Union[_common_pb2.JobKey, _Mapping]] = ..., generation: _Optional[int] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., by: _Optional[str] = ...) -> None: ...
+    before: _containers.RepeatedCompositeFieldContainer[StepCommand]
+    def __init__(self, job: _Optional[_Union[_common_pb2.JobKey, _Mapping]] = ..., generation: _Optional[int] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., failure: _Optional[_Union[_common_pb2.Failure, _Mapping]] = ..., by: _Optional[str] = ..., before: _Optional[_Iterable[_Union[StepCommand, _Mapping]]] = ...) -> None: ...
 
 class VerdictReply(_message.Message):
     __slots__ = ()
