@@ -33,7 +33,8 @@ from federatedml.components.lr_params import ADAPTIVE, LogisticParams
 from federatedml.components.lr_predict import PARTIAL, partial_of, parts_per_row, predicted, send_partial
 from federatedml.components.lr_release import EQUATIONS, ROWS
 from federatedml.components.lr_result import META, PARAM
-from federatedml.components.one_vs_rest import CLASSES, Classifiers, of_the_guest, one_vs_rest
+from federatedml.components.lr_validation import Watch
+from federatedml.components.one_vs_rest import AGAINST, CLASSES, Classifiers, of_the_guest, one_vs_rest
 from federatedml.components.one_vs_rest import LEARNS as OF_CLASSES
 from federatedml.crypto.paillier.keys import DEFAULT_BITS
 from federatedml.errors import DslError
@@ -65,7 +66,7 @@ def _by_protocol(role: Role) -> RoleFunction:
     """The role's function: passes data through, predicts, or trains under the protocol that the parameters name."""
 
     train = {
-        name: cross_validated(one_vs_rest(roles[role], KEPT, of_the_guest), lambda p: True)
+        name: cross_validated(one_vs_rest(roles[role], KEPT, of_the_guest, _check_looks), lambda p: True)
         for name, roles in PROTOCOLS.items()
     }
 
@@ -77,6 +78,12 @@ def _by_protocol(role: Role) -> RoleFunction:
         return train[p.protocol](p, box, inputs)
 
     return run
+
+
+def _check_looks(p: LogisticParams, inputs: Inputs) -> None:
+    """At the guest, whether the held-out rows of a class against the rest have what is looked at; else ``FED-897``."""
+    for table in inputs.data.get("eval_data", ()):
+        Watch.of(p, table, AGAINST)
 
 
 def _predict(role: Role, box: Box, inputs: Inputs, model: ModelBuffers) -> Outputs:

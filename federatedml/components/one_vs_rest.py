@@ -30,6 +30,7 @@ from federatedml.federation.topic import Carries, Topic
 from federatedml.federation.wire import Array, Vector
 
 MOST = 1000  # classes
+AGAINST = (0.0, 1.0)  # the two label values of each training: the rest, the class
 CLASSES = Topic(
     "classes",
     (Role.GUEST,),
@@ -87,18 +88,28 @@ class Classifiers:
 Agreed = Callable[[Box, Inputs], tuple[Sequence[float], int]]  # the classes, where they are known; how many
 
 
-def one_vs_rest(train: RoleFunction, kept: Classifiers, agreed: Agreed) -> RoleFunction:
+def one_vs_rest(
+    train: RoleFunction,
+    kept: Classifiers,
+    agreed: Agreed,
+    check: Callable[[Any, Inputs], None] = lambda p, inputs: None,
+) -> RoleFunction:
     """A role function that does what ``train`` does, for each class if ``p.one_vs_rest_param.need_one_vs_rest``.
 
     Args:
         agreed: how parties come to know the classes: ``of_the_guest`` or ``of_all``.
+        check: refuses parameters and the inputs of any class, before the first of them is trained.
     """
 
     def run(p: Any, box: Box, inputs: Inputs) -> Outputs:
         if not p.one_vs_rest_param.need_one_vs_rest:
             return train(p, box, inputs)
         classes, count = agreed(box, inputs)
-        return train(p, box, inputs) if count == 2 else _of_each(train, kept, p, box, inputs, classes, count)
+        if count == 2:
+            return train(p, box, inputs)
+        for value in classes:
+            check(p, _of_class(inputs, value))
+        return _of_each(train, kept, p, box, inputs, classes, count)
 
     return run
 
@@ -173,10 +184,7 @@ def _of_each(
     stages, found = Stages(box, count, "class", kept.model), []
     before = _before(kept, inputs, count)
     for number in range(count):
-        given = replace(inputs, isometric_model=before[number])
-        if classes:
-            own = {key: [_against(t, classes[number]) for t in tables] for key, tables in inputs.data.items()}
-            given = replace(given, data=own)
+        given = replace(_of_class(inputs, classes[number]) if classes else inputs, isometric_model=before[number])
 
         def one(own: Box, given: Inputs = given) -> Outputs:
             return train(p, own, given)
@@ -200,6 +208,10 @@ def _before(kept: Classifiers, inputs: Inputs, count: int) -> Sequence[ModelBuff
     if len(models) not in (1, count):
         raise DataError("FED-911", f"the isometric_model has {len(models)} classes, the training {count}")
     return list(models) * (count // len(models))
+
+
+def _of_class(inputs: Inputs, value: float) -> Inputs:
+    return replace(inputs, data={key: [_against(t, value) for t in tables] for key, tables in inputs.data.items()})
 
 
 def _against(table: Table, value: float) -> Table:

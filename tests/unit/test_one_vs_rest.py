@@ -25,6 +25,7 @@ from federatedml.components.one_vs_rest import CLASSES
 from federatedml.components.prediction_table import multiclass
 from federatedml.data.table import Table
 from federatedml.errors import DataError, ModelError, ProtocolError
+from federatedml.federation.local import LocalNetwork
 from federatedml.federation.party import Role
 from tests.conformance import Case, conforms
 from tests.lr_cases import case, in_clear, params, small, spread, table
@@ -119,6 +120,17 @@ def test_validation_rows_may_lack_a_class(more: dict[str, Any], tmp_path: Path) 
     assert data.columns["label"][150:].tolist() == late[0].labels().tolist()
     names = {m.name for m in found.metrics[GUEST] if m.namespace == "validate"}
     assert names == {"auc_class_0", "auc_class_2", *(f"loss_class_{k}" for k in range(3))}
+
+
+def test_a_class_that_validation_rows_lack_cannot_stop_its_training(tmp_path: Path) -> None:
+    guest, host = iris()
+    rows = np.flatnonzero(guest.labels() != CLASS_VALUES[2])[::9]
+    one = ovr(iris(), (guest.take(rows), host.take(rows)), early_stopping_rounds=1)
+    network = LocalNetwork(tmp_path)
+    told: list[Any] = []
+    with pytest.raises(DataError, match=r"FED-897.*all held-out rows are of one class"):
+        network.run(one.component, one.params, one.inputs, "lr", on_progress=lambda *news: told.append(news))
+    assert not told, "a class was trained before"
 
 
 def test_a_fitted_model_predicts_what_the_training_said(tmp_path: Path) -> None:
