@@ -158,7 +158,10 @@ def _refused(kind: str, peer: str, party: str, sums: tuple[int, int, int], allow
     spent, amount, limit = sums
     period = "ever" if allowed.days is None else f"within {allowed.days:g} days"
     problem = f"policy budgets.{kind} of party {party}: party {peer} has spent {spent} and asks for {amount} more"
-    return PolicyError("FED-747", f"{problem}; at most {limit} are allowed {period}")
+    limited = f"at most {limit} are allowed {period}"
+    if limit == allowed.most:
+        return PolicyError("FED-747", f"{problem}; {limited}")
+    return PolicyError("FED-747", problem, limited)  # stated for own rows, it may tell of them: hints stay here
 
 
 def _total(db: sqlite3.Connection, key: tuple[str, str, str], since: float) -> int:

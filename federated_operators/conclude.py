@@ -26,7 +26,7 @@ from federatedml.model_bundle import ModelBundle, StoredModel
 log = logging.getLogger(__name__)
 
 VERSION = "1"  # of this step, compared between parties
-PATIENCE = 600.0  # seconds that the job's last points, and then its model, may wait for MLflow
+PATIENCE = 300.0  # seconds that the job's last points may wait for MLflow, and as many its model
 
 
 class ConcludeWork:

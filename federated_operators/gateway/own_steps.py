@@ -18,6 +18,7 @@ from pathlib import Path
 
 from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2, local_pb2
+from federated_operators.gateway.coordinator import TASK_OVER
 from federated_operators.gateway.earlier import earlier_outputs
 from federated_operators.gateway.leases import Leases
 from federated_operators.gateway.names import Job, Seat, checkpoint_words, failure_pb, member_pb
@@ -182,9 +183,15 @@ class OwnSteps:
                 CheckpointStore(self._attempt_dir(seat, row).parent).prune_older(common.attempt, common.round)
 
     def failed(self, seat: Seat, failure: pb.Failure) -> None:
-        """The role function failed for good."""
+        """The role function failed for good.
+
+        What failed in an attempt that has ended is said too late, or again after a reconnect: it failed nothing. Only
+        the scheduler's word that no process comes any more counts between two attempts.
+        """
         with self._store.transaction():
             row = self._row(seat)
+            if row.state == State.ABSENT and row.ended and row.ended == row.attempt and failure.code != TASK_OVER:
+                return
             if row.state not in (State.COMMITTED, State.FAILED, State.SKIPPED):
                 self._store.put(replace(row, state=State.FAILED))
                 self._note(seat, "failed", row, failure.message)

@@ -6,6 +6,7 @@ What this gateway clears in its own scheduler is never taken for a person's wish
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -23,7 +24,7 @@ from federated_operators.gateway.rows import REOPENING, RUNNING, GenerationRow, 
 from federated_operators.gateway.runs import Run, RunControl, Touched
 from federated_operators.gateway.store import Store
 from federated_operators.gateway.verdicts import EFFECTS, STATES, TRACKING
-from federatedml.errors import DataError, FedError, PolicyError, ProtocolError
+from federatedml.errors import DataError, FedError, PeerError, PolicyError, ProtocolError
 from federatedml.federation.home import PartyHome
 
 WISHED = "rerun asked"  # event: people of this party want one
@@ -31,6 +32,7 @@ REOPENED = "reopened"  # kind of the letter to the own party: what remains to be
 NOT_ENDED = "FED-360"
 AFRESH = "submit the job again"
 SETTLED_S = 15.0  # how long a held process waits for the new generation
+log = logging.getLogger(__name__)
 Order = job_pb2.RerunOrder
 Ask = Callable[[Order], Awaitable[job_pb2.RerunAnswer]]
 
@@ -66,7 +68,13 @@ class Reopening:
         self.check(order)
         party = self._roster.party
         for plan in self._roster.plans(Job.of(order.job)):
-            version = await self._control.version_of(Run(plan.dag_id, plan.job_id))
+            try:
+                version = await self._control.version_of(Run(plan.dag_id, plan.job_id))
+            except FedError as error:  # the scheduler's own words are for this party's people
+                log.warning("a rerun of job %s cannot be checked: %s", plan.job_id, error)
+                raise PeerError(
+                    error.code, f"the scheduler of party {party} cannot say what it has of the run"
+                ) from None
             if version is None:
                 raise DataError("FED-369", f"party {party} no longer has the run of job {plan.job_id}", AFRESH)
             if version and not await asyncio.to_thread(self._kept, plan, version):
@@ -256,9 +264,10 @@ def _wish(plan: JobPlan, cleared: Sequence[str]) -> tuple[list[str], bool]:
     whether the person cleared what follows here, and so what follows elsewhere.
     """
     names = [name for name in plan.steps if name in cleared]
-    if len(names) == len(plan.steps) and any(task in cleared for task in FIRST_TASKS):
+    ends = CONCLUDE in cleared
+    if ends and len(names) == len(plan.steps) and any(task in cleared for task in FIRST_TASKS):
         return list(plan.all_steps), False
-    return names, CONCLUDE in cleared
+    return names, ends
 
 
 def _key(job: Job) -> tuple[str, str]:

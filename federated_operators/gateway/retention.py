@@ -23,7 +23,7 @@ from federated_operators.gateway.rows import ACTIVE, UNKNOWN, JobRow, OutputRow,
 from federated_operators.gateway.seats import Seats
 from federated_operators.gateway.store import Store
 from federated_operators.gateway.turns import take_turns
-from federated_operators.gateway.verdicts import EFFECTS, STATES, TRACKING
+from federated_operators.gateway.verdicts import EFFECTS, RESTORED, STATES, TRACKING
 from federatedml.federation.home import PartyHome
 
 EVERY_S = 20.0
@@ -84,7 +84,7 @@ class Retention:
         for lane in (EFFECTS, TRACKING):
             letter = self._store.next_letter(lane, 0)
             while letter is not None:
-                if letter.kind == lane:
+                if letter.kind in (lane, RESTORED):
                     yield Job.of(job_pb2.VerdictNotice.FromString(letter.body).job)
                 letter = self._store.next_letter(lane, letter.id)
 

@@ -42,11 +42,12 @@ class LastWords:
         self._take(fcntl.LOCK_EX)
         write_file(self._runs.folder / KEPT, json.dumps(dict(outputs)).encode())
 
-    def say(self, outputs: Mapping[str, Any]) -> None:
+    def say(self, outputs: Mapping[str, Any], late: bool = False) -> None:
         """Set the alias and end the job's run; may be repeated.
 
         Args:
             outputs: ``summary`` by component, and ``registered`` with name and version if there is a model.
+            late: another job's model may be ``product`` by now; a newer one stays so.
 
         Raises:
             PeerError: MLflow is not there. What was kept stays.
@@ -55,7 +56,9 @@ class LastWords:
         try:
             if registered := outputs.get("registered"):
                 name, version = registered["name"], registered["version"]
-                if not ModelRegistry(self._runs.rest).promote(name, version, PRODUCT):
+                if late and self._product(name) > version:
+                    log.info("version %d of %s stays behind a newer one", version, name)
+                elif not ModelRegistry(self._runs.rest).promote(name, version, PRODUCT):
                     log.info("version %d of %s was %s already: the alias stays where it is", version, name, PRODUCT)
             finish_job(self._runs, outputs["summary"])
             (self._runs.folder / KEPT).unlink(missing_ok=True)
@@ -77,8 +80,12 @@ class LastWords:
         except BlockingIOError:
             raise PeerError("FED-481", "the job succeeded, its task is about to tell MLflow") from None
         if kept.exists():
-            self.say(json.loads(kept.read_bytes()))
+            self.say(json.loads(kept.read_bytes()), late=True)
         self._release()
+
+    def _product(self, name: str) -> int:
+        """The version that is product now; 0: none."""
+        return self._runs.rest.get_registered_model(name).aliases.get(PRODUCT, 0)
 
     def _take(self, how: int) -> None:
         if self._lock is None:

@@ -23,9 +23,9 @@ FATE 1.0 sends updates in clear or has the arbiter decrypt what a host likes; ``
 ``party_weight`` (FATE 1.0: by ``party_weight`` alone).
 
 Parties: guest, hosts, arbiter. Semi-honest. Who colludes with all contributors but one, or is one of two, learns
-that one's updates: hence ``min_contributors``, and the policy's floor; and a contributor that weighs more than nine
-tenths takes no part. Averages themselves tell: a column that few rows
-of all parties have moves by what is known of these.
+that one's updates: hence ``min_contributors``, and the policy's floor; and with a contributor that weighs more than
+nine tenths nobody trains, unless two are enough. Averages themselves tell: a column that few rows of all parties have
+moves by what is known of these.
 """
 
 from __future__ import annotations

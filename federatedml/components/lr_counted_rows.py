@@ -28,7 +28,7 @@ from federatedml.components.lr_params import LogisticParams
 from federatedml.components.lr_plan import GOOD_ROWS, LEAST_ROWS
 from federatedml.components.lr_row_weights import effective_rows, row_weights, sample_weights, support
 from federatedml.crypto.ring import Floats
-from federatedml.crypto.shared_linear import Answers
+from federatedml.crypto.shared_linear import Answers, ids_digest
 from federatedml.data.table import Table
 from federatedml.errors import DataError
 from federatedml.federation.party import Member, Role
@@ -44,19 +44,23 @@ class Known(Answers):
     Attributes:
         samples: (n,) the part of their weights that is not of classes.
         copies: rows that may be of one sample.
+        group: names the rows of this class of one-vs-rest, for sums over jobs; empty: they are the table's.
     """
 
     samples: Floats
     copies: int = 1
+    group: str = ""
 
     @classmethod
     def of(cls, p: LogisticParams, table: Table, labels: Floats) -> Known:
         """``DataError`` as ``row_weights``."""
-        return cls(labels, row_weights(p, table, labels), sample_weights(p, table), table.copies)
+        several = p.one_vs_rest_param.need_one_vs_rest and not p.in_fold
+        group = ids_digest(sorted(table.ids[labels > 0].tolist())).hex() if several else ""
+        return cls(labels, row_weights(p, table, labels), sample_weights(p, table), table.copies, group)
 
     def at(self, rows: Array | slice) -> Known:
         """Of these rows."""
-        return Known(self.labels[rows], self.scales[rows], self.samples[rows], self.copies)
+        return replace(self, labels=self.labels[rows], scales=self.scales[rows], samples=self.samples[rows])
 
     def cut(self, sizes: Sequence[int]) -> list[Known]:
         """Of each batch."""
@@ -71,23 +75,25 @@ class Counted:
     Attributes:
         of_host, of_guest: where a host, or the guest, reads equations.
         of_class: of the class that has fewer.
+        group: as of ``Known``.
     """
 
     of_host: float
     of_guest: float
     of_class: float
+    group: str = ""
 
     @classmethod
     def of(cls, known: Known) -> Counted:
         """Of all these rows; repeated ones are no cover for each other."""
         of_class = min(support(known.samples[known.labels == value]) for value in (0, 1))
-        found = (effective_rows(known.samples), effective_rows(known.scales), of_class)
-        return cls(*(each / known.copies for each in found))
+        of_host, of_guest = effective_rows(known.samples), effective_rows(known.scales)
+        return cls(of_host / known.copies, of_guest / known.copies, of_class / known.copies, known.group)
 
     @property
     def most(self) -> int:
-        """How many weights of a host all models on these rows may tell."""
-        return int(min(self.of_host / LEAST_ROWS, self.of_class))
+        """How many weights of a host all models on these rows may tell; of a group of them, see ``of_class``."""
+        return int(self.of_host / LEAST_ROWS if self.group else min(self.of_host / LEAST_ROWS, self.of_class))
 
 
 def check_batches(p: LogisticParams, sizes: Sequence[int], columns: Mapping[Member, int], known: Known) -> None:

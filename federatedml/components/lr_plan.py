@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 MAX_CELLS = 2**29  # values of all parties: the dealer keeps a mask of each in memory
 MAX_COLUMNS = 2**20
 LEAST_ROWS = 2  # per weight of a party: fewer are refused
+SMALL_REST = 4  # times as large as a rest is a batch at most, or it takes the rest in
 GOOD_ROWS = 10  # per weight of a party: fewer are warned of
 FEATURES_BYTES = 1024 * MIB  # one message: a party's columns of one batch
 CORRECTIONS_BYTES = 1024 * MIB
@@ -81,11 +82,13 @@ def closed_batches(p: LogisticParams, rows: int, columns: Mapping[Member, int]) 
     """Rows of each batch whose gradient nobody sees: ``batch_size`` each, the rest in the last.
 
     A step is the mean of its batch, so that a row of a small rest counts for as many rows of the others as a batch is
-    larger, and released weights would be about the rest. Then it joins the batch before it; near the limit of rows per
+    larger, and released weights would be about the rest. Then it joins the batch before it, and always below a quarter
+    of a batch: whether a class has enough rows there would be chance; near the limit of rows per
     weight, all rows are one batch. Rows that are weighed, nobody but the guest knows how, get more room.
     """
     sizes = batch_sizes(rows, p.batch_size)
     joined = (*sizes[:-2], sum(sizes[-2:]))
+    sizes = joined if sizes[-1] * SMALL_REST < sizes[0] else sizes
     least = (GOOD_ROWS if p.weighs_rows else LEAST_ROWS) * max(columns.values())
     return next((found for found in (sizes, joined) if _count_as(found) >= least), (rows,))
 

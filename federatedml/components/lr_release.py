@@ -42,6 +42,8 @@ def count_weights(box: Box, table: Table, columns: dict[Member, int], counted: C
     for member, count in sorted(columns.items()):
         if member != box.me:
             sums += [box.budget.spend(EQUATIONS, member.party, subject, count, most) for subject in subjects]
+            if counted is not None and counted.group:
+                box.budget.spend(EQUATIONS, member.party, counted.group, count, int(counted.of_class))
     if max(sums) * GOOD_ROWS > rows:
         log.warning("all models on these %d rows have told a party %d equations in the others' data", rows, max(sums))
     return max(sums)

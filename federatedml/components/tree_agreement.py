@@ -73,7 +73,7 @@ def agree(
             raise DslError(
                 "FED-809", "the trees go on from a model at one party only", "isometric_model at all, or none"
             )
-        most = max(most, int(expect(theirs["copies"], 1)[0]))
+        most = max(most, _copies(int(expect(theirs["copies"], 1)[0]), len(table)))
     if classes is not None:
         box.send(CLASSES, np.array([classes], np.int64))
         return classes, most
@@ -81,6 +81,13 @@ def agree(
     if not 1 <= told <= MOST_CLASSES:
         raise ProtocolError("FED-801", f"the guest names {told} trees a round, allowed are 1 to {MOST_CLASSES}")
     return told, most
+
+
+def _copies(told: int, rows: int) -> int:
+    """How many rows a peer says may be of one sample: a union says two even of a single row."""
+    if not 1 <= told <= rows + 1:
+        raise ProtocolError("FED-945", f"a party says that {told} of {rows} rows may be of one sample", "1 to all")
+    return told
 
 
 def keeps(p: SecureBoostParams, rows: int, classes: int, rounds: int) -> bool:

@@ -313,6 +313,20 @@ def test_what_the_task_said_the_gateway_does_not_repeat(party: Party, rest: Mlfl
     assert parent.status == "KILLED"
 
 
+def test_last_words_that_come_late_do_not_bring_an_older_model_back(party: Party, rest: MlflowRest) -> None:
+    """The next job of the pipeline was registered as soon as MLflow was back."""
+    outputs = unsaid(party, rest)
+    with LastWords(party.runs(rest)) as task:
+        task.keep(outputs)
+    registry = ModelRegistry(rest)
+    newer = registry.register(bundle(GUEST, f"{party.plan.job_id}9"), "unsaid")
+    registry.promote(newer.name, newer.version)
+    close_runs(party.home, party.plan, job_pb2.SUCCEEDED)
+    assert rest.get_by_alias(newer.name, "product").version == newer.version
+    (parent,) = party.found(rest, "job")
+    assert parent.status == "FINISHED"
+
+
 def test_closing_what_was_never_tracked_makes_nothing(party: Party, rest: MlflowRest) -> None:
     plan = replace(party.plan, pipeline="never")
     close_runs(party.home, plan, job_pb2.JOB_FAILED, None)

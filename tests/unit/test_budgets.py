@@ -226,3 +226,11 @@ def test_a_table_has_one_account_whatever_other_tables_a_job_has(
     for number, others in enumerate([("a", "c"), ("b", "c")], start=3):
         with pytest.raises(PolicyError, match="FED-747"):
             intersect(Accounting(tmp_path), number, ["u1", "x"], 10, monkeypatch, others)
+
+
+def test_a_limit_that_is_about_own_rows_is_not_told(tmp_path: Path) -> None:
+    """HeteroLR states how many rows the rarer class has."""
+    with pytest.raises(PolicyError) as refused:
+        account(tmp_path, most=None).spend("equations", "9999", "t", 120, most=113)
+    assert "113" not in refused.value.message
+    assert "113" in refused.value.hint

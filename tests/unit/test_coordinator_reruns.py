@@ -516,3 +516,28 @@ def test_a_job_whose_run_is_gone_does_not_run_again(worlds: list[World], tmp_pat
     control.version = None
     assert world.rerun().failure.code == "FED-369"
     assert {world.job_state(party) for party in PARTIES} == {"failed"}
+
+
+def test_a_failure_that_is_said_again_does_not_fail_the_next_attempt(worlds: list[World], tmp_path: Path) -> None:
+    """The worker was cut off when its attempt ended, and repeats what it said before it hears of that."""
+    world = given(worlds, tmp_path, auto_retries={LR: 5})
+    world.all_join()
+    world.failed(HOST)
+    world.settle()
+    world.join(HOST, "t1", attempt=1)
+    world.failed(HOST)
+    world.settle()
+    assert world.verdict() is None
+    assert world.step().retried == 1
+
+
+def test_a_failure_in_an_attempt_that_was_suspended_leaves_its_seat_open(worlds: list[World], tmp_path: Path) -> None:
+    world = given(worlds, tmp_path, auto_retries={LR: 2})
+    world.all_join()
+    world.own[HOST.party].suspend(JOB, pb.Failure(code="FED-409", message="the coordinator is silent"))
+    world.failed(HOST)
+    world.settle()
+    for _ in range(2):
+        world.rejoin(*MEMBERS)
+        world.later(20.0)
+    assert (world.step().attempt, world.step().state) == (2, State.STARTED)

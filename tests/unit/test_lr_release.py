@@ -43,3 +43,21 @@ def test_rows_of_one_sample_count_once_and_others_by_their_weight_and_class(
 def test_what_rows_count_as_is_of_samples() -> None:
     labels, ones = np.array([0.0, 1.0] * 10), np.ones(20)
     assert Counted.of(Known(labels, ones, ones, copies=2)) == Counted(10.0, 10.0, 5.0)
+
+
+def test_classes_of_one_vs_rest_are_counted_each_for_itself() -> None:
+    """Ten classes of ten rows: each tells of its own ten, all together of a hundred."""
+    spent: list[tuple[str, int, int]] = []
+
+    def spend(kind: str, peer: str, subject: str, amount: int, limit: int) -> int:
+        spent.append((subject, amount, limit))
+        return amount
+
+    box: Any = SimpleNamespace(me=GUEST, tables=["bank/t"], budget=SimpleNamespace(spend=spend))
+    data = table([str(i) for i in range(100)], x=list(range(100)))
+    for group in ("zeros", "ones"):
+        count_weights(box, data, {GUEST: 2, HOST: 9}, Counted(100.0, 100.0, 10.0, group))
+    whole, (zeros, ones) = spent[0], (spent[1], spent[3])
+    assert whole[1:] == (9, 50)
+    assert spent[2] == whole
+    assert (zeros, ones) == (("zeros", 9, 10), ("ones", 9, 10))

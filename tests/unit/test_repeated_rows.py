@@ -13,7 +13,7 @@ import pytest
 from federatedml.components import tree_grow
 from federatedml.conformance.case import Case
 from federatedml.data.table import Table
-from federatedml.errors import DataError
+from federatedml.errors import DataError, ProtocolError
 from federatedml.federation.party import Member
 from tests.boost_cases import case as boost_case
 from tests.boost_cases import cut, made
@@ -77,3 +77,12 @@ def test_hosts_are_asked_about_nodes_of_so_many_samples(
     boost_case(p if protocol == "shared" else {GUEST: p, HOST: p}, data).run(tmp_path)
     assert asked
     assert min(asked) >= 2 * 5 * 10
+
+
+@pytest.mark.parametrize("told", [0, -5, 62, 2**62])
+def test_a_peer_cannot_say_that_more_rows_are_of_one_sample_than_there_are(tmp_path: Path, told: int) -> None:
+    """No host would be asked about any node, and nobody would notice."""
+    data = dict(cut(*made(60, 4), [1, 3]))
+    data[HOST] = replace(data[HOST], copies=told)
+    with pytest.raises(ProtocolError, match="FED-945"):
+        boost_case(boost_params(num_trees=1), data).run(tmp_path)
