@@ -20,8 +20,8 @@ from federatedml.errors import DataError
 
 HEAVY_ROWS = (
     "rows count as sum w^2 / max w^2 where they are weighed, and of each class there must be one per weight of a host; "
-    "only the guest knows that, and hosts cannot see how many of the rows with a rare value of a column weigh; a job that "
-    "is refused for it tells them that there are fewer than the limit, which follows from their own columns"
+    "only the guest knows that, and hosts cannot see how many of the rows with a rare value of a column weigh; a job "
+    "that is refused for it tells them that there are fewer than the limit, which follows from their own columns"
 )
 
 
