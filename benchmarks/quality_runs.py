@@ -6,23 +6,25 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks.lr_runs import ARBITER, GUEST, Floats
+from benchmarks.lr_runs import ARBITER, GUEST, HOST, Floats
 from benchmarks.quality_data import DataSet, data_set
 from federatedml.component import Inputs, component
 from federatedml.components.lr_optimizers import Memory, stepped
+from federatedml.components.lr_plan import closed_batches
 from federatedml.components.tree_columns import binned
-from federatedml.crypto.shared_linear import batch_order, batch_sizes
+from federatedml.crypto.shared_linear import batch_order
 from federatedml.federation.local import LocalNetwork
 from federatedml.metrics.binary import Counts
 from federatedml.metrics.multi import Confusion
 from federatedml.metrics.regression import measures
+from tests.homo_cases import by_rows, in_clear
 
 METRIC = {"binary": "AUC", "multi": "accuracy", "regression": "rmse"}
 STEPS = {"penalty": "NONE", "eps": 1e-12, "init_param": {"init_method": "zeros"}}
@@ -128,7 +130,8 @@ def measured(job: Job, folder: Path | None) -> Measured:
     for message in step.sent:
         sent[str(message.key.source.role)] = sent.get(str(message.key.source.role), 0) + message.size
     ours = _metric(data.kind, *(columns[name] for name in names))
-    clear = _clear(data, params[ARBITER]) if job.module == "HeteroLR" else None
+    steps = {"HeteroLR": _steps, "HomoLR": _averages}.get(job.module)
+    clear = _clear(data, params[ARBITER], steps) if steps else None
     return Measured(METRIC[data.kind], ours, _pooled(job, data, params[ARBITER]), clear, cpu, wall, peak, sent)
 
 
@@ -140,24 +143,34 @@ def _metric(kind: str, labels: Floats, results: Floats, scores: Floats) -> float
     return measures(labels, scores)["root_mean_squared_error"]
 
 
-def _clear(data: DataSet, p: Any) -> float:
-    """The batches and steps of HeteroLR with the exact sigmoid, each class against the rest."""
+def _clear(data: DataSet, p: Any, steps: Callable[[DataSet, Floats, Any], Floats]) -> float:
+    """The batches and steps of a regression with the exact sigmoid, each class against the rest."""
     classes = np.unique(data.y)
-    z = np.column_stack([_steps(data, 1.0 * (data.y == value), p) for value in classes])
+    z = np.column_stack([steps(data, 1.0 * (data.y == value), p) for value in classes])
     return _metric(data.kind, data.y, classes[z.argmax(1)], z[:, -1])
 
 
 def _steps(data: DataSet, y: Floats, p: Any) -> Floats:
-    """(n,) predictors of one binary training."""
+    """(n,) predictors of one binary training of HeteroLR."""
     order = batch_order(data.by_columns()[GUEST].ids)
     x = np.column_stack([data.x, np.ones(len(y))])
-    batches = np.split(order, np.cumsum(batch_sizes(len(y), p.batch_size))[:-1])
+    own = data.by_columns()[GUEST].header
+    columns = {GUEST: len(own) + 1, HOST: data.x.shape[1] - len(own)}
+    batches = np.split(order, np.cumsum(closed_batches(p, len(y), columns))[:-1])
     w, memory = np.zeros(x.shape[1]), Memory.blank(x.shape[1])
     for epoch in range(p.max_iter):
         for at in batches:
             gradient = x[at].T @ (1 / (1 + np.exp(-x[at] @ w)) - y[at]) / len(at)
             w, memory = stepped(p, w, gradient, epoch, memory, intercept=True)
     return np.asarray(x @ w)
+
+
+def _averages(data: DataSet, y: Floats, p: Any) -> Floats:
+    """(n,) predictors of one binary training of HomoLR: each party's epochs, and their averages by rows."""
+    tables = replace(data, y=y).by_rows()
+    with np.errstate(divide="ignore", invalid="ignore"):  # of losses, where probabilities are 0 and 1
+        w = in_clear(p, tables, by_rows(tables)).weights
+    return np.asarray(data.x @ w[:-1] + w[-1])
 
 
 def _pooled(job: Job, data: DataSet, p: Any) -> float:
