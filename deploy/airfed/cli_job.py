@@ -114,7 +114,8 @@ def show(job_id: JobId, home: Home, as_json: AsJson = False) -> None:
     with readable_errors(as_json):
         from airfed.job import as_json as plain
         from airfed.job import view
-        from airfed.job_text import moment, party_lines, span, steps, took, verdict
+        from airfed.job_text import party_lines, span, steps, took, verdict
+        from federated_operators.gateway.names import moment
         from federatedml.federation.home import PartyHome
 
         found = view(PartyHome(home), job_id)

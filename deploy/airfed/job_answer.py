@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from airfed.job import Submitted
-from airfed.job_text import OPEN, answers, moment, silent_lines
+from airfed.job_text import OPEN, answers, silent_lines
 from airfed_proto.v1 import local_pb2
 from dags_generator.spec import PipelineSpec, dag_id
 from federated_operators.federate import CHOSEN
-from federated_operators.gateway.names import words
+from federated_operators.gateway.names import moment, words
 from federatedml.federation.home import PartyHome
 from federatedml.federation.party import Member, party_model_id
 

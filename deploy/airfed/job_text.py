@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from airfed_proto.v1 import job_pb2, local_pb2
-from federated_operators.gateway.names import words
+from federated_operators.gateway.names import moment, words
 
 OPEN = ("", "proposed", "running", "reopening")  # states of a job that is not over
 WORKS = (job_pb2.CALLED, job_pb2.PRESENT, job_pb2.STARTED, job_pb2.PREPARED)
-
-
-def moment(seconds: float) -> str | None:
-    """Unix seconds as ISO 8601 in UTC; None for 0, which is never."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}" if seconds else None
 
 
 def span(seconds: float) -> str:

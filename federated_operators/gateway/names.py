@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2
@@ -100,3 +101,8 @@ def words(failure: pb.Failure) -> str:
 def checkpoint_words(stored: job_pb2.CheckpointRef) -> str:
     """A checkpoint in the record of decisions; its attempt is a column there."""
     return f"round {stored.round} {stored.digest.hex()}"
+
+
+def moment(seconds: float) -> str | None:
+    """Unix seconds as ISO 8601 in UTC; None for 0, which is never."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}" if seconds else None

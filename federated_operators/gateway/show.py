@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 
 from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2, local_pb2
 from federated_operators.gateway.coordinator import Coordinator
-from federated_operators.gateway.names import CONCLUDE, Job, Seat, member_of, member_pb
+from federated_operators.gateway.names import CONCLUDE, Job, Seat, member_of, member_pb, moment
 from federated_operators.gateway.own_steps import OwnSteps
 from federated_operators.gateway.plan import JobPlan
 from federated_operators.gateway.roster import Roster
@@ -67,7 +66,7 @@ class Show:
 
     def unanswered(self, job: Job) -> str:
         """Who does not answer the job's proposal, or is silent while it runs, in words; empty: nobody is late."""
-        silent = [f"party {party}, silent since {_clock(at)}" for party, at in sorted(self._silent(job).items())]
+        silent = [f"party {party}, silent since {moment(at)}" for party, at in sorted(self._silent(job).items())]
         return self._unanswered.before(job, math.inf) or "; ".join(silent)
 
     def _job(self, row: JobRow) -> local_pb2.JobView:
@@ -155,7 +154,3 @@ def _order(plan: JobPlan) -> list[str]:
     """Components in the order of the DSL, as people wrote it."""
     written = list(plan.dsl.get("components", {}))
     return sorted(plan.all_steps, key=lambda name: written.index(name) if name in written else len(written))
-
-
-def _clock(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -15,13 +15,14 @@ from airfed.demo_screen import Board
 from airfed.job import Submitted
 from airfed.job_answer import answer
 from airfed.job_rerun import decided, has_verdict
-from airfed.job_text import brief, log_lines, moment, party_lines, row, span, steps, verdict, waits
+from airfed.job_text import brief, log_lines, party_lines, row, span, steps, verdict, waits
 from airfed.job_watch import cells, has_ended, is_answered, show_until
 from airfed.party import init_party, party_config
 from airfed_proto.v1 import common_pb2 as pb
 from airfed_proto.v1 import job_pb2, local_pb2
 from dags_generator.acceptor import DslAcceptor
 from dags_generator.parse import parse_paths
+from federated_operators.gateway.names import moment
 from federated_operators.gateway.plan import dump_plan
 from federatedml.errors import FedError
 from federatedml.federation.home import PartyHome
